@@ -1,0 +1,82 @@
+//! A generation: one immutable version of the key set, as every node holds it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::types::{Epoch, Generation, Kid, ProfileName, PublicKey, Span, Time};
+
+/// What a generation says of one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum Stage {
+    /// Published; its private half has never left the leader.
+    Prepublished,
+    /// Published; its private half is on the nodes and signs from `activate_at` on.
+    Armed {
+        /// When it begins to sign, by the node's own clock.
+        activate_at: Time,
+    },
+    /// Published and signing.
+    Active,
+    /// Published; it signs no more and its private half is gone from the nodes.
+    Retiring,
+}
+
+impl Stage {
+    /// Whether a generation with this stage carries the private half to the nodes.
+    #[must_use]
+    pub fn carries_private(self) -> bool {
+        matches!(self, Self::Armed { .. } | Self::Active)
+    }
+}
+
+/// One key in a generation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// The profile that the key serves.
+    pub profile: ProfileName,
+    /// The public half and what was made with it.
+    pub public: PublicKey,
+    /// What the generation says of it.
+    #[serde(flatten)]
+    pub stage: Stage,
+}
+
+/// The public form of a generation. Its canonical JSON is what a record's digest covers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeySet {
+    /// The number of the generation.
+    pub generation: Generation,
+    /// The leader's term in which it was made.
+    pub epoch: Epoch,
+    /// When it was committed.
+    pub committed_at: Time,
+    /// The largest difference tolerated between two clocks.
+    pub clock_skew: Span,
+    /// What verifiers are told to cache.
+    pub max_age: Span,
+    /// How long a node may be without its leader before it says that it is stale.
+    pub straggler_after: Span,
+    /// Every key, ordered by profile and then from the oldest to the newest.
+    pub members: Vec<Member>,
+}
+
+impl KeySet {
+    /// The member with that kid.
+    #[must_use]
+    pub fn member(&self, kid: &Kid) -> Option<&Member> {
+        self.members.iter().find(|member| member.public.kid == *kid)
+    }
+
+    /// The next instant at which the clock carries an armed key on to active.
+    #[must_use]
+    pub fn next_change(&self, switched: &std::collections::BTreeSet<Kid>) -> Option<Time> {
+        self.members
+            .iter()
+            .filter(|member| !switched.contains(&member.public.kid))
+            .filter_map(|member| match member.stage {
+                Stage::Armed { activate_at } => Some(activate_at),
+                Stage::Prepublished | Stage::Active | Stage::Retiring => None,
+            })
+            .min()
+    }
+}

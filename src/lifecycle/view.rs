@@ -1,0 +1,82 @@
+//! What a node holds at an instant.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::generation::{KeySet, Stage};
+use crate::types::{Generation, Kid, ProfileName, Time};
+
+/// The switches that a node has made within one generation: the armed keys that it already signs with.
+///
+/// They are remembered durably and never undone within the generation.
+pub type Switches = BTreeSet<Kid>;
+
+/// What a node holds at an instant: a pure function of (generation, switches made, now).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View {
+    /// The generation that this is a view of.
+    pub generation: Generation,
+    /// The switches made so far, those due now included.
+    pub switches: Switches,
+    /// The kids in the JWKS, in the generation's order.
+    pub published: Vec<Kid>,
+    /// The one key that signs, for each profile that has one (rule R4: a map holds one).
+    pub selected: BTreeMap<ProfileName, Kid>,
+    /// The kids whose private half is on the node in any form: selected keys, and armed ones in the sealed cache.
+    pub held: BTreeSet<Kid>,
+}
+
+impl View {
+    /// The place of this view among its generation's: 1 before any switch.
+    #[must_use]
+    pub fn step(&self) -> usize {
+        self.switches.len() + 1
+    }
+
+    /// The kids that sign.
+    #[must_use]
+    pub fn signing(&self) -> BTreeSet<Kid> {
+        self.selected.values().cloned().collect()
+    }
+}
+
+/// The view of `set` at `now`, for a node that has already made `switches`.
+///
+/// A state written in the generation holds whatever the clock says; the clock only carries an armed key on to active. A switch
+/// already made stands even if the clock was put back since.
+#[must_use]
+pub fn view(set: &KeySet, switches: &Switches, now: Time) -> View {
+    let mut view = View {
+        generation: set.generation,
+        switches: Switches::new(),
+        published: Vec::with_capacity(set.members.len()),
+        selected: BTreeMap::new(),
+        held: BTreeSet::new(),
+    };
+    let mut armed = Vec::new();
+    for member in &set.members {
+        let kid = &member.public.kid;
+        view.published.push(kid.clone());
+        match member.stage {
+            Stage::Prepublished | Stage::Retiring => {}
+            Stage::Active => {
+                view.selected.insert(member.profile.clone(), kid.clone());
+                view.held.insert(kid.clone());
+            }
+            Stage::Armed { activate_at } => {
+                view.held.insert(kid.clone());
+                if activate_at <= now || switches.contains(kid) {
+                    armed.push((activate_at, member));
+                }
+            }
+        }
+    }
+    armed.sort_by_key(|(activate_at, _)| *activate_at);
+    for (_, member) in armed {
+        let kid = &member.public.kid;
+        view.switches.insert(kid.clone());
+        if let Some(before) = view.selected.insert(member.profile.clone(), kid.clone()) {
+            view.held.remove(&before);
+        }
+    }
+    view
+}

@@ -1,0 +1,3 @@
+//! The `jkeys` program.
+
+fn main() {}

@@ -1,0 +1,19 @@
+//! The words of jkeys as types: ids, names, times, key kinds, and [`Secret`].
+//!
+//! Nothing here knows a clock, a disk or a network. Values are checked where they are parsed, and are right from then on.
+
+mod actor;
+mod ids;
+mod name;
+mod public;
+mod secret;
+mod spec;
+mod time;
+
+pub use actor::{Actor, Comment, Reason};
+pub use ids::{Enrolment, Epoch, Generation, Seq, Version};
+pub use name::{Kid, NameError, NodeName, ProfileName, SpiffeId, TrustDomain};
+pub use public::{Digest, PublicJwk, PublicKey};
+pub use secret::Secret;
+pub use spec::{KeySpec, KidFormat, RsaBits, SpecError};
+pub use time::{Span, Time};
