@@ -3,4 +3,5 @@
 
 pub mod clock;
 pub mod lifecycle;
+pub mod rpc;
 pub mod types;

@@ -1,0 +1,79 @@
+//! What leader and agent say to each other on a `Sync` stream, as types.
+
+use std::collections::BTreeMap;
+
+use crate::lifecycle::{KeySet, Report};
+use crate::types::{Digest, Epoch, Kid, Secret, Span, Time};
+
+/// The version of the protocol that this build speaks. A leader serves agents one release older and newer.
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// A generation as it travels: its public form in canonical JSON, and the private halves that a node must hold.
+#[derive(Debug)]
+pub struct Bundle {
+    /// What `public_form` says.
+    pub set: KeySet,
+    /// The exact bytes of the public form (RFC 8785 JSON), which the log's record covers by `digest`.
+    pub public_form: Vec<u8>,
+    /// SHA-256 of `public_form`.
+    pub digest: Digest,
+    /// The PKCS#8 DER private half of every armed and active key.
+    pub privates: BTreeMap<Kid, Secret>,
+}
+
+/// The first message of an agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hello {
+    /// The newest version of the protocol that the agent speaks.
+    pub protocol_version: u32,
+    /// What the agent can do beyond that version, by name.
+    pub capabilities: Vec<String>,
+    /// The release that the agent runs, for display.
+    pub release: String,
+}
+
+/// A message from an agent to its leader.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AgentMessage {
+    /// The first message of a stream.
+    Hello(Hello),
+    /// What the node read back from its disk.
+    Report(Report),
+}
+
+/// A message from the leader to one agent.
+#[derive(Debug)]
+pub enum LeaderMessage {
+    /// The answer to `Hello`.
+    Welcome(Welcome),
+    /// A generation to install: sent after `Welcome`, and again at each new one.
+    Generation(Bundle),
+    /// The answer to a report, once what it confirmed is durable.
+    Answer(Answer),
+    /// The node is revoked: it must erase its private files. The stream ends after this.
+    Erase,
+}
+
+/// What the leader says first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Welcome {
+    /// The version of the protocol that both will speak.
+    pub protocol_version: u32,
+    /// What the leader can do beyond that version, by name.
+    pub capabilities: Vec<String>,
+    /// The leader's term.
+    pub epoch: Epoch,
+    /// The longest time between two reports of an agent that has nothing new to say.
+    pub report_every: Span,
+}
+
+/// The leader's answer to one report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answer {
+    /// The `sent_at` of the report that is answered, by the node's clock.
+    pub report_sent_at: Time,
+    /// The leader's clock when it answered.
+    pub leader_time: Time,
+    /// Whether the node is in service.
+    pub in_service: bool,
+}

@@ -1,0 +1,3 @@
+//! The wire: domain messages, their protobuf forms, who may call what, and the one map from errors to gRPC.
+
+pub mod fleet;
