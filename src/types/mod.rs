@@ -13,7 +13,7 @@ mod time;
 pub use actor::{Actor, Comment, Reason};
 pub use ids::{Enrolment, Epoch, Generation, Seq, Version};
 pub use name::{Kid, NameError, NodeName, ProfileName, SpiffeId, TrustDomain};
-pub use public::{Digest, PublicJwk, PublicKey};
+pub use public::{Digest, PublicJwk, PublicKey, WitnessKey};
 pub use secret::Secret;
 pub use spec::{KeySpec, KidFormat, RsaBits, SpecError};
 pub use time::{Span, Time};

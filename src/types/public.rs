@@ -63,9 +63,48 @@ pub struct PublicKey {
     pub certificate_der: Vec<u8>,
 }
 
-/// A SHA-256 digest. Shown in hex.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Digest(pub [u8; 32]);
+macro_rules! bytes32 {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub [u8; 32]);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.serialize_str(&URL_SAFE_NO_PAD.encode(self.0))
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(from)?;
+                let bytes = URL_SAFE_NO_PAD.decode(text).map_err(serde::de::Error::custom)?;
+                bytes.try_into().map(Self).map_err(|_| serde::de::Error::custom("32 bytes are needed"))
+            }
+        }
+    };
+}
+
+bytes32!(
+    /// A SHA-256 digest. Shown in hex, stored in base64url.
+    Digest
+);
+bytes32!(
+    /// A node's public Ed25519 key, with which it cosigns checkpoints. Shown in hex, stored in base64url.
+    WitnessKey
+);
 
 impl Digest {
     /// The digest of `bytes`.
@@ -75,35 +114,6 @@ impl Digest {
         let mut own = [0; 32];
         own.copy_from_slice(digest.as_ref());
         Self(own)
-    }
-}
-
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl Serialize for Digest {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&URL_SAFE_NO_PAD.encode(self.0))
-    }
-}
-
-impl<'de> Deserialize<'de> for Digest {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(serde::de::Error::custom)?;
-        bytes
-            .try_into()
-            .map(Self)
-            .map_err(|_| serde::de::Error::custom("a digest has 32 bytes"))
     }
 }
 
