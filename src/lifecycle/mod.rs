@@ -1,11 +1,37 @@
 //! The rules: what state a key is in, what may be decided, and what a node holds.
 //!
-//! Everything here is pure: `now` is an argument, and a decision is a list of events.
+//! Everything here is pure: `now` is an argument, and a decision is a list of events. The way through: a [`Command`] goes into
+//! [`decide`] and comes out as a [`Decision`] or a [`Refusal`]; [`State::apply`] makes the decision's events part of the state;
+//! [`State::key_set`] is what nodes must hold, and [`view`] what one of them holds at an instant.
 
+mod decide;
+mod due;
+mod event;
+mod evolve;
 mod generation;
+mod publication;
 mod report;
+mod retirement;
+mod settings;
+mod sightings;
+mod state;
+mod timing;
 mod view;
 
+pub use decide::{
+    Command, Compromised, Decision, Refusal, RotateNow, Wanted, decide, holds_schedule, owing_since, unconfirmed, wanted,
+};
+pub use due::next_due;
+pub use event::{Cause, Event, Evidence, Leaving, Why};
 pub use generation::{KeySet, Member, Stage};
+pub use publication::Publication;
 pub use report::{Installed, Report};
+pub use retirement::Retirement;
+pub use settings::{Profile, Settings, Windows};
+pub use sightings::{Confirmed, Sighting, Sightings};
+pub use state::{Absence, Halt, Head, JoinToken, Key, Node, Phase, Revocation, Standing, State, Wait};
+pub use timing::{MAX_PUBLISHED, TimingRule, Violation, check};
 pub use view::{Switches, View, view};
+
+#[cfg(test)]
+mod tests;

@@ -7,9 +7,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-/// An instant: milliseconds since the Unix epoch. Shown in RFC 3339, UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(transparent)]
+/// An instant: milliseconds since the Unix epoch. Shown and stored in RFC 3339, UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Time(pub u64);
 
 /// A length of time in milliseconds. Shown and read as `48h`, `1h 30m`, `200ms`.
@@ -107,15 +106,8 @@ impl FromStr for Time {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let time = humantime::parse_rfc3339_weak(text)?;
-        let since = time
-            .duration_since(UNIX_EPOCH)
-            .map_err(|_| humantime::TimestampError::OutOfRange)?;
-        Ok(Self(
-            since
-                .as_millis()
-                .try_into()
-                .map_err(|_| humantime::TimestampError::OutOfRange)?,
-        ))
+        let since = time.duration_since(UNIX_EPOCH).map_err(|_| humantime::TimestampError::OutOfRange)?;
+        Ok(Self(since.as_millis().try_into().map_err(|_| humantime::TimestampError::OutOfRange)?))
     }
 }
 
@@ -130,10 +122,22 @@ impl FromStr for Span {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let span = humantime::parse_duration(text)?;
-        span.as_millis()
-            .try_into()
-            .map(Self)
-            .map_err(|_| humantime::DurationError::NumberOverflow)
+        span.as_millis().try_into().map(Self).map_err(|_| humantime::DurationError::NumberOverflow)
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        text.parse().map_err(|why| {
+            serde::de::Error::custom(format!("{text:?} is not a time such as \"2026-11-23T06:05:04.123Z\": {why}"))
+        })
     }
 }
 

@@ -1,0 +1,133 @@
+//! What an operator asks for at once: emergency rotation and revocation (DESIGN part 4).
+
+use super::draft::Draft;
+use super::succession::{self, Standby};
+use super::{Compromised, Decision, Refusal, RotateNow, schedule};
+use crate::lifecycle::event::{Event, Why};
+use crate::lifecycle::sightings::Sightings;
+use crate::lifecycle::state::{Phase, State};
+use crate::types::{Comment, Kid, ProfileName, Reason, Time};
+
+/// Makes the standby active in the profiles asked for, in one generation or not at all.
+pub(super) fn rotate_now(state: &State, seen: &Sightings, request: &RotateNow, now: Time) -> Result<Decision, Refusal> {
+    let mut draft = Draft::new(state, seen, now);
+    let why = Why { reason: Some(request.reason), comment: request.comment.clone() };
+    schedule::activate_due(&mut draft);
+    match &request.compromised {
+        None => {
+            for profile in targets(&draft.state, request)? {
+                succession::rotate(&mut draft, &profile, request.take.as_ref(), request.force, &why)?;
+            }
+        }
+        Some(Compromised::Key(kid)) => {
+            of_named_profile(&draft.state, kid, &request.profiles)?;
+            let theft = Revocation { kid, reason: Reason::Compromised, comment: request.comment.as_ref() };
+            theft.carry_out(&mut draft, request.take.as_ref())?;
+        }
+        Some(Compromised::Gone(kid)) => {
+            draft.push(Event::ReportedCompromised { kid: kid.clone(), comment: request.comment.clone() });
+        }
+        Some(Compromised::All) => revoke_all(&mut draft, request.comment.as_ref()),
+    }
+    Ok(draft.decision)
+}
+
+/// Revokes one key; where it signs, the standby takes over.
+pub(super) fn revoke(
+    state: &State,
+    seen: &Sightings,
+    kid: &Kid,
+    reason: Reason,
+    comment: Option<&Comment>,
+    now: Time,
+) -> Result<Decision, Refusal> {
+    let mut draft = Draft::new(state, seen, now);
+    schedule::activate_due(&mut draft);
+    Revocation { kid, reason, comment }.carry_out(&mut draft, None)?;
+    Ok(draft.decision)
+}
+
+/// The next rotation is due now; it is armed as soon as rule R1 allows.
+pub(super) fn hasten(state: &State, profiles: &[ProfileName], why: &Why) -> Result<Decision, Refusal> {
+    let mut decision = Decision::default();
+    for profile in named_or_all(state, profiles)? {
+        if let Some((key, activate_at)) = state.armed(&profile) {
+            decision
+                .remarks
+                .push(format!("profile {profile}: key {} is armed already and activates at {activate_at}", key.kid()));
+        } else {
+            decision.push(Event::Hastened { profile, why: why.clone() });
+        }
+    }
+    Ok(decision)
+}
+
+struct Revocation<'a> {
+    kid: &'a Kid,
+    reason: Reason,
+    comment: Option<&'a Comment>,
+}
+
+impl Revocation<'_> {
+    /// Revocation waits for nothing: a profile may be without a signer until a key is made (R8 before R4).
+    fn carry_out(&self, draft: &mut Draft, take: Option<&Kid>) -> Result<(), Refusal> {
+        let key = draft.state.keys.get(self.kid).ok_or_else(|| Refusal::NoKey(self.kid.clone()))?;
+        let (profile, signs) = (key.profile.clone(), matches!(key.phase, Phase::Active { .. }));
+        let standby = if signs { succession::after_revocation(draft, &profile, take, self.reason)? } else { None };
+        draft.push(Event::Revoked { kid: self.kid.clone(), reason: self.reason, comment: self.comment.cloned() });
+        if signs {
+            let why = Why { reason: Some(self.reason), comment: self.comment.cloned() };
+            replace_revoked(draft, &profile, standby, &why);
+        }
+        Ok(())
+    }
+}
+
+fn replace_revoked(draft: &mut Draft, profile: &ProfileName, standby: Option<Standby>, why: &Why) {
+    succession::drop_armed(draft, profile, standby.as_ref().map(|standby| &standby.kid));
+    match standby {
+        Some(standby) => succession::activate(draft, standby, why),
+        None => draft.remark(format!(
+            "profile {profile} has no standby: it is without a signing key until a new one is made, which signs at once"
+        )),
+    }
+}
+
+fn revoke_all(draft: &mut Draft, comment: Option<&Comment>) {
+    draft.push(Event::DistrustedAll);
+    let kids: Vec<Kid> = draft.state.keys.keys().cloned().collect();
+    for kid in kids {
+        draft.push(Event::Revoked { kid, reason: Reason::Compromised, comment: comment.cloned() });
+    }
+    draft.remark(
+        "every key is revoked: new keys are being made and sign at once, unknown to relying parties until they fetch".into(),
+    );
+}
+
+/// The profiles to rotate: those named; else that of the key to use; else all.
+fn targets(state: &State, request: &RotateNow) -> Result<Vec<ProfileName>, Refusal> {
+    match &request.take {
+        Some(kid) => {
+            let key = state.keys.get(kid).ok_or_else(|| Refusal::NoKey(kid.clone()))?;
+            of_named_profile(state, kid, &request.profiles)?;
+            Ok(vec![key.profile.clone()])
+        }
+        None => named_or_all(state, &request.profiles),
+    }
+}
+
+fn of_named_profile(state: &State, kid: &Kid, named: &[ProfileName]) -> Result<(), Refusal> {
+    let key = state.keys.get(kid).ok_or_else(|| Refusal::NoKey(kid.clone()))?;
+    if named.is_empty() || named == std::slice::from_ref(&key.profile) {
+        return Ok(());
+    }
+    Err(Refusal::OtherProfile { kid: kid.clone(), profile: key.profile.clone() })
+}
+
+fn named_or_all(state: &State, named: &[ProfileName]) -> Result<Vec<ProfileName>, Refusal> {
+    let profiles = &state.settings.profiles;
+    if let Some(unknown) = named.iter().find(|name| !profiles.contains_key(name)) {
+        return Err(Refusal::NoProfile(unknown.clone()));
+    }
+    if named.is_empty() { Ok(profiles.keys().cloned().collect()) } else { Ok(named.to_vec()) }
+}

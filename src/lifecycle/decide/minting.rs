@@ -1,0 +1,92 @@
+//! Which keys must be made, and what becomes of a key that has been made.
+
+use super::{Decision, Refusal};
+use crate::lifecycle::event::{Cause, Event, Why};
+use crate::lifecycle::publication::Publication;
+use crate::lifecycle::settings::Profile;
+use crate::lifecycle::sightings::Sightings;
+use crate::lifecycle::state::{Phase, State};
+use crate::lifecycle::timing::MAX_PUBLISHED;
+use crate::types::{Kid, ProfileName, PublicKey, Time};
+
+/// A key that must be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// The profile that needs it, with everything that it is made by.
+    pub profile: Profile,
+}
+
+/// The profiles that need a key at `now`, one at a time for each.
+///
+/// A successor is published `min_prepublish` and two `clock_skew` before the key ahead of it is armed, so that each profile has a
+/// standby at every instant.
+#[must_use]
+pub fn wanted(state: &State, now: Time) -> Vec<Wanted> {
+    let room = MAX_PUBLISHED.saturating_sub(state.keys.len());
+    let needing = state.settings.profiles.values().filter(|profile| needs_key(state, profile, now));
+    needing.take(room).map(|profile| Wanted { profile: profile.clone() }).collect()
+}
+
+fn needs_key(state: &State, profile: &Profile, now: Time) -> bool {
+    let name = &profile.name;
+    match state.prepublished(name).count() {
+        0 => true,
+        1 => state.owed_standby.contains(name) || successor_due_at(state, name).is_some_and(|due| due <= now),
+        _ => state.owed_standby.contains(name) && state.prepublished(name).count() < 3,
+    }
+}
+
+/// When the key after the standby must be published, so that it is a standby by the time that this one is armed.
+#[must_use]
+pub fn successor_due_at(state: &State, profile: &ProfileName) -> Option<Time> {
+    if state.armed(profile).is_some() {
+        return None;
+    }
+    let Some(Phase::Active { retire_at, .. }) = state.active(profile).map(|key| &key.phase) else {
+        return None;
+    };
+    let windows = &state.prepublished(profile).next()?.windows;
+    let armed_at = *retire_at - windows.arm_lead;
+    Some(armed_at - windows.min_prepublish - windows.clock_skew * 2)
+}
+
+/// A key has been made: it is published and, where nothing signs and nothing else can, it signs at once.
+pub(super) fn key_made(
+    state: &State,
+    profile: &ProfileName,
+    key: &PublicKey,
+    asked_at: Time,
+    now: Time,
+) -> Result<Decision, Refusal> {
+    let wanted = wanted(state, now).into_iter().find(|wanted| wanted.profile.name == *profile).ok_or(Refusal::NotWanted)?;
+    let outdated = asked_at < state.distrust_before || key.spec != wanted.profile.spec;
+    if outdated || state.keys.contains_key(&key.kid) {
+        return Err(Refusal::NotWanted);
+    }
+    let windows = wanted.profile.windows;
+    let retire_at = now + windows.interval;
+    let mut decision =
+        Decision::from(vec![Event::Prepublished { profile: profile.clone(), key: Box::new(key.clone()), windows }]);
+    if let Some(cause) = signs_at_once(state, &decision, &key.kid, profile, now) {
+        let why = Why::default();
+        decision.push(Event::Activated { kid: key.kid.clone(), since: now, retire_at, cause, why });
+    }
+    Ok(decision)
+}
+
+/// The exceptions to rule R1 for a key that is just made: the first of a profile while no node has ever confirmed anything, and
+/// the successor of a revoked key where there is no other.
+fn signs_at_once(state: &State, publishing: &Decision, kid: &Kid, profile: &ProfileName, now: Time) -> Option<Cause> {
+    let first = !state.activated.contains(profile);
+    let signs = state.active(profile).is_some() || state.armed(profile).is_some();
+    if signs || state.prepublished(profile).next().is_some() {
+        return None;
+    }
+    if first {
+        return (!state.ever_confirmed).then_some(Cause::Bootstrap);
+    }
+    let mut after = state.clone();
+    after.apply(&publishing.events, now);
+    let publication = Publication::of(&after, &Sightings::new(), &after.keys[kid]);
+    Some(Cause::Compromised { ready_at: publication.ready_at, missing: publication.missing })
+}

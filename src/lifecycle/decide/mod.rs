@@ -1,0 +1,249 @@
+//! What may be decided: `(state, sightings, command, now) -> decision or refusal`. A file for each kind of command.
+
+mod configure;
+mod draft;
+mod emergency;
+mod evidence;
+mod membership;
+mod minting;
+mod schedule;
+mod service;
+mod startup;
+mod succession;
+
+use super::event::{Event, Why};
+use super::settings::Settings;
+use super::sightings::Sightings;
+use super::state::{Halt, State};
+use crate::types::{Comment, Digest, Kid, NodeName, ProfileName, PublicKey, Reason, Time, WitnessKey};
+
+pub use minting::{Wanted, successor_due_at, wanted};
+pub use schedule::unconfirmed;
+pub use service::owing_since;
+pub use startup::holds_schedule;
+
+/// What the leader is asked to decide.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Do what is due.
+    Tick,
+    /// A leader has started.
+    Start {
+        /// The last moment at which a leader was known to be there; none at the first start.
+        last_up: Option<Time>,
+    },
+    /// Use these settings from now on.
+    Configure(Settings),
+    /// A key that was wanted has been made.
+    KeyMade {
+        /// Its profile.
+        profile: ProfileName,
+        /// The key.
+        key: Box<PublicKey>,
+        /// When it was asked for.
+        asked_at: Time,
+    },
+    /// `jkeys rotate --now`.
+    RotateNow(RotateNow),
+    /// `jkeys rotate`: arm the standby as soon as rule R1 allows.
+    Hasten {
+        /// In these profiles; in all when empty.
+        profiles: Vec<ProfileName>,
+        /// Why.
+        why: Why,
+    },
+    /// `jkeys revoke`.
+    Revoke {
+        /// The key.
+        kid: Kid,
+        /// Why.
+        reason: Reason,
+        /// The operator's words.
+        comment: Option<Comment>,
+    },
+    /// A new join token.
+    IssueToken {
+        /// The hash of its secret.
+        token: Digest,
+        /// The node that it lets in.
+        node: NodeName,
+        /// When it stops to work.
+        expires_at: Time,
+    },
+    /// A node that shows a join token.
+    Enrol {
+        /// The hash of the secret that it showed.
+        token: Digest,
+        /// The name that it goes by.
+        node: NodeName,
+        /// SHA-256 of the public key of its certificate.
+        tls_key: Digest,
+        /// The public key that it cosigns checkpoints with.
+        witness_key: WitnessKey,
+    },
+    /// A node remembers a leader that was further on (rule R5).
+    NodeAhead(Halt),
+}
+
+/// `jkeys rotate --now`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RotateNow {
+    /// In these profiles; in all when empty.
+    pub profiles: Vec<ProfileName>,
+    /// What is reported compromised.
+    pub compromised: Option<Compromised>,
+    /// The standby to use.
+    pub take: Option<Kid>,
+    /// Whether to go on where rule R1 does not hold.
+    pub force: bool,
+    /// Why.
+    pub reason: Reason,
+    /// The operator's words.
+    pub comment: Option<Comment>,
+}
+
+/// What an operator reports compromised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Compromised {
+    /// One key of the key set.
+    Key(Kid),
+    /// A key that history knows, and that is already removed or revoked.
+    Gone(Kid),
+    /// Every key that exists.
+    All,
+}
+
+/// A decision: what happened, and the lists of confirmations that allowed it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Decision {
+    /// The events, in order.
+    pub events: Vec<Event>,
+    /// The lists that the events' evidence names, each with its digest.
+    pub lists: Vec<(Digest, Vec<u8>)>,
+    /// What the operator should be told beside the events.
+    pub remarks: Vec<String>,
+}
+
+/// Why a command is refused. Each message says what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Rule R5.
+    #[error(
+        "node {} has seen epoch {} and generation {}, which this leader has not: its state is older than what the nodes hold, so it \
+         decides nothing more; stop it and start the leader that is further on, or restore its newest snapshot",
+        .0.node, .0.epoch, .0.generation
+    )]
+    Halted(Halt),
+    /// A profile that is not configured.
+    #[error("there is no profile {0}; `jkeys keys list` shows the profiles")]
+    NoProfile(ProfileName),
+    /// A key that the key set does not hold.
+    #[error("there is no key {0} in the key set; `jkeys keys list` shows the keys")]
+    NoKey(Kid),
+    /// `--use` names a key that can't take over.
+    #[error("key {kid} can't take over in profile {profile}: {why}; `jkeys keys list` shows the standbys")]
+    NotAStandby {
+        /// The key.
+        kid: Kid,
+        /// The profile that rotates.
+        profile: ProfileName,
+        /// Why not.
+        why: &'static str,
+    },
+    /// There is nothing to take over yet.
+    #[error("profile {0} has no standby yet; its key is being made, try again in a moment")]
+    NoStandby(ProfileName),
+    /// Rule R1.
+    #[error("{}", not_yet(.profile, .kid, *.ready_at, .missing))]
+    NotPublished {
+        /// The profile.
+        profile: ProfileName,
+        /// The standby.
+        kid: Kid,
+        /// When rule R1 will hold, as far as that is known.
+        ready_at: Time,
+        /// Nodes that have not confirmed it.
+        missing: Vec<NodeName>,
+    },
+    /// `--compromised` and `--profile` contradict each other.
+    #[error("key {kid} is of profile {profile}, which --profile does not name; leave --profile out")]
+    OtherProfile {
+        /// The compromised key.
+        kid: Kid,
+        /// Its profile.
+        profile: ProfileName,
+    },
+    /// A join token that is not there.
+    #[error("the join token is not known: it was never issued here, or it has expired; make a new one with `jkeys node token`")]
+    NoToken,
+    /// A join token that was used.
+    #[error("the join token has been used already; make a new one with `jkeys node token`")]
+    TokenUsed,
+    /// A join token that is too old.
+    #[error("the join token expired at {0}; make a new one with `jkeys node token`")]
+    TokenExpired(Time),
+    /// A join token for another name.
+    #[error("the join token is for node {0}; make one for this node with `jkeys node token`")]
+    TokenForAnother(NodeName),
+    /// Unsafe timing.
+    #[error("the configuration is not safe:\n{0}")]
+    Unsafe(String),
+    /// A made key that nobody wants any more.
+    #[error("the key is not wanted any more")]
+    NotWanted,
+}
+
+fn not_yet(profile: &ProfileName, kid: &Kid, ready_at: Time, missing: &[NodeName]) -> String {
+    let nodes: Vec<&str> = missing.iter().map(NodeName::as_str).collect();
+    let when = if nodes.is_empty() {
+        format!("relying parties may not know it before {ready_at}; try again then")
+    } else {
+        format!("not confirmed by {}; and not before {ready_at}", nodes.join(", "))
+    };
+    format!(
+        "standby {kid} of profile {profile} has not been published for long enough (rule R1): {when}. \
+         With --force, relying parties that still hold an older JWKS will refuse tokens until they fetch it again"
+    )
+}
+
+/// Decides.
+///
+/// # Errors
+/// A [`Refusal`] when the command can't be carried out; nothing has changed then.
+pub fn decide(state: &State, seen: &Sightings, command: &Command, now: Time) -> Result<Decision, Refusal> {
+    if let (Some(halt), false) = (&state.halted, matches!(command, Command::Start { .. })) {
+        return Err(Refusal::Halted(halt.clone()));
+    }
+    match command {
+        Command::Tick => Ok(schedule::tick(state, seen, now)),
+        Command::Start { last_up } => Ok(startup::start(state, *last_up, now)),
+        Command::Configure(settings) => configure::configure(state, seen, settings, now),
+        Command::KeyMade { profile, key, asked_at } => minting::key_made(state, profile, key, *asked_at, now),
+        Command::RotateNow(request) => emergency::rotate_now(state, seen, request, now),
+        Command::Hasten { profiles, why } => emergency::hasten(state, profiles, why),
+        Command::Revoke { kid, reason, comment } => emergency::revoke(state, seen, kid, *reason, comment.as_ref(), now),
+        Command::IssueToken { token, node, expires_at } => Ok(membership::issue_token(*token, node, *expires_at)),
+        Command::Enrol { token, node, tls_key, witness_key } => {
+            membership::enrol(state, seen, *token, node, *tls_key, *witness_key, now)
+        }
+        Command::NodeAhead(halt) => Ok(Decision::from(vec![Event::Halted { halt: halt.clone() }])),
+    }
+}
+
+impl From<Vec<Event>> for Decision {
+    fn from(events: Vec<Event>) -> Self {
+        Self { events, ..Self::default() }
+    }
+}
+
+impl Decision {
+    /// Whether nothing was decided.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    fn push(&mut self, event: Event) {
+        self.events.push(event);
+    }
+}

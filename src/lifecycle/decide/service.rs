@@ -1,0 +1,72 @@
+//! Who is in service: entering by a confirmation of the newest generation, leaving by silence or by a debt.
+
+use crate::lifecycle::event::{Event, Leaving};
+use crate::lifecycle::sightings::{Sighting, Sightings};
+use crate::lifecycle::state::{Node, Phase, Standing, State};
+use crate::types::{Generation, Kid, NodeName, Time};
+
+/// Nodes that are not in service and have confirmed the newest generation, an evicted one since it was evicted.
+pub(super) fn arrivals(state: &State, seen: &Sightings) -> Vec<Event> {
+    let confirmed_at = |node: &Node| {
+        let confirmed = seen.get(&node.enrolment)?.confirmed.as_ref()?;
+        (confirmed.generation == state.head.generation).then_some(confirmed.last_at)
+    };
+    let arrives = |node: &Node| match node.standing {
+        Standing::InService { .. } => false,
+        Standing::Joining => confirmed_at(node).is_some(),
+        Standing::Evicted { at } => confirmed_at(node).is_some_and(|confirmed| confirmed > at),
+    };
+    let arriving = state.nodes.iter().filter(|(_, node)| arrives(node));
+    arriving.map(|(name, node)| Event::EnteredService { node: name.clone(), enrolment: node.enrolment }).collect()
+}
+
+/// Nodes that were silent, or owed a confirmation, for `straggler_after`. Nobody in the first `start_grace` after a start.
+pub(super) fn evictions(state: &State, seen: &Sightings, now: Time) -> Vec<Event> {
+    if now < state.started_at + state.settings.start_grace() {
+        return Vec::new();
+    }
+    let stragglers = state.in_service().filter_map(|(name, node, since)| {
+        let why = straggling(state, seen.get(&node.enrolment), since, now)?;
+        Some(departure(state, seen, name, why))
+    });
+    stragglers.collect()
+}
+
+fn straggling(state: &State, sighting: Option<&Sighting>, in_service_since: Time, now: Time) -> Option<Leaving> {
+    let limit = state.settings.straggler_after();
+    let heard_at = sighting.map_or(in_service_since, |sighting| sighting.heard_at);
+    let owing_since = owing_since(state, sighting, now);
+    if state.present_for(heard_at, now) > limit {
+        return Some(Leaving::Silent);
+    }
+    owing_since.filter(|since| state.present_for(*since, now) > limit).map(|_| Leaving::Owing)
+}
+
+/// Since when a node owes a confirmation: of the first generation after the one that it confirmed, or of a switch that was due.
+#[must_use]
+pub fn owing_since(state: &State, sighting: Option<&Sighting>, now: Time) -> Option<Time> {
+    let confirmed = sighting.and_then(|sighting| sighting.confirmed.as_ref());
+    let generation = confirmed.map_or(Generation(0), |confirmed| confirmed.generation);
+    if generation < state.head.generation {
+        let next = state.recent.iter().find(|(recent, _)| *recent > generation);
+        return next.map(|(_, committed_at)| *committed_at);
+    }
+    let switched = |kid: &Kid| confirmed.is_some_and(|confirmed| confirmed.switches.contains(kid));
+    let due = state.keys.values().filter_map(|key| match key.phase {
+        Phase::Armed { activate_at } if activate_at <= now && !switched(key.kid()) => Some(activate_at),
+        _ => None,
+    });
+    due.min()
+}
+
+/// The event of a node that leaves service, with what rules R1 and R3 must remember of it.
+pub(super) fn departure(state: &State, seen: &Sightings, name: &NodeName, cause: Leaving) -> Event {
+    let node = &state.nodes[name];
+    let sighting = seen.get(&node.enrolment);
+    let publishes = |kid: &Kid| sighting.is_some_and(|sighting| sighting.published.contains_key(kid));
+    let released = |kid: &Kid| sighting.is_some_and(|sighting| sighting.released.contains_key(kid));
+    let unpublished = state.keys.keys().filter(|kid| !publishes(kid)).cloned().collect();
+    let could_sign = state.keys.values().filter(|key| key.phase != Phase::Prepublished && !released(key.kid()));
+    let could_sign = could_sign.map(|key| key.kid().clone()).collect();
+    Event::LeftService { node: name.clone(), enrolment: node.enrolment, cause, unpublished, could_sign }
+}

@@ -1,0 +1,32 @@
+//! The start of a leader, and what keeps its schedule from deciding.
+
+use super::Decision;
+use crate::lifecycle::event::Event;
+use crate::lifecycle::sightings::Sightings;
+use crate::lifecycle::state::{Absence, State, Wait};
+use crate::types::{NodeName, Time};
+
+/// A new term begins: the epoch rises, and the time without a leader is noted.
+pub(super) fn start(state: &State, last_up: Option<Time>, now: Time) -> Decision {
+    let absence = last_up.filter(|from| *from < now).map(|from| Absence { from, until: now });
+    Decision::from(vec![Event::Started { epoch: state.epoch.next(), absence }])
+}
+
+/// Why the schedule decides nothing at `now`, with the nodes that are missing.
+///
+/// Rule R5: not before all nodes in service have reported since the start, or `start_grace` has passed.
+/// Rule R9: not while the clock stands before the last record by more than `clock_skew`.
+#[must_use]
+pub fn holds_schedule(state: &State, seen: &Sightings, now: Time) -> Option<(Wait, Vec<NodeName>)> {
+    if now + state.settings.clock_skew() < state.last_record_at {
+        return Some((Wait::Clock, Vec::new()));
+    }
+    let silent = unreported(state, seen);
+    let in_grace = now < state.started_at + state.settings.start_grace();
+    (in_grace && !silent.is_empty()).then_some((Wait::Start, silent))
+}
+
+fn unreported(state: &State, seen: &Sightings) -> Vec<NodeName> {
+    let heard = |enrolment| seen.get(enrolment).is_some_and(|sighting| sighting.heard_at >= state.started_at);
+    state.in_service().filter(|(_, node, _)| !heard(&node.enrolment)).map(|(name, ..)| name.clone()).collect()
+}

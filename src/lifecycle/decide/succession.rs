@@ -1,0 +1,131 @@
+//! Which key takes over when an operator asks, and how.
+
+use super::Refusal;
+use super::draft::Draft;
+use crate::lifecycle::event::{Cause, Event, Evidence, Why};
+use crate::lifecycle::publication::Publication;
+use crate::lifecycle::state::{Key, Phase};
+use crate::types::{Kid, ProfileName, Reason};
+
+/// The key that takes over, and what allows it.
+pub(super) struct Standby {
+    pub(super) kid: Kid,
+    cause: Cause,
+}
+
+/// A planned change of hands: the standby signs, its predecessor retires.
+///
+/// It is refused where rule R1 does not hold now, unless `force`.
+pub(super) fn rotate(
+    draft: &mut Draft,
+    profile: &ProfileName,
+    take: Option<&Kid>,
+    force: bool,
+    why: &Why,
+) -> Result<(), Refusal> {
+    let standby = planned(draft, profile, take, force)?;
+    drop_armed(draft, profile, Some(&standby.kid));
+    activate(draft, standby, why);
+    Ok(())
+}
+
+fn planned(draft: &mut Draft, profile: &ProfileName, take: Option<&Kid>, force: bool) -> Result<Standby, Refusal> {
+    let key = if let Some(kid) = take {
+        named(draft, profile, kid)?
+    } else {
+        let armed = draft.state.armed(profile).map(|(key, _)| key);
+        let first = draft.state.prepublished(profile).next();
+        armed.or(first).ok_or_else(|| Refusal::NoStandby(profile.clone()))?.clone()
+    };
+    let kid = key.kid().clone();
+    let Publication { missing, ready_at } = Publication::of(&draft.state, draft.seen, &key);
+    if missing.is_empty() && ready_at <= draft.now {
+        let cause = Cause::Emergency { evidence: evidence(draft, &kid) };
+        return Ok(Standby { kid, cause });
+    }
+    if force {
+        return Ok(Standby { kid, cause: Cause::Forced { ready_at, missing } });
+    }
+    Err(Refusal::NotPublished { profile: profile.clone(), kid, ready_at, missing })
+}
+
+/// Who takes over from a key that signs and is revoked. Nothing here refuses for rule R1: revocation comes first.
+///
+/// An armed key is known to whoever stole a node, so it counts only when nothing is reported compromised, or when it is named. A
+/// standby that relying parties may not know yet is taken, and the decision says so.
+pub(super) fn after_revocation(
+    draft: &mut Draft,
+    profile: &ProfileName,
+    take: Option<&Kid>,
+    reason: Reason,
+) -> Result<Option<Standby>, Refusal> {
+    let key = if let Some(kid) = take {
+        named(draft, profile, kid)?
+    } else if let Some(key) = trusted_standby(draft, profile, reason) {
+        key
+    } else {
+        return Ok(None);
+    };
+    let kid = key.kid().clone();
+    let Publication { missing, ready_at } = Publication::of(&draft.state, draft.seen, &key);
+    if missing.is_empty() && ready_at <= draft.now {
+        let cause = Cause::Emergency { evidence: evidence(draft, &kid) };
+        return Ok(Some(Standby { kid, cause }));
+    }
+    draft.remark(format!("standby {kid} is young: until {ready_at} relying parties may not know it, and refuse its tokens"));
+    Ok(Some(Standby { kid, cause: Cause::Compromised { ready_at, missing } }))
+}
+
+fn trusted_standby(draft: &mut Draft, profile: &ProfileName, reason: Reason) -> Option<Key> {
+    let armed = draft.state.armed(profile).map(|(key, _)| key.clone());
+    if let (Some(key), Reason::Compromised) = (&armed, reason) {
+        let kid = key.kid();
+        draft.remark(format!("armed key {kid} is known to whoever holds a node and is dropped; --use {kid} would take it"));
+    }
+    let trusted = armed.filter(|_| reason != Reason::Compromised);
+    trusted.or_else(|| draft.state.prepublished(profile).next().cloned())
+}
+
+/// The key that an operator named, which must be a standby of the profile.
+fn named(draft: &Draft, profile: &ProfileName, kid: &Kid) -> Result<Key, Refusal> {
+    let refuse = |why| Refusal::NotAStandby { kid: kid.clone(), profile: profile.clone(), why };
+    let key = draft.state.keys.get(kid).ok_or_else(|| Refusal::NoKey(kid.clone()))?;
+    if key.profile != *profile {
+        return Err(refuse("it is of another profile"));
+    }
+    match key.phase {
+        Phase::Prepublished | Phase::Armed { .. } => Ok(key.clone()),
+        Phase::Active { .. } => Err(refuse("it signs already")),
+        Phase::Retiring { .. } => Err(refuse("it is retiring")),
+    }
+}
+
+/// Takes an armed key that is passed over out of the set. Where a node may already sign with it, it retires instead.
+pub(super) fn drop_armed(draft: &mut Draft, profile: &ProfileName, taken: Option<&Kid>) {
+    let Some((key, activate_at)) = draft.state.armed(profile).filter(|(key, _)| Some(key.kid()) != taken) else {
+        return;
+    };
+    let kid = key.kid().clone();
+    if activate_at <= draft.now + key.windows.clock_skew {
+        draft.push(Event::Retired { kid, successor: taken.cloned() });
+    } else {
+        let evidence = draft.decision.evidence(&draft.state, draft.seen, |_| None);
+        draft.push(Event::Removed { kid, last_signature: None, evidence });
+    }
+}
+
+/// The standby signs from now on; what signed before retires.
+pub(super) fn activate(draft: &mut Draft, standby: Standby, why: &Why) {
+    let Standby { kid, cause } = standby;
+    let key = &draft.state.keys[&kid];
+    let retire_at = draft.now + key.windows.interval;
+    if let Some(before) = draft.state.active(&key.profile) {
+        let retired = Event::Retired { kid: before.kid().clone(), successor: Some(kid.clone()) };
+        draft.push(retired);
+    }
+    draft.push(Event::Activated { kid, since: draft.now, retire_at, cause, why: why.clone() });
+}
+
+fn evidence(draft: &mut Draft, kid: &Kid) -> Evidence {
+    draft.decision.evidence(&draft.state, draft.seen, |sighting| sighting.published.get(kid).copied())
+}

@@ -1,0 +1,40 @@
+//! When the schedule next has something to do, so that the leader can sleep until then.
+
+use super::decide::successor_due_at;
+use super::publication::Publication;
+use super::retirement::Retirement;
+use super::sightings::Sightings;
+use super::state::{Key, Phase, State};
+use crate::types::{ProfileName, Time};
+
+/// The next instant after `now` at which a decision falls due by time alone. A confirmation can make one due earlier.
+#[must_use]
+pub fn next_due(state: &State, seen: &Sightings, now: Time) -> Option<Time> {
+    let keys = state.keys.values().filter_map(|key| key_due_at(state, seen, key));
+    let profiles = state.settings.profiles.keys().flat_map(|profile| profile_due_at(state, seen, profile));
+    let grace_ends = state.started_at + state.settings.start_grace();
+    keys.chain(profiles).chain([grace_ends]).filter(|due| *due > now).min()
+}
+
+/// When the clock alone moves a key on.
+fn key_due_at(state: &State, seen: &Sightings, key: &Key) -> Option<Time> {
+    match key.phase {
+        Phase::Armed { activate_at } => Some(activate_at),
+        Phase::Retiring { since, .. } => Some(Retirement::of(state, seen, key, since).expired_at),
+        Phase::Prepublished | Phase::Active { .. } => None,
+    }
+}
+
+/// When the standby of a profile can be armed, and when the key after it must be published.
+fn profile_due_at(state: &State, seen: &Sightings, profile: &ProfileName) -> Vec<Time> {
+    let Some(standby) = state.prepublished(profile).next() else {
+        return Vec::new();
+    };
+    let lead = standby.windows.arm_lead;
+    let ready = Publication::of(state, seen, standby).ready_at - lead;
+    let planned = state.active(profile).and_then(|key| match key.phase {
+        Phase::Active { retire_at, .. } => Some(retire_at - lead),
+        _ => None,
+    });
+    [Some(ready), planned, successor_due_at(state, profile)].into_iter().flatten().collect()
+}

@@ -1,0 +1,283 @@
+//! What a decision consists of. Events are what records are made of: a log of them rebuilds the state.
+
+use serde::{Deserialize, Serialize};
+
+use super::settings::{Settings, Windows};
+use super::state::{Absence, Halt, Wait};
+use crate::types::{Comment, Digest, Enrolment, Epoch, Kid, NodeName, ProfileName, PublicKey, Reason, Time, WitnessKey};
+
+/// One thing that was decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "action")]
+pub enum Event {
+    /// A leader started: a new term.
+    Started {
+        /// The term.
+        epoch: Epoch,
+        /// How long no leader was there.
+        absence: Option<Absence>,
+    },
+    /// New settings hold for keys that are made from now on.
+    Configured {
+        /// The settings.
+        settings: Settings,
+    },
+    /// A new key is published.
+    Prepublished {
+        /// Its profile.
+        profile: ProfileName,
+        /// The key.
+        key: Box<PublicKey>,
+        /// Its times.
+        windows: Windows,
+    },
+    /// A key's private half goes to the nodes, to sign from `activate_at` on.
+    Armed {
+        /// The key.
+        kid: Kid,
+        /// When it begins to sign.
+        activate_at: Time,
+        /// The confirmations that allowed it.
+        evidence: Evidence,
+    },
+    /// A key signs.
+    Activated {
+        /// The key.
+        kid: Kid,
+        /// Since when.
+        since: Time,
+        /// When its successor is meant to take over.
+        retire_at: Time,
+        /// What allowed it.
+        cause: Cause,
+        /// Why the operator asked for it.
+        #[serde(flatten)]
+        why: Why,
+    },
+    /// A key signs no more.
+    Retired {
+        /// The key.
+        kid: Kid,
+        /// The key that took over.
+        successor: Option<Kid>,
+    },
+    /// A key is published no more: what it signed has expired, or it never signed.
+    Removed {
+        /// The key.
+        kid: Kid,
+        /// The last moment at which it may have signed; none when it never did.
+        last_signature: Option<Time>,
+        /// The confirmations that allowed it.
+        evidence: Evidence,
+    },
+    /// A key is trusted no more, at once.
+    Revoked {
+        /// The key.
+        kid: Kid,
+        /// The reason.
+        reason: Reason,
+        /// The operator's words.
+        comment: Option<Comment>,
+    },
+    /// A key that is already removed or revoked was reported compromised: nothing else changes.
+    ReportedCompromised {
+        /// The key.
+        kid: Kid,
+        /// The operator's words.
+        comment: Option<Comment>,
+    },
+    /// Every key that existed, made and not yet published ones too, is no longer trusted.
+    DistrustedAll,
+    /// The leader destroyed the private half of a key.
+    Destroyed {
+        /// The key.
+        kid: Kid,
+    },
+    /// Every node has confirmed a revocation.
+    RevocationConfirmed {
+        /// The key.
+        kid: Kid,
+        /// When the last node did.
+        last_confirmation: Time,
+        /// When verifiers that were told and honour their cache time trust it no more; none when that is not known.
+        trusted_until: Option<Time>,
+        /// The confirmations.
+        evidence: Evidence,
+    },
+    /// An operator asked for the next rotation as soon as rule R1 allows.
+    Hastened {
+        /// The profile.
+        profile: ProfileName,
+        /// Why.
+        #[serde(flatten)]
+        why: Why,
+    },
+    /// A join token was made.
+    TokenIssued {
+        /// The hash of its secret.
+        token: Digest,
+        /// The node that it lets in.
+        node: NodeName,
+        /// When it stops to work.
+        expires_at: Time,
+    },
+    /// A node joined.
+    Enrolled {
+        /// The node.
+        node: NodeName,
+        /// The number of this joining.
+        enrolment: Enrolment,
+        /// The token that it showed, by its hash.
+        token: Digest,
+        /// SHA-256 of the public key of its certificate.
+        tls_key: Digest,
+        /// The public key that it cosigns checkpoints with.
+        witness_key: WitnessKey,
+    },
+    /// A node confirmed the newest generation: relying parties may read from it.
+    EnteredService {
+        /// The node.
+        node: NodeName,
+        /// Its enrolment.
+        enrolment: Enrolment,
+    },
+    /// Relying parties must not be sent to a node any more.
+    LeftService {
+        /// The node.
+        node: NodeName,
+        /// Its enrolment.
+        enrolment: Enrolment,
+        /// Why.
+        cause: Leaving,
+        /// Keys that it had not confirmed to publish (rule R1).
+        unpublished: Vec<Kid>,
+        /// Keys that it could still sign with (rule R3).
+        could_sign: Vec<Kid>,
+    },
+    /// The schedule waits.
+    WaitBegan {
+        /// For what.
+        wait: Wait,
+        /// The nodes that are missing.
+        nodes: Vec<NodeName>,
+    },
+    /// The schedule waits no more.
+    WaitEnded {
+        /// For what.
+        wait: Wait,
+    },
+    /// The leader decides nothing more (rule R5).
+    Halted {
+        /// Why.
+        halt: Halt,
+    },
+    /// An authenticated caller was refused.
+    Refused {
+        /// What was asked.
+        request: String,
+        /// Why it was refused.
+        refusal: String,
+    },
+}
+
+/// Why an operator asked.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Why {
+    /// The reason; none for the schedule.
+    pub reason: Option<Reason>,
+    /// The operator's words.
+    pub comment: Option<Comment>,
+}
+
+/// What allowed a key to sign.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "cause")]
+pub enum Cause {
+    /// It was armed, and its time came.
+    Scheduled,
+    /// Rule R1 held, and an operator asked.
+    Emergency {
+        /// The confirmations that allowed it.
+        evidence: Evidence,
+    },
+    /// The first key of a profile, while no node has ever confirmed anything: an exception to rule R1.
+    Bootstrap,
+    /// An operator forced it: an exception to rule R1.
+    Forced {
+        /// When rule R1 would have held, as far as that is known.
+        ready_at: Time,
+        /// Nodes that had not published it.
+        missing: Vec<NodeName>,
+    },
+    /// Its predecessor was reported compromised and no standby was ready: an exception to rule R1.
+    Compromised {
+        /// When rule R1 would have held, as far as that is known.
+        ready_at: Time,
+        /// Nodes that had not published it.
+        missing: Vec<NodeName>,
+    },
+}
+
+impl Cause {
+    /// Whether an operator caused it, which leaves the profile owed a standby.
+    #[must_use]
+    pub fn is_emergency(&self) -> bool {
+        matches!(self, Self::Emergency { .. } | Self::Forced { .. } | Self::Compromised { .. })
+    }
+}
+
+/// Why a node left service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Leaving {
+    /// Nothing was heard of it for `straggler_after`.
+    Silent,
+    /// It owed a confirmation for `straggler_after`.
+    Owing,
+    /// Its name was enrolled anew.
+    Replaced,
+}
+
+/// What allowed a decision: the list of confirmations, by its size and digest. The list itself is stored beside the record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// How many confirmations are in the list.
+    pub count: u64,
+    /// Enrolled nodes that are not in service and were not waited for.
+    pub exceptions: Vec<NodeName>,
+    /// SHA-256 of the stored list.
+    pub digest: Digest,
+}
+
+impl Event {
+    /// Whether it changes what nodes must hold, so that a new generation is made.
+    #[must_use]
+    pub fn changes_nodes(&self) -> bool {
+        matches!(
+            self,
+            Self::Prepublished { .. }
+                | Self::Armed { .. }
+                | Self::Activated { .. }
+                | Self::Retired { .. }
+                | Self::Removed { .. }
+                | Self::Revoked { .. }
+        )
+    }
+
+    /// The key that it is about.
+    #[must_use]
+    pub fn kid(&self) -> Option<&Kid> {
+        match self {
+            Self::Prepublished { key, .. } => Some(&key.kid),
+            Self::Armed { kid, .. }
+            | Self::Activated { kid, .. }
+            | Self::Retired { kid, .. }
+            | Self::Removed { kid, .. }
+            | Self::Revoked { kid, .. }
+            | Self::ReportedCompromised { kid, .. }
+            | Self::Destroyed { kid }
+            | Self::RevocationConfirmed { kid, .. } => Some(kid),
+            _ => None,
+        }
+    }
+}

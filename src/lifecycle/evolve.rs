@@ -1,0 +1,223 @@
+//! How events change the state. Total: an event that does not fit changes nothing.
+
+use super::event::{Cause, Event};
+use super::settings::{Settings, Windows};
+use super::state::{Head, JoinToken, Key, Node, Phase, Revocation, Standing, State};
+use crate::types::{Kid, NodeName, ProfileName, PublicKey, Reason, Span, Time};
+
+/// How many generations are remembered with their times, to tell since when a node owes a confirmation.
+const RECENT_GENERATIONS: usize = 64;
+
+impl State {
+    /// Applies one decision, made at `at`: its events in order, and a new generation if they change what nodes must hold.
+    pub fn apply(&mut self, events: &[Event], at: Time) {
+        self.last_record_at = self.last_record_at.max(at);
+        let wire = self.wire_settings();
+        let changes_nodes = events.iter().any(Event::changes_nodes);
+        if changes_nodes {
+            self.head.generation = self.head.generation.next();
+        }
+        for event in events {
+            self.evolve(event, at);
+        }
+        if changes_nodes {
+            self.make_generation(at);
+        } else if self.head.generation.0 > 0 && self.wire_settings() != wire {
+            self.head.generation = self.head.generation.next();
+            self.make_generation(at);
+        }
+    }
+
+    fn make_generation(&mut self, at: Time) {
+        let (clock_skew, max_age, straggler_after) = self.wire_settings();
+        let (generation, epoch) = (self.head.generation, self.epoch);
+        self.head = Head { generation, epoch, committed_at: at, clock_skew, max_age, straggler_after };
+        self.recent.push((generation, at));
+        let surplus = self.recent.len().saturating_sub(RECENT_GENERATIONS);
+        self.recent.drain(..surplus);
+    }
+
+    /// The settings that travel in each generation.
+    fn wire_settings(&self) -> (Span, Span, Span) {
+        (self.settings.clock_skew(), self.settings.max_age(), self.settings.straggler_after())
+    }
+
+    /// Applies one event, without making a generation of it.
+    pub(super) fn evolve(&mut self, event: &Event, at: Time) {
+        match event {
+            Event::Prepublished { .. }
+            | Event::Armed { .. }
+            | Event::Activated { .. }
+            | Event::Retired { .. }
+            | Event::Removed { .. }
+            | Event::Revoked { .. }
+            | Event::Destroyed { .. }
+            | Event::RevocationConfirmed { .. }
+            | Event::Hastened { .. } => self.evolve_keys(event, at),
+            Event::TokenIssued { .. } | Event::Enrolled { .. } | Event::EnteredService { .. } | Event::LeftService { .. } => {
+                self.evolve_nodes(event, at);
+            }
+            Event::Started { .. }
+            | Event::Configured { .. }
+            | Event::DistrustedAll
+            | Event::WaitBegan { .. }
+            | Event::WaitEnded { .. }
+            | Event::Halted { .. } => self.evolve_leader(event, at),
+            Event::ReportedCompromised { .. } | Event::Refused { .. } => {}
+        }
+    }
+
+    fn evolve_keys(&mut self, event: &Event, at: Time) {
+        match event {
+            Event::Prepublished { profile, key, windows } => self.prepublish(profile, key, *windows, at),
+            Event::Armed { kid, activate_at, .. } => self.set_phase(kid, Phase::Armed { activate_at: *activate_at }),
+            Event::Activated { kid, since, retire_at, cause, .. } => self.activate(kid, *since, *retire_at, cause),
+            Event::Retired { kid, successor } => {
+                let generation = self.head.generation;
+                self.set_phase(kid, Phase::Retiring { since: at, generation, successor: successor.clone() });
+                self.doomed.insert(kid.clone());
+            }
+            Event::Removed { kid, last_signature, .. } => {
+                let never_retired = last_signature.is_none();
+                if self.keys.remove(kid).is_some() && never_retired {
+                    self.doomed.insert(kid.clone());
+                }
+            }
+            Event::Revoked { kid, reason, .. } => self.revoke(kid, *reason, at),
+            Event::Destroyed { kid } => {
+                self.doomed.remove(kid);
+            }
+            Event::RevocationConfirmed { kid, .. } => {
+                self.revocations.remove(kid);
+            }
+            Event::Hastened { profile, .. } => self.hasten(profile, at),
+            _ => {}
+        }
+    }
+
+    fn evolve_nodes(&mut self, event: &Event, at: Time) {
+        match event {
+            Event::TokenIssued { token, node, expires_at } => {
+                self.tokens.retain(|_, token| token.expires_at > at);
+                let row = JoinToken { node: node.clone(), expires_at: *expires_at, used: false };
+                self.tokens.insert(*token, row);
+            }
+            Event::Enrolled { node, enrolment, token, tls_key, witness_key } => {
+                if let Some(token) = self.tokens.get_mut(token) {
+                    token.used = true;
+                }
+                self.last_enrolment = *enrolment;
+                let (tls_key, witness_key, standing) = (*tls_key, *witness_key, Standing::Joining);
+                let row = Node { enrolment: *enrolment, enrolled_at: at, tls_key, witness_key, standing };
+                self.nodes.insert(node.clone(), row);
+            }
+            Event::EnteredService { node, .. } => {
+                self.ever_confirmed = true;
+                self.set_standing(node, Standing::InService { since: at });
+            }
+            Event::LeftService { node, unpublished, could_sign, .. } => self.leave(node, unpublished, could_sign, at),
+            _ => {}
+        }
+    }
+
+    fn evolve_leader(&mut self, event: &Event, at: Time) {
+        match event {
+            Event::Started { epoch, absence } => {
+                self.epoch = *epoch;
+                self.started_at = at;
+                let horizon = at - self.settings.straggler_after() * 2;
+                self.absences.retain(|absence| absence.until >= horizon);
+                self.absences.extend(absence);
+                self.tokens.retain(|_, token| token.expires_at > at);
+            }
+            Event::Configured { settings } => self.configure(settings),
+            Event::DistrustedAll => self.distrust_before = at,
+            Event::WaitBegan { wait, .. } => {
+                self.waits.insert(wait.clone(), at);
+            }
+            Event::WaitEnded { wait } => {
+                self.waits.remove(wait);
+            }
+            Event::Halted { halt } => self.halted = Some(halt.clone()),
+            _ => {}
+        }
+    }
+
+    fn revoke(&mut self, kid: &Kid, reason: Reason, at: Time) {
+        if self.keys.remove(kid).is_some() {
+            self.doomed.insert(kid.clone());
+            let revocation = Revocation { generation: self.head.generation, at, reason };
+            self.revocations.insert(kid.clone(), revocation);
+        }
+    }
+
+    /// New settings are for new keys. Only a longer `token_lifetime` or `clock_skew` reaches keys that stand.
+    fn configure(&mut self, settings: &Settings) {
+        for key in self.keys.values_mut() {
+            if let Some(profile) = settings.profiles.get(&key.profile) {
+                let new = &profile.windows;
+                key.windows.token_lifetime = key.windows.token_lifetime.max(new.token_lifetime);
+                key.windows.clock_skew = key.windows.clock_skew.max(new.clock_skew);
+            }
+        }
+        self.settings = settings.clone();
+    }
+
+    fn prepublish(&mut self, profile: &ProfileName, public: &PublicKey, windows: Windows, at: Time) {
+        self.owed_standby.remove(profile);
+        let key = Key {
+            public: public.clone(),
+            profile: profile.clone(),
+            windows,
+            published_at: at,
+            unpublished_until: at,
+            signer_left_at: None,
+            phase: Phase::Prepublished,
+        };
+        self.keys.insert(public.kid.clone(), key);
+    }
+
+    fn activate(&mut self, kid: &Kid, since: Time, retire_at: Time, cause: &Cause) {
+        self.set_phase(kid, Phase::Active { since, retire_at });
+        if let Some(key) = self.keys.get(kid) {
+            self.activated.insert(key.profile.clone());
+            if cause.is_emergency() {
+                self.owed_standby.insert(key.profile.clone());
+            }
+        }
+    }
+
+    fn hasten(&mut self, profile: &ProfileName, at: Time) {
+        for key in self.keys.values_mut().filter(|key| key.profile == *profile) {
+            if let Phase::Active { retire_at, .. } = &mut key.phase {
+                *retire_at = at.min(*retire_at);
+            }
+        }
+    }
+
+    fn leave(&mut self, node: &NodeName, unpublished: &[Kid], could_sign: &[Kid], at: Time) {
+        self.set_standing(node, Standing::Evicted { at });
+        for kid in unpublished {
+            if let Some(key) = self.keys.get_mut(kid) {
+                key.unpublished_until = key.unpublished_until.max(at);
+            }
+        }
+        for kid in could_sign {
+            if let Some(key) = self.keys.get_mut(kid) {
+                key.signer_left_at = key.signer_left_at.max(Some(at));
+            }
+        }
+    }
+
+    fn set_phase(&mut self, kid: &Kid, phase: Phase) {
+        if let Some(key) = self.keys.get_mut(kid) {
+            key.phase = phase;
+        }
+    }
+
+    fn set_standing(&mut self, node: &NodeName, standing: Standing) {
+        if let Some(row) = self.nodes.get_mut(node) {
+            row.standing = standing;
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! What nodes have confirmed, with the times that rules R1, R3 and R8 count from.
+//!
+//! These are observations, not decisions: they carry no version and no record. One counts once it is durable.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::report::{Installed, Report};
+use super::state::{Key, Phase, State};
+use super::view::{Switches, view};
+use crate::types::{Enrolment, Generation, Kid, Time};
+
+/// What every node has confirmed, by enrolment: a name enrolled anew takes none of the old one's confirmations.
+pub type Sightings = BTreeMap<Enrolment, Sighting>;
+
+/// What one node has confirmed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Sighting {
+    /// When the leader last had a report.
+    pub heard_at: Time,
+    /// The newest view that the node has confirmed.
+    pub confirmed: Option<Confirmed>,
+    /// Since when the node publishes a key, without a break as far as it said.
+    pub published: BTreeMap<Kid, Time>,
+    /// When the node confirmed that it can't sign with a key any more.
+    pub released: BTreeMap<Kid, Time>,
+    /// When the node confirmed that a revoked key is gone.
+    pub gone: BTreeMap<Kid, Time>,
+    /// The node's clock less the leader's, in milliseconds, transit included.
+    pub clock_ahead_ms: i64,
+    /// The generation that was last read back from the node's disk, confirmed or not.
+    pub on_disk: Option<Generation>,
+    /// What keeps the node from going on.
+    pub problem: Option<String>,
+}
+
+/// A view that a node has confirmed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirmed {
+    /// Its generation.
+    pub generation: Generation,
+    /// The switches that it has made.
+    pub switches: Switches,
+    /// When the leader first received that confirmation.
+    pub at: Time,
+    /// When it last received it.
+    pub last_at: Time,
+}
+
+impl Sighting {
+    /// What is known of the node after `report`, received at `now`.
+    ///
+    /// A report that lacks what was confirmed withdraws it.
+    #[must_use]
+    pub fn after(mut self, state: &State, report: &Report, now: Time) -> Self {
+        self.heard_at = now;
+        self.clock_ahead_ms = signed_difference(report.sent_at, now);
+        self.problem.clone_from(&report.problem);
+        self.on_disk = report.installed.as_ref().map(|installed| installed.generation);
+        match &report.installed {
+            None => {
+                self.confirmed = None;
+                self.published.clear();
+            }
+            Some(installed) => self.read_back(state, installed, now),
+        }
+        self
+    }
+
+    fn read_back(&mut self, state: &State, installed: &Installed, now: Time) {
+        self.published.retain(|kid, _| installed.published.contains(kid));
+        self.released.retain(|kid, _| state.keys.contains_key(kid) && !installed.held.contains(kid));
+        self.gone.retain(|kid, _| state.revocations.contains_key(kid) && !has(installed, kid));
+        if let Some(difference) = difference(state, installed) {
+            self.confirmed = None;
+            self.problem.get_or_insert(difference);
+            return;
+        }
+        if !installed.hooks_succeeded {
+            return;
+        }
+        self.confirm(installed, now);
+        for key in state.keys.values() {
+            let kid = key.kid();
+            if installed.published.contains(kid) {
+                self.published.entry(kid.clone()).or_insert(now);
+            }
+            if switched_away(state, key, installed) {
+                self.released.entry(kid.clone()).or_insert(now);
+            }
+        }
+        for (kid, revocation) in &state.revocations {
+            if installed.generation >= revocation.generation && !has(installed, kid) {
+                self.gone.entry(kid.clone()).or_insert(now);
+            }
+        }
+    }
+
+    fn confirm(&mut self, installed: &Installed, now: Time) {
+        let same = |old: &Confirmed| old.generation == installed.generation && old.switches == installed.switches;
+        let at = self.confirmed.take().filter(same).map_or(now, |old| old.at);
+        let (generation, switches) = (installed.generation, installed.switches.clone());
+        self.confirmed = Some(Confirmed { generation, switches, at, last_at: now });
+    }
+
+    /// The generation that the node has confirmed; 0 before the first.
+    #[must_use]
+    pub fn confirmed_generation(&self) -> Generation {
+        self.confirmed.as_ref().map_or(Generation(0), |confirmed| confirmed.generation)
+    }
+}
+
+fn has(installed: &Installed, kid: &Kid) -> bool {
+    installed.published.contains(kid) || installed.held.contains(kid) || installed.signing.contains(kid)
+}
+
+/// Whether what was read back shows that the node signs with `key` no more: its private half is nowhere on the node, and either the
+/// generation says so, or the node has switched to the successor by its clock.
+fn switched_away(state: &State, key: &Key, installed: &Installed) -> bool {
+    if installed.held.contains(key.kid()) {
+        return false;
+    }
+    match &key.phase {
+        Phase::Prepublished | Phase::Armed { .. } => false,
+        Phase::Active { .. } => {
+            let armed = state.armed(&key.profile).map(|(successor, _)| successor.kid());
+            installed.generation == state.head.generation && armed.is_some_and(|kid| installed.switches.contains(kid))
+        }
+        Phase::Retiring { generation, successor, .. } => {
+            installed.generation >= *generation || successor.as_ref().is_some_and(|kid| installed.switches.contains(kid))
+        }
+    }
+}
+
+/// How what was read back differs from the generation in force, when it claims to be that generation.
+fn difference(state: &State, installed: &Installed) -> Option<String> {
+    if installed.generation != state.head.generation {
+        return None;
+    }
+    let due = view(&state.key_set(), &installed.switches, Time(0));
+    let published: BTreeSet<Kid> = due.published.iter().cloned().collect();
+    let files = [
+        ("the JWKS", &published, &installed.published),
+        ("the private file", &due.signing(), &installed.signing),
+        ("the node's private halves", &due.held, &installed.held),
+    ];
+    files.into_iter().find_map(|(name, due, found)| {
+        let missing = listed(due.difference(found));
+        let extra = listed(found.difference(due));
+        (due != found).then(|| {
+            let generation = installed.generation;
+            format!("{name} read back from disk is not that of generation {generation}: missing {missing}, too many {extra}")
+        })
+    })
+}
+
+fn listed<'a>(kids: impl Iterator<Item = &'a Kid>) -> String {
+    let kids: Vec<&str> = kids.map(Kid::as_str).collect();
+    if kids.is_empty() { "none".to_owned() } else { kids.join(" ") }
+}
+
+fn signed_difference(theirs: Time, ours: Time) -> i64 {
+    let distance = i64::try_from(theirs.distance(ours).0).unwrap_or(i64::MAX);
+    if theirs < ours { -distance } else { distance }
+}

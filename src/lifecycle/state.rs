@@ -1,0 +1,278 @@
+//! Everything that the leader has decided and that still matters. Changed only by [`State::apply`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::generation::{KeySet, Member, Stage};
+use super::settings::{Settings, Windows};
+use crate::types::{Digest, Enrolment, Epoch, Generation, Kid, NodeName, ProfileName, PublicKey, Reason, Span, Time, WitnessKey};
+
+/// The decided state of one fleet.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct State {
+    /// The leader's term.
+    pub epoch: Epoch,
+    /// When this term began.
+    pub started_at: Time,
+    /// The time of the last record (rule R9).
+    pub last_record_at: Time,
+    /// The generation in force, with what is fixed when it is made.
+    pub head: Head,
+    /// When each of the last generations was committed, oldest first.
+    pub recent: Vec<(Generation, Time)>,
+    /// The settings that new keys are made with.
+    pub settings: Settings,
+    /// Every key that is neither removed nor revoked.
+    pub keys: BTreeMap<Kid, Key>,
+    /// Profiles that have had an active key (rule R4).
+    pub activated: BTreeSet<ProfileName>,
+    /// Profiles that are owed a standby after an emergency.
+    pub owed_standby: BTreeSet<ProfileName>,
+    /// Keys whose private half the leader must still destroy.
+    pub doomed: BTreeSet<Kid>,
+    /// Revocations that some node has not confirmed yet (rule R8).
+    pub revocations: BTreeMap<Kid, Revocation>,
+    /// When every key that existed was last reported compromised: a key asked for before then is not used.
+    pub distrust_before: Time,
+    /// The node table.
+    pub nodes: BTreeMap<NodeName, Node>,
+    /// The last enrolment number given out.
+    pub last_enrolment: Enrolment,
+    /// Whether any node has ever confirmed anything: after that there is no bootstrap (rule R1).
+    pub ever_confirmed: bool,
+    /// Join tokens that have not expired, by the hash of their secret.
+    pub tokens: BTreeMap<Digest, JoinToken>,
+    /// Stretches of time in which the leader was away, as far back as they can matter.
+    pub absences: Vec<Absence>,
+    /// What the schedule waits for, since when (rule R7).
+    pub waits: BTreeMap<Wait, Time>,
+    /// Why the leader decides nothing more (rule R5).
+    pub halted: Option<Halt>,
+}
+
+/// What is fixed when a generation is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Head {
+    /// Its number; 0 before the first.
+    pub generation: Generation,
+    /// The term in which it was made.
+    pub epoch: Epoch,
+    /// When it was committed.
+    pub committed_at: Time,
+    /// The largest difference tolerated between two clocks.
+    pub clock_skew: Span,
+    /// What verifiers are told to cache.
+    pub max_age: Span,
+    /// How long a node may be without its leader.
+    pub straggler_after: Span,
+}
+
+/// A key that is neither removed nor revoked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Key {
+    /// The public half and what was made with it.
+    pub public: PublicKey,
+    /// The profile that it serves.
+    pub profile: ProfileName,
+    /// Its times: those of its profile when it was made.
+    pub windows: Windows,
+    /// When it was first published.
+    pub published_at: Time,
+    /// The latest moment at which a node left service without it; at first, when it was published (rule R1).
+    pub unpublished_until: Time,
+    /// The latest moment at which a node that could sign with it left service (rule R3).
+    pub signer_left_at: Option<Time>,
+    /// Where it is in its life.
+    pub phase: Phase,
+}
+
+/// Where a key is in its life, with what exists only there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum Phase {
+    /// Published; its private half has never left the leader.
+    Prepublished,
+    /// Its private half is on the nodes and signs from `activate_at` on.
+    Armed {
+        /// When it begins to sign.
+        activate_at: Time,
+    },
+    /// It signs.
+    Active {
+        /// When it began to.
+        since: Time,
+        /// When its successor is meant to take over.
+        retire_at: Time,
+    },
+    /// It signs no more, and stays published until what it signed has expired.
+    Retiring {
+        /// When that was decided.
+        since: Time,
+        /// The first generation that says so.
+        generation: Generation,
+        /// The key that took over, if there was one.
+        successor: Option<Kid>,
+    },
+}
+
+/// A revocation that some node has not confirmed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revocation {
+    /// The first generation without the key.
+    pub generation: Generation,
+    /// When it was decided.
+    pub at: Time,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// A row of the node table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    /// The number of this joining.
+    pub enrolment: Enrolment,
+    /// When it joined.
+    pub enrolled_at: Time,
+    /// SHA-256 of the public key of its certificate.
+    pub tls_key: Digest,
+    /// The public key that it cosigns checkpoints with.
+    pub witness_key: WitnessKey,
+    /// Whether it is in service.
+    pub standing: Standing,
+}
+
+/// Whether a node is in service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "standing")]
+pub enum Standing {
+    /// It has never confirmed anything.
+    Joining,
+    /// Relying parties may read from it.
+    InService {
+        /// Since when, without a break.
+        since: Time,
+    },
+    /// It was silent, or owed a confirmation, for too long.
+    Evicted {
+        /// Since when.
+        at: Time,
+    },
+}
+
+/// A join token, known only by the hash of its secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinToken {
+    /// The name that it lets in.
+    pub node: NodeName,
+    /// When it stops to work.
+    pub expires_at: Time,
+    /// Whether it has been used.
+    pub used: bool,
+}
+
+/// A stretch of time in which the leader was away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Absence {
+    /// The last moment at which it was known to be there.
+    pub from: Time,
+    /// When it was back.
+    pub until: Time,
+}
+
+/// Something that the schedule waits for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "for", content = "of")]
+pub enum Wait {
+    /// Nodes that have not reported since the start (rule R5).
+    Start,
+    /// The clock stands before the last record (rule R9).
+    Clock,
+    /// The standby of a profile is due, and rule R1 does not hold for it yet.
+    Arm(ProfileName),
+    /// A key could be removed, but a node has not confirmed that it switched away from it (rule R3).
+    Remove(Kid),
+}
+
+/// Why the leader decides nothing more: a node has seen a leader that was further on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Halt {
+    /// The node that said so.
+    pub node: NodeName,
+    /// The epoch that it remembers.
+    pub epoch: Epoch,
+    /// The generation that it remembers.
+    pub generation: Generation,
+}
+
+impl State {
+    /// The public form of the generation in force.
+    #[must_use]
+    pub fn key_set(&self) -> KeySet {
+        let mut keys: Vec<&Key> = self.keys.values().collect();
+        keys.sort_by_key(|key| (&key.profile, key.published_at, &key.public.kid));
+        let Head { generation, epoch, committed_at, clock_skew, max_age, straggler_after } = self.head;
+        let members = keys.into_iter().map(Key::member).collect();
+        KeySet { generation, epoch, committed_at, clock_skew, max_age, straggler_after, members }
+    }
+
+    /// The keys of a profile, oldest first.
+    pub fn keys_of<'a>(&'a self, profile: &'a ProfileName) -> impl Iterator<Item = &'a Key> {
+        let mut keys: Vec<_> = self.keys.values().filter(|key| key.profile == *profile).collect();
+        keys.sort_by_key(|key| (key.published_at, &key.public.kid));
+        keys.into_iter()
+    }
+
+    /// The active key of a profile.
+    #[must_use]
+    pub fn active(&self, profile: &ProfileName) -> Option<&Key> {
+        self.keys.values().find(|key| key.profile == *profile && matches!(key.phase, Phase::Active { .. }))
+    }
+
+    /// The armed key of a profile, with the instant at which it activates.
+    #[must_use]
+    pub fn armed(&self, profile: &ProfileName) -> Option<(&Key, Time)> {
+        self.keys.values().find_map(|key| match key.phase {
+            Phase::Armed { activate_at } if key.profile == *profile => Some((key, activate_at)),
+            _ => None,
+        })
+    }
+
+    /// The prepublished keys of a profile, oldest first.
+    pub fn prepublished<'a>(&'a self, profile: &'a ProfileName) -> impl Iterator<Item = &'a Key> {
+        self.keys_of(profile).filter(|key| key.phase == Phase::Prepublished)
+    }
+
+    /// The nodes in service, with the start of their service.
+    pub fn in_service(&self) -> impl Iterator<Item = (&NodeName, &Node, Time)> {
+        self.nodes.iter().filter_map(|(name, node)| match node.standing {
+            Standing::InService { since } => Some((name, node, since)),
+            Standing::Joining | Standing::Evicted { .. } => None,
+        })
+    }
+
+    /// How long it is from `since` to `now`, less the time in which the leader was away.
+    #[must_use]
+    pub fn present_for(&self, since: Time, now: Time) -> Span {
+        let away = |absence: &Absence| absence.until.min(now).since(absence.from.max(since));
+        self.absences.iter().fold(now.since(since), |left, absence| left - away(absence))
+    }
+}
+
+impl Key {
+    /// The kid, which everything else refers to it by.
+    #[must_use]
+    pub fn kid(&self) -> &Kid {
+        &self.public.kid
+    }
+
+    fn member(&self) -> Member {
+        let stage = match self.phase {
+            Phase::Prepublished => Stage::Prepublished,
+            Phase::Armed { activate_at } => Stage::Armed { activate_at },
+            Phase::Active { .. } => Stage::Active,
+            Phase::Retiring { .. } => Stage::Retiring,
+        };
+        Member { profile: self.profile.clone(), public: self.public.clone(), stage }
+    }
+}

@@ -1,0 +1,194 @@
+//! A fleet on a bench: the pure core, keys without key bytes, and nodes that confirm when told to.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::lifecycle::*;
+use crate::types::*;
+
+pub const START: Time = Time(1_800_000_000_000);
+pub const RSA: &str = "rs256";
+
+pub struct Bench {
+    pub state: State,
+    pub seen: Sightings,
+    pub now: Time,
+    pub events: Vec<(Time, Event)>,
+    made: u64,
+    switches: BTreeMap<NodeName, Switches>,
+}
+
+pub fn name(text: &str) -> NodeName {
+    text.parse().unwrap()
+}
+
+pub fn profile(text: &str) -> ProfileName {
+    text.parse().unwrap()
+}
+
+pub fn settings(profiles: &[&str]) -> Settings {
+    profiles.iter().map(|text| Profile::new(profile(text), KeySpec::Es256)).collect()
+}
+
+impl Bench {
+    /// A started leader with the two-day schedule, before any node.
+    pub fn started(profiles: &[&str]) -> Self {
+        let mut bench = Self {
+            state: State::default(),
+            seen: Sightings::new(),
+            now: START,
+            events: Vec::new(),
+            made: 0,
+            switches: BTreeMap::new(),
+        };
+        bench.run(&Command::Start { last_up: None }).unwrap();
+        bench.run(&Command::Configure(settings(profiles))).unwrap();
+        bench.settle();
+        bench
+    }
+
+    /// A leader with these nodes in service.
+    pub fn with_nodes(nodes: &[&str]) -> Self {
+        let mut bench = Self::started(&[RSA]);
+        for node in nodes {
+            bench.join(node);
+            bench.confirm(node);
+        }
+        bench.settle();
+        bench
+    }
+
+    pub fn run(&mut self, command: &Command) -> Result<Decision, Refusal> {
+        let decision = decide(&self.state, &self.seen, command, self.now)?;
+        self.state.apply(&decision.events, self.now);
+        self.events.extend(decision.events.iter().map(|event| (self.now, event.clone())));
+        Ok(decision)
+    }
+
+    /// Decides until nothing is due, making every key that is wanted.
+    pub fn settle(&mut self) {
+        for _ in 0..100 {
+            let ticked = self.run(&Command::Tick);
+            if ticked.is_err() {
+                return;
+            }
+            if ticked.unwrap().is_empty() && !self.make_wanted() {
+                return;
+            }
+        }
+        panic!("the leader never comes to rest");
+    }
+
+    fn make_wanted(&mut self) -> bool {
+        if holds_schedule(&self.state, &self.seen, self.now).is_some() {
+            return false;
+        }
+        let wanted = wanted(&self.state, self.now);
+        for Wanted { profile } in &wanted {
+            let command = self.key_made(&profile.name);
+            self.run(&command).unwrap();
+        }
+        !wanted.is_empty()
+    }
+
+    pub fn key_made(&mut self, profile: &ProfileName) -> Command {
+        self.made += 1;
+        let kid: Kid = format!("{profile}-{}", self.made).parse().unwrap();
+        let key = PublicKey {
+            kid: kid.clone(),
+            spec: KeySpec::Es256,
+            jwk: BTreeMap::from([("kid".to_owned(), kid.to_string())]).try_into().unwrap(),
+            thumbprint: kid.to_string(),
+            certificate_der: vec![],
+        };
+        Command::KeyMade { profile: profile.clone(), key: Box::new(key), asked_at: self.now }
+    }
+
+    pub fn join(&mut self, node: &str) {
+        let secret = Digest::of(format!("{node}{}", self.state.last_enrolment).as_bytes());
+        let expires_at = self.now + Span::hours(1);
+        self.run(&Command::IssueToken { token: secret, node: name(node), expires_at }).unwrap();
+        let (tls_key, witness_key) = (Digest([1; 32]), WitnessKey([2; 32]));
+        self.run(&Command::Enrol { token: secret, node: name(node), tls_key, witness_key }).unwrap();
+        self.switches.remove(&name(node));
+    }
+
+    /// What a node that holds the newest generation reads back, with the switches that its clock has made.
+    pub fn installed(&mut self, node: &str) -> Installed {
+        let set = self.state.key_set();
+        let before = self.switches.get(&name(node)).cloned().unwrap_or_default();
+        let view = view(&set, &before, self.now);
+        self.switches.insert(name(node), view.switches.clone());
+        Installed {
+            generation: set.generation,
+            switches: view.switches.clone(),
+            published: view.published.iter().cloned().collect(),
+            signing: view.signing(),
+            held: view.held.clone(),
+            hooks_succeeded: true,
+        }
+    }
+
+    pub fn confirm(&mut self, node: &str) {
+        let installed = self.installed(node);
+        self.report(node, Some(installed));
+    }
+
+    pub fn report(&mut self, node: &str, installed: Option<Installed>) {
+        let highest_generation = installed.as_ref().map_or(Generation(0), |installed| installed.generation);
+        let highest_epoch = self.state.epoch;
+        let report = Report { sent_at: self.now, highest_epoch, highest_generation, installed, problem: None };
+        let enrolment = self.state.nodes[&name(node)].enrolment;
+        let before = self.seen.remove(&enrolment).unwrap_or_default();
+        self.seen.insert(enrolment, before.after(&self.state, &report, self.now));
+    }
+
+    /// Lets time pass in steps of `step`; these nodes confirm at each, all others are silent.
+    pub fn pass(&mut self, span: Span, step: Span, nodes: &[&str]) {
+        let until = self.now + span;
+        while self.now < until {
+            let due = next_due(&self.state, &self.seen, self.now).unwrap_or(until);
+            self.now = until.min(self.now + step).min(due);
+            self.settle();
+            for node in nodes {
+                self.confirm(node);
+            }
+            self.settle();
+            for node in nodes {
+                self.confirm(node);
+            }
+            self.settle();
+        }
+    }
+
+    pub fn kid_in(&self, matches: impl Fn(&Phase) -> bool) -> Option<Kid> {
+        self.state.keys.values().find(|key| matches(&key.phase)).map(|key| key.kid().clone())
+    }
+
+    pub fn active(&self) -> Kid {
+        self.state.active(&profile(RSA)).expect("a profile has a signer").kid().clone()
+    }
+
+    pub fn standby(&self) -> Kid {
+        self.state.prepublished(&profile(RSA)).next().expect("a profile has a standby").kid().clone()
+    }
+
+    pub fn armed(&self) -> Option<Time> {
+        self.state.armed(&profile(RSA)).map(|(_, activate_at)| activate_at)
+    }
+
+    pub fn published(&self) -> BTreeSet<Kid> {
+        self.state.keys.keys().cloned().collect()
+    }
+
+    pub fn standing(&self, node: &str) -> Standing {
+        self.state.nodes[&name(node)].standing
+    }
+
+    pub fn in_service(&self, node: &str) -> bool {
+        matches!(self.standing(node), Standing::InService { .. })
+    }
+
+    pub fn when(&self, found: impl Fn(&Event) -> bool) -> Option<Time> {
+        self.events.iter().rev().find(|(_, event)| found(event)).map(|(at, _)| *at)
+    }
+}

@@ -1,0 +1,12 @@
+//! The rules, one file each; every test here fails when its rule is taken out.
+
+mod bench;
+mod emergency;
+mod r1_publish;
+mod r2_arming;
+mod r3_keep;
+mod r5_starts;
+mod r7_waits;
+mod r8_revoke;
+mod schedule;
+mod service;

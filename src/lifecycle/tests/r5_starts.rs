@@ -1,0 +1,75 @@
+//! R5, no going back, as far as the leader decides it; and R9, time.
+
+use super::bench::*;
+use crate::lifecycle::*;
+use crate::types::*;
+
+/// A fleet in which a rotation fell due while the leader was away.
+fn restarted_late() -> Bench {
+    let mut bench = Bench::with_nodes(&["a", "b"]);
+    bench.pass(Span::hours(46), Span::mins(10), &["a", "b"]);
+    let last_up = bench.now;
+    bench.now = bench.now + Span::hours(2);
+    bench.run(&Command::Start { last_up: Some(last_up) }).unwrap();
+    bench.settle();
+    bench
+}
+
+#[test]
+fn r5_a_started_leader_waits_for_all_nodes_in_service() {
+    let mut bench = restarted_late();
+    assert_eq!(bench.armed(), None);
+    assert!(bench.state.waits.contains_key(&Wait::Start));
+    bench.confirm("a");
+    bench.settle();
+    assert_eq!(bench.armed(), None);
+    bench.confirm("b");
+    bench.settle();
+    assert!(bench.armed().is_some());
+    assert!(!bench.state.waits.contains_key(&Wait::Start));
+}
+
+#[test]
+fn r5_a_started_leader_waits_no_longer_than_start_grace() {
+    let mut bench = restarted_late();
+    bench.pass(Span::mins(11), Span::mins(1), &["a"]);
+    assert!(bench.armed().is_some());
+}
+
+#[test]
+fn r5_each_start_raises_the_epoch() {
+    let mut bench = Bench::with_nodes(&["a"]);
+    let epoch = bench.state.epoch;
+    bench.run(&Command::Start { last_up: None }).unwrap();
+    assert_eq!(bench.state.epoch, epoch.next());
+}
+
+#[test]
+fn r5_a_leader_that_is_behind_its_nodes_decides_nothing_more() {
+    let mut bench = Bench::with_nodes(&["a"]);
+    let halt = Halt { node: name("a"), epoch: Epoch(9), generation: Generation(99) };
+    bench.run(&Command::NodeAhead(halt)).unwrap();
+    let before = bench.state.clone();
+    bench.now = bench.now + Span::hours(100);
+    for command in [Command::Tick, bench.key_made(&profile(RSA)), Command::Hasten { profiles: vec![], why: Why::default() }] {
+        let refusal = bench.run(&command).unwrap_err().to_string();
+        assert!(refusal.contains("generation 99") && refusal.contains("restore"), "{refusal}");
+    }
+    assert_eq!(bench.state, before);
+}
+
+#[test]
+fn r9_the_schedule_rests_while_the_clock_stands_before_the_last_record() {
+    let mut bench = Bench::with_nodes(&["a"]);
+    bench.pass(Span::hours(46), Span::mins(10), &["a"]);
+    let recorded = bench.state.last_record_at;
+    bench.now = recorded - Span::mins(6);
+    bench.settle();
+    assert!(bench.state.waits.contains_key(&Wait::Clock));
+    assert_eq!(bench.state.last_record_at, recorded, "a record's time never goes back");
+    let (kid, reason) = (bench.standby(), Reason::Compromised);
+    bench.run(&Command::Revoke { kid, reason, comment: None }).expect("revocation goes on");
+    bench.now = recorded;
+    bench.settle();
+    assert!(!bench.state.waits.contains_key(&Wait::Clock));
+}

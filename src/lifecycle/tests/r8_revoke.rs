@@ -1,0 +1,88 @@
+//! R8, revoke is at once and named.
+
+use super::bench::*;
+use crate::lifecycle::*;
+use crate::types::*;
+
+fn revoke(bench: &mut Bench, kid: &Kid) -> Decision {
+    bench.run(&Command::Revoke { kid: kid.clone(), reason: Reason::Compromised, comment: None }).unwrap()
+}
+
+#[test]
+fn r8_a_revoked_key_leaves_the_set_at_once_whatever_its_state() {
+    let mut bench = Bench::with_nodes(&["a"]);
+    bench.pass(Span::mins(48 * 60 + 10), Span::mins(5), &["a"]);
+    // Active, standby and retiring keys are there; an armed one is in the test below.
+    for kid in bench.published() {
+        revoke(&mut bench, &kid);
+        assert!(bench.state.key_set().member(&kid).is_none());
+        assert!(bench.state.doomed.contains(&kid));
+    }
+}
+
+#[test]
+fn r8_an_armed_key_can_be_revoked_and_the_active_one_signs_on() {
+    let mut bench = Bench::with_nodes(&["a"]);
+    bench.pass(Span::mins(47 * 60 + 10), Span::mins(5), &["a"]);
+    let (active, armed) = (bench.active(), bench.kid_in(|phase| matches!(phase, Phase::Armed { .. })).unwrap());
+    revoke(&mut bench, &armed);
+    bench.settle();
+    assert_eq!(bench.active(), active);
+    assert!(bench.state.prepublished(&profile(RSA)).count() >= 1);
+    bench.pass(Span::hours(30), Span::mins(5), &["a"]);
+    assert_ne!(bench.active(), active, "the next standby takes over once rule R1 holds for it");
+}
+
+#[test]
+fn r8_every_node_that_has_not_confirmed_is_listed_in_service_or_not() {
+    let mut bench = Bench::with_nodes(&["a", "b", "gone"]);
+    bench.pass(Span::hours(25), Span::mins(10), &["a", "b"]);
+    assert!(!bench.in_service("gone"));
+    let kid = bench.active();
+    revoke(&mut bench, &kid);
+    assert_eq!(unconfirmed(&bench.state, &bench.seen, &kid), [name("a"), name("b"), name("gone")]);
+    bench.confirm("a");
+    bench.settle();
+    assert_eq!(unconfirmed(&bench.state, &bench.seen, &kid), [name("b"), name("gone")]);
+    bench.confirm("b");
+    bench.settle();
+    assert!(bench.when(|event| matches!(event, Event::RevocationConfirmed { .. })).is_none());
+    bench.now = bench.now + Span::mins(3);
+    bench.confirm("gone");
+    bench.settle();
+    let confirmed = bench.when(|event| matches!(event, Event::RevocationConfirmed { .. }));
+    assert_eq!(confirmed, Some(bench.now));
+}
+
+#[test]
+fn r8_trust_ends_max_age_after_the_last_confirmation_where_that_is_known() {
+    for (served, expected) in [(None, None), (Some(Span::mins(10)), Some(Span::mins(10)))] {
+        let mut bench = Bench::with_nodes(&["a"]);
+        bench.state.settings.served_max_age = served;
+        let kid = bench.active();
+        revoke(&mut bench, &kid);
+        bench.now = bench.now + Span::mins(1);
+        bench.confirm("a");
+        bench.settle();
+        let until = bench.events.iter().find_map(|(_, event)| match event {
+            Event::RevocationConfirmed { trusted_until, .. } => Some(*trusted_until),
+            _ => None,
+        });
+        assert_eq!(until, Some(expected.map(|span| bench.now + span)));
+    }
+}
+
+#[test]
+fn r8_revocation_waits_for_no_key_to_be_made() {
+    let mut bench = Bench::with_nodes(&["a"]);
+    let standby = bench.standby();
+    bench.run(&Command::Revoke { kid: standby, reason: Reason::Superseded, comment: None }).unwrap();
+    let active = bench.active();
+    let decision = revoke(&mut bench, &active);
+    assert!(bench.state.active(&profile(RSA)).is_none(), "R8 before R4: no signer until a key is made");
+    assert!(decision.remarks.iter().any(|remark| remark.contains("without a signing key")));
+    bench.settle();
+    assert!(bench.state.active(&profile(RSA)).is_some());
+    let cause = bench.events.iter().any(|(_, event)| matches!(event, Event::Activated { cause: Cause::Compromised { .. }, .. }));
+    assert!(cause, "the exception to rule R1 is recorded");
+}

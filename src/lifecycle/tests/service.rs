@@ -1,0 +1,102 @@
+//! In service, evicted, returned.
+
+use super::bench::*;
+use crate::lifecycle::*;
+use crate::types::*;
+
+#[test]
+fn a_node_is_in_service_from_its_first_confirmation_of_the_newest_generation() {
+    let mut bench = Bench::started(&[RSA]);
+    bench.join("a");
+    bench.settle();
+    assert_eq!(bench.standing("a"), Standing::Joining);
+    bench.confirm("a");
+    bench.settle();
+    assert!(bench.in_service("a"));
+}
+
+#[test]
+fn a_silent_node_is_evicted_after_straggler_after_and_returns_by_confirming() {
+    let mut bench = Bench::with_nodes(&["a", "b"]);
+    bench.pass(Span::hours(24), Span::mins(10), &["a"]);
+    assert!(bench.in_service("b"));
+    bench.pass(Span::mins(20), Span::mins(10), &["a"]);
+    assert!(matches!(bench.standing("b"), Standing::Evicted { .. }));
+    assert!(bench.events.iter().any(|(_, event)| matches!(event, Event::LeftService { cause: Leaving::Silent, .. })));
+    bench.confirm("b");
+    bench.settle();
+    assert!(bench.in_service("b"));
+}
+
+#[test]
+fn a_node_that_is_heard_but_owes_a_confirmation_is_evicted_too() {
+    let mut bench = Bench::with_nodes(&["a", "b"]);
+    let mut failing = bench.installed("b");
+    failing.hooks_succeeded = false;
+    let kid = bench.standby();
+    bench.run(&Command::Revoke { kid, reason: Reason::Superseded, comment: None }).unwrap();
+    for _ in 0..(25 * 6) {
+        bench.now = bench.now + Span::mins(10);
+        bench.confirm("a");
+        bench.report("b", Some(failing.clone()));
+        bench.settle();
+    }
+    assert!(bench.events.iter().any(|(_, event)| matches!(event, Event::LeftService { cause: Leaving::Owing, .. })));
+}
+
+#[test]
+fn a_switch_that_is_due_is_owed_as_well() {
+    let mut bench = Bench::with_nodes(&["a"]);
+    bench.pass(Span::mins(47 * 60 + 30), Span::mins(5), &["a"]);
+    let due = bench.armed().unwrap();
+    let sighting = bench.seen.values().next().cloned();
+    assert_eq!(owing_since(&bench.state, sighting.as_ref(), due - Span(1)), None);
+    assert_eq!(owing_since(&bench.state, sighting.as_ref(), due), Some(due));
+}
+
+#[test]
+fn time_in_which_the_leader_was_away_is_subtracted() {
+    let mut bench = Bench::with_nodes(&["a", "b"]);
+    bench.pass(Span::hours(10), Span::mins(10), &["a"]);
+    let last_up = bench.now;
+    bench.now = bench.now + Span::hours(20);
+    bench.run(&Command::Start { last_up: Some(last_up) }).unwrap();
+    bench.pass(Span::hours(13), Span::mins(10), &["a"]);
+    assert!(bench.in_service("b"), "silent for 10 + 13 hours of the leader's presence");
+    bench.pass(Span::hours(2), Span::mins(10), &["a"]);
+    assert!(!bench.in_service("b"));
+}
+
+#[test]
+fn nobody_is_evicted_in_the_first_start_grace() {
+    let mut bench = Bench::with_nodes(&["a"]);
+    bench.now = bench.now + Span::hours(30);
+    // The leader was there all the time as far as its mark says.
+    bench.run(&Command::Start { last_up: Some(bench.now) }).unwrap();
+    bench.pass(Span::mins(9), Span::mins(1), &[]);
+    assert!(bench.in_service("a"));
+    bench.pass(Span::mins(2), Span::mins(1), &[]);
+    assert!(!bench.in_service("a"));
+}
+
+#[test]
+fn a_join_token_works_once_for_its_node_and_not_after_its_time() {
+    let mut bench = Bench::started(&[RSA]);
+    let token = Digest([9; 32]);
+    let expires_at = bench.now + Span::hours(1);
+    bench.run(&Command::IssueToken { token, node: name("a"), expires_at }).unwrap();
+    let enrol = |token, node: &str| Command::Enrol {
+        token,
+        node: name(node),
+        tls_key: Digest([1; 32]),
+        witness_key: WitnessKey([2; 32]),
+    };
+    assert_eq!(bench.run(&enrol(Digest([8; 32]), "a")), Err(Refusal::NoToken));
+    assert_eq!(bench.run(&enrol(token, "b")), Err(Refusal::TokenForAnother(name("a"))));
+    bench.run(&enrol(token, "a")).unwrap();
+    assert_eq!(bench.run(&enrol(token, "a")), Err(Refusal::TokenUsed));
+    let late = Digest([7; 32]);
+    bench.run(&Command::IssueToken { token: late, node: name("c"), expires_at }).unwrap();
+    bench.now = expires_at;
+    assert_eq!(bench.run(&enrol(late, "c")), Err(Refusal::TokenExpired(expires_at)));
+}
