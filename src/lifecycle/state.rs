@@ -251,6 +251,12 @@ impl State {
         })
     }
 
+    /// The time that counts when the clock shows `clock`: never before the last record (rule R9).
+    #[must_use]
+    pub fn time(&self, clock: Time) -> Time {
+        clock.max(self.last_record_at)
+    }
+
     /// How long it is from `since` to `now`, less the time in which the leader was away.
     #[must_use]
     pub fn present_for(&self, since: Time, now: Time) -> Span {

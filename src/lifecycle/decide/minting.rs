@@ -1,11 +1,12 @@
 //! Which keys must be made, and what becomes of a key that has been made.
 
+use super::startup::holds_schedule;
 use super::{Decision, Refusal};
 use crate::lifecycle::event::{Cause, Event, Why};
 use crate::lifecycle::publication::Publication;
 use crate::lifecycle::settings::Profile;
 use crate::lifecycle::sightings::Sightings;
-use crate::lifecycle::state::{Phase, State};
+use crate::lifecycle::state::{Key, Phase, State, Wait};
 use crate::lifecycle::timing::MAX_PUBLISHED;
 use crate::types::{Kid, ProfileName, PublicKey, Time};
 
@@ -16,15 +17,28 @@ pub struct Wanted {
     pub profile: Profile,
 }
 
-/// The profiles that need a key at `now`, one at a time for each.
+/// The profiles that need a key when the clock shows `clock`, one key at a time for each.
 ///
 /// A successor is published `min_prepublish` and two `clock_skew` before the key ahead of it is armed, so that each profile has a
-/// standby at every instant.
+/// standby at every instant. A started leader that waits for its nodes makes keys only where nothing can sign (rule R5, R8).
 #[must_use]
-pub fn wanted(state: &State, now: Time) -> Vec<Wanted> {
+pub fn wanted(state: &State, seen: &Sightings, clock: Time) -> Vec<Wanted> {
+    if state.halted.is_some() {
+        return Vec::new();
+    }
+    let waits_for_nodes = matches!(holds_schedule(state, seen, clock), Some((Wait::Start, _)));
     let room = MAX_PUBLISHED.saturating_sub(state.keys.len());
-    let needing = state.settings.profiles.values().filter(|profile| needs_key(state, profile, now));
+    let now = state.time(clock);
+    let needing =
+        state.settings.profiles.values().filter(|profile| {
+            if waits_for_nodes { is_without_signer(state, &profile.name) } else { needs_key(state, profile, now) }
+        });
     needing.take(room).map(|profile| Wanted { profile: profile.clone() }).collect()
+}
+
+fn is_without_signer(state: &State, profile: &ProfileName) -> bool {
+    let can_sign = |key: &Key| !matches!(key.phase, Phase::Retiring { .. });
+    state.activated.contains(profile) && !state.keys_of(profile).any(can_sign)
 }
 
 fn needs_key(state: &State, profile: &Profile, now: Time) -> bool {
@@ -53,12 +67,15 @@ pub fn successor_due_at(state: &State, profile: &ProfileName) -> Option<Time> {
 /// A key has been made: it is published and, where nothing signs and nothing else can, it signs at once.
 pub(super) fn key_made(
     state: &State,
+    seen: &Sightings,
     profile: &ProfileName,
     key: &PublicKey,
     asked_at: Time,
-    now: Time,
+    clock: Time,
 ) -> Result<Decision, Refusal> {
-    let wanted = wanted(state, now).into_iter().find(|wanted| wanted.profile.name == *profile).ok_or(Refusal::NotWanted)?;
+    let now = state.time(clock);
+    let wanted =
+        wanted(state, seen, clock).into_iter().find(|wanted| wanted.profile.name == *profile).ok_or(Refusal::NotWanted)?;
     let outdated = asked_at < state.distrust_before || key.spec != wanted.profile.spec;
     if outdated || state.keys.contains_key(&key.kid) {
         return Err(Refusal::NotWanted);

@@ -206,19 +206,22 @@ fn not_yet(profile: &ProfileName, kid: &Kid, ready_at: Time, missing: &[NodeName
     )
 }
 
-/// Decides.
+/// Decides, by what the leader's clock shows.
+///
+/// Time never goes back: what is decided while the clock stands before the last record is decided at that record's time (rule R9).
 ///
 /// # Errors
 /// A [`Refusal`] when the command can't be carried out; nothing has changed then.
-pub fn decide(state: &State, seen: &Sightings, command: &Command, now: Time) -> Result<Decision, Refusal> {
+pub fn decide(state: &State, seen: &Sightings, command: &Command, clock: Time) -> Result<Decision, Refusal> {
+    let now = state.time(clock);
     if let (Some(halt), false) = (&state.halted, matches!(command, Command::Start { .. })) {
         return Err(Refusal::Halted(halt.clone()));
     }
     match command {
-        Command::Tick => Ok(schedule::tick(state, seen, now)),
+        Command::Tick => Ok(schedule::tick(state, seen, clock)),
         Command::Start { last_up } => Ok(startup::start(state, *last_up, now)),
         Command::Configure(settings) => configure::configure(state, seen, settings, now),
-        Command::KeyMade { profile, key, asked_at } => minting::key_made(state, profile, key, *asked_at, now),
+        Command::KeyMade { profile, key, asked_at } => minting::key_made(state, seen, profile, key, *asked_at, clock),
         Command::RotateNow(request) => emergency::rotate_now(state, seen, request, now),
         Command::Hasten { profiles, why } => emergency::hasten(state, profiles, why),
         Command::Revoke { kid, reason, comment } => emergency::revoke(state, seen, kid, *reason, comment.as_ref(), now),

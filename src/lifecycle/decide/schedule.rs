@@ -15,15 +15,16 @@ use crate::types::{Kid, NodeName, ProfileName, Time};
 /// What the schedule waits for, with the nodes that are missing.
 type Waits = BTreeMap<Wait, Vec<NodeName>>;
 
-/// Everything that is due at `now`.
+/// Everything that is due when the clock shows `clock`.
 ///
 /// Confirmations count, private halves are destroyed and revocations are completed whatever the schedule waits for.
-pub(super) fn tick(state: &State, seen: &Sightings, now: Time) -> Decision {
+pub(super) fn tick(state: &State, seen: &Sightings, clock: Time) -> Decision {
+    let now = state.time(clock);
     let mut decision = Decision::from(service::arrivals(state, seen));
     decision.events.extend(state.doomed.iter().map(|kid| Event::Destroyed { kid: kid.clone() }));
     complete_revocations(state, seen, &mut decision);
     let mut waits = Waits::new();
-    match holds_schedule(state, seen, now) {
+    match holds_schedule(state, seen, clock) {
         Some((wait, nodes)) => {
             waits.insert(wait, nodes);
             waits.extend(standing_waits(state));

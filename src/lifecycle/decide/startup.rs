@@ -12,17 +12,17 @@ pub(super) fn start(state: &State, last_up: Option<Time>, now: Time) -> Decision
     Decision::from(vec![Event::Started { epoch: state.epoch.next(), absence }])
 }
 
-/// Why the schedule decides nothing at `now`, with the nodes that are missing.
+/// Why the schedule decides nothing while the clock shows `clock`, with the nodes that are missing.
 ///
 /// Rule R5: not before all nodes in service have reported since the start, or `start_grace` has passed.
 /// Rule R9: not while the clock stands before the last record by more than `clock_skew`.
 #[must_use]
-pub fn holds_schedule(state: &State, seen: &Sightings, now: Time) -> Option<(Wait, Vec<NodeName>)> {
-    if now + state.settings.clock_skew() < state.last_record_at {
+pub fn holds_schedule(state: &State, seen: &Sightings, clock: Time) -> Option<(Wait, Vec<NodeName>)> {
+    if clock + state.settings.clock_skew() < state.last_record_at {
         return Some((Wait::Clock, Vec::new()));
     }
     let silent = unreported(state, seen);
-    let in_grace = now < state.started_at + state.settings.start_grace();
+    let in_grace = state.time(clock) < state.started_at + state.settings.start_grace();
     (in_grace && !silent.is_empty()).then_some((Wait::Start, silent))
 }
 

@@ -79,10 +79,7 @@ impl Bench {
     }
 
     fn make_wanted(&mut self) -> bool {
-        if holds_schedule(&self.state, &self.seen, self.now).is_some() {
-            return false;
-        }
-        let wanted = wanted(&self.state, self.now);
+        let wanted = wanted(&self.state, &self.seen, self.now);
         for Wanted { profile } in &wanted {
             let command = self.key_made(&profile.name);
             self.run(&command).unwrap();
