@@ -3,6 +3,7 @@
 
 pub mod audit;
 pub mod clock;
+pub mod leader;
 pub mod lifecycle;
 pub mod rpc;
 pub mod types;

@@ -1,0 +1,65 @@
+//! A decision on its way to the keystore.
+
+use super::{Effect, Leader};
+use crate::audit::{Record, SCHEMA, public_form};
+use crate::lifecycle::{Decision, Event, State};
+use crate::types::{Actor, Digest, Generation, Kid, Time};
+
+/// One durable transaction: the state after a decision, its records, and what becomes of private halves.
+#[derive(Debug)]
+pub struct Commit {
+    /// The state after the decision.
+    pub state: State,
+    /// The records, numbered.
+    pub records: Vec<Record>,
+    /// The lists of confirmations that the records name.
+    pub lists: Vec<(Digest, Vec<u8>)>,
+    /// New keys whose private half must be stored.
+    pub keep: Vec<Kid>,
+    /// Keys whose private half must be destroyed.
+    pub destroy: Vec<Kid>,
+    /// The generation that the decision makes, if it makes one.
+    pub generation: Option<Generation>,
+}
+
+impl Leader {
+    /// Applies a decision and says how to make it durable; what it makes is published after that.
+    pub(super) fn commit(&mut self, decision: &Decision, actor: &Actor, clock: Time, effects: &mut Vec<Effect>) {
+        if decision.is_empty() {
+            return;
+        }
+        let (at, before) = (self.state.time(clock), self.state.head.generation);
+        self.state.apply(&decision.events, at);
+        let generation = Some(self.state.head.generation).filter(|generation| *generation != before);
+        if generation.is_some() {
+            (_, self.digest) = public_form(&self.state.key_set());
+        }
+        let records = decision.events.iter().map(|event| self.record(event, actor, at, clock)).collect();
+        let keep = kids(decision, |event| matches!(event, Event::Prepublished { .. }));
+        let destroy = kids(decision, |event| matches!(event, Event::Destroyed { .. }));
+        let (state, lists) = (self.state.clone(), decision.lists.clone());
+        effects.push(Effect::Commit(Box::new(Commit { state, records, lists, keep, destroy, generation })));
+        if decision.events.contains(&Event::DistrustedAll) {
+            self.making.clear();
+        }
+        if decision.events.iter().any(|event| matches!(event, Event::Enrolled { .. })) {
+            self.forget_replaced(effects);
+        }
+        if generation.is_some() {
+            effects.push(Effect::Publish);
+        }
+    }
+
+    fn record(&mut self, event: &Event, actor: &Actor, time: Time, clock: Time) -> Record {
+        let seq = self.next_seq;
+        self.next_seq = seq.next();
+        let (event, actor, digest) = (event.clone(), actor.clone(), self.digest);
+        let generation = self.state.head.generation;
+        let clock = Some(clock).filter(|clock| *clock != time);
+        Record { schema: SCHEMA, seq, time, clock, actor, event, generation, digest }
+    }
+}
+
+fn kids(decision: &Decision, is: impl Fn(&Event) -> bool) -> Vec<Kid> {
+    decision.events.iter().filter(|event| is(event)).filter_map(|event| event.kid().cloned()).collect()
+}

@@ -1,0 +1,108 @@
+//! What goes into the leader's core and what comes out.
+
+use crate::leader::core::Commit;
+use crate::lifecycle::{Command, Decision, Profile, Refusal, Report, Settings, Sighting};
+use crate::rpc::fleet::Answer;
+use crate::types::{Actor, Enrolment, Generation, Kid, NodeName, ProfileName, PublicKey, Time};
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Input {
+    /// The leader starts.
+    Start {
+        /// The last moment at which a leader was known to be there.
+        last_up: Option<Time>,
+        /// The settings that it was started with.
+        settings: Settings,
+    },
+    /// A caller asks for something.
+    Ask(Ask),
+    /// A node reports.
+    Report {
+        /// The node.
+        node: NodeName,
+        /// The enrolment that its certificate belongs to.
+        enrolment: Enrolment,
+        /// What it read back.
+        report: Report,
+    },
+    /// The reports so far are to be made durable.
+    Settle,
+    /// The observations of the last [`Effect::Observe`] are durable.
+    Settled,
+    /// A key has been made.
+    KeyMade {
+        /// Its profile.
+        profile: ProfileName,
+        /// The serial of [`Effect::MakeKey`].
+        serial: u64,
+        /// The key.
+        key: Box<PublicKey>,
+    },
+    /// A key could not be made.
+    KeyFailed {
+        /// Its profile.
+        profile: ProfileName,
+        /// The serial of [`Effect::MakeKey`].
+        serial: u64,
+    },
+    /// Time has passed.
+    Woke,
+}
+
+/// A caller's request.
+#[derive(Debug)]
+pub struct Ask {
+    /// Where the answer goes.
+    pub ticket: Ticket,
+    /// Who asks.
+    pub actor: Actor,
+    /// The request in words, for the record of a refusal.
+    pub request: String,
+    /// The request.
+    pub command: Command,
+}
+
+/// Names one waiting caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// Something to carry out. Effects are carried out in order; one that fails ends the leader.
+#[derive(Debug)]
+pub enum Effect {
+    /// Make a decision durable.
+    Commit(Box<Commit>),
+    /// Make observations durable, then say [`Input::Settled`].
+    Observe(Vec<(Enrolment, Sighting)>),
+    /// Drop the observations of an enrolment that has ended, and end its streams.
+    Forget(Enrolment),
+    /// Send the generation in force to every node.
+    Publish,
+    /// Make a key, then say [`Input::KeyMade`] or [`Input::KeyFailed`].
+    MakeKey {
+        /// What it must be.
+        profile: Box<Profile>,
+        /// Names this making.
+        serial: u64,
+    },
+    /// Drop a key that was made and is not used.
+    Drop(Kid),
+    /// Answer a caller.
+    Reply {
+        /// The caller.
+        ticket: Ticket,
+        /// What was decided, and the generation in force then.
+        answer: Result<(Decision, Generation), Refusal>,
+    },
+    /// Answer a node's report.
+    Answer {
+        /// The node.
+        node: NodeName,
+        /// Its enrolment.
+        enrolment: Enrolment,
+        /// The answer.
+        answer: Answer,
+    },
+    /// Note a refusal that nobody waits for.
+    Note(Refusal),
+}

@@ -1,0 +1,213 @@
+//! The leader as a step function: `(state, input, clock) -> (state, effects)`.
+//!
+//! Effects are values, carried out in order by the shell. A commit that fails ends the leader, so the core goes on as if every
+//! effect before had succeeded: nothing is sent that is not durable (rule R7).
+
+mod commit;
+mod inputs;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+pub use commit::Commit;
+pub use inputs::{Ask, Effect, Input, Ticket};
+
+use crate::audit::public_form;
+use crate::lifecycle::{
+    Command, Decision, Event, Halt, Refusal, Report, Sighting, Sightings, Standing, State, decide, next_due, wanted,
+};
+use crate::rpc::fleet::Answer;
+use crate::types::{Actor, Digest, Enrolment, NodeName, ProfileName, PublicKey, Seq, Time};
+
+/// What the leader knows.
+#[derive(Debug, Clone)]
+pub struct Leader {
+    state: State,
+    seen: Sightings,
+    unsettled: Sightings,
+    answers: Vec<(NodeName, Enrolment, Time)>,
+    making: BTreeMap<ProfileName, Making>,
+    asked: u64,
+    next_seq: Seq,
+    digest: Digest,
+}
+
+/// A key in the making.
+#[derive(Debug, Clone, Copy)]
+struct Making {
+    serial: u64,
+    asked_at: Time,
+}
+
+impl Leader {
+    /// A leader that goes on from what was stored. It decides nothing before [`Input::Start`].
+    #[must_use]
+    pub fn new(state: State, seen: Sightings, next_seq: Seq) -> Self {
+        let (_, digest) = public_form(&state.key_set());
+        let (unsettled, answers, making) = (Sightings::new(), Vec::new(), BTreeMap::new());
+        Self { state, seen, unsettled, answers, making, asked: 0, next_seq, digest }
+    }
+
+    /// The decided state.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// What nodes have confirmed, durably.
+    #[must_use]
+    pub fn seen(&self) -> &Sightings {
+        &self.seen
+    }
+
+    /// The next instant at which [`Input::Woke`] has something to do, for a clock that shows `clock`.
+    #[must_use]
+    pub fn wakes_at(&self, clock: Time) -> Option<Time> {
+        next_due(&self.state, &self.seen, clock)
+    }
+
+    /// Takes one input.
+    pub fn step(&mut self, input: Input, clock: Time) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match input {
+            Input::Start { last_up, settings } => {
+                self.own(&Command::Start { last_up }, clock, &mut effects);
+                self.own(&Command::Configure(settings), clock, &mut effects);
+                self.work(clock, &mut effects);
+            }
+            Input::Ask(ask) => self.ask(ask, clock, &mut effects),
+            Input::Report { node, enrolment, report } => self.report(&node, enrolment, &report, clock, &mut effects),
+            Input::Settle => self.settle(&mut effects),
+            Input::Settled => self.settled(clock, &mut effects),
+            Input::KeyMade { profile, serial, key } => self.key_made(profile, serial, key, clock, &mut effects),
+            Input::KeyFailed { profile, serial } => {
+                self.take_making(&profile, serial);
+            }
+            Input::Woke => self.work(clock, &mut effects),
+        }
+        effects
+    }
+
+    /// A command of the leader's own. A refusal is final: the shell has nobody to tell.
+    fn own(&mut self, command: &Command, clock: Time, effects: &mut Vec<Effect>) {
+        match decide(&self.state, &self.seen, command, clock) {
+            Ok(decision) => self.commit(&decision, &Actor::Schedule, clock, effects),
+            Err(refusal) => effects.push(Effect::Note(refusal)),
+        }
+    }
+
+    /// A key that was asked for before everything was reported compromised has another serial, or none, and is dropped.
+    fn key_made(&mut self, profile: ProfileName, serial: u64, key: Box<PublicKey>, clock: Time, effects: &mut Vec<Effect>) {
+        let kid = key.kid.clone();
+        let decision = self.take_making(&profile, serial).and_then(|making| {
+            let command = Command::KeyMade { profile, key, asked_at: making.asked_at };
+            decide(&self.state, &self.seen, &command, clock).ok()
+        });
+        match decision {
+            Some(decision) => self.commit(&decision, &Actor::Schedule, clock, effects),
+            None => effects.push(Effect::Drop(kid)),
+        }
+        self.work(clock, effects);
+    }
+
+    fn take_making(&mut self, profile: &ProfileName, serial: u64) -> Option<Making> {
+        let current = self.making.get(profile).is_some_and(|making| making.serial == serial);
+        if current { self.making.remove(profile) } else { None }
+    }
+
+    /// A caller's command: its answer is sent once the decision, or the refusal, is durable.
+    fn ask(&mut self, ask: Ask, clock: Time, effects: &mut Vec<Effect>) {
+        let Ask { ticket, actor, request, command } = ask;
+        let answer = decide(&self.state, &self.seen, &command, clock);
+        match &answer {
+            Ok(decision) => self.commit(decision, &actor, clock, effects),
+            Err(refusal) => self.record_refusal(&actor, request, refusal, clock, effects),
+        }
+        let generation = self.state.head.generation;
+        effects.push(Effect::Reply { ticket, answer: answer.map(|decision| (decision, generation)) });
+        self.work(clock, effects);
+    }
+
+    /// Rule R7: refusals of authenticated callers are recorded.
+    fn record_refusal(&mut self, actor: &Actor, request: String, refusal: &Refusal, clock: Time, effects: &mut Vec<Effect>) {
+        let refused = Event::Refused { request, refusal: refusal.to_string() };
+        self.commit(&Decision::from(vec![refused]), actor, clock, effects);
+    }
+
+    fn report(&mut self, node: &NodeName, enrolment: Enrolment, report: &Report, clock: Time, effects: &mut Vec<Effect>) {
+        if self.state.nodes.get(node).is_none_or(|row| row.enrolment != enrolment) {
+            return;
+        }
+        let (epoch, generation) = (report.highest_epoch, report.highest_generation);
+        let ahead = epoch > self.state.epoch || generation > self.state.head.generation;
+        if ahead && self.state.halted.is_none() {
+            let halt = Halt { node: node.clone(), epoch, generation };
+            match decide(&self.state, &self.seen, &Command::NodeAhead(halt), clock) {
+                Ok(decision) => self.commit(&decision, &Actor::Node(node.clone()), clock, effects),
+                Err(refusal) => effects.push(Effect::Note(refusal)),
+            }
+        }
+        let before = self.unsettled.remove(&enrolment).or_else(|| self.seen.get(&enrolment).cloned()).unwrap_or_default();
+        let now = self.state.time(clock);
+        self.unsettled.insert(enrolment, before.after(&self.state, report, now));
+        self.answers.push((node.clone(), enrolment, report.sent_at));
+    }
+
+    /// What nodes reported is written; it counts only when that is durable.
+    fn settle(&mut self, effects: &mut Vec<Effect>) {
+        if self.unsettled.is_empty() {
+            return;
+        }
+        let rows = self.unsettled.iter().map(|(enrolment, sighting)| (*enrolment, sighting.clone())).collect();
+        effects.push(Effect::Observe(rows));
+    }
+
+    fn settled(&mut self, clock: Time, effects: &mut Vec<Effect>) {
+        self.seen.append(&mut self.unsettled);
+        self.work(clock, effects);
+        for (node, enrolment, report_sent_at) in std::mem::take(&mut self.answers) {
+            let row = self.state.nodes.get(&node).filter(|row| row.enrolment == enrolment);
+            let in_service = row.is_some_and(|row| matches!(row.standing, Standing::InService { .. }));
+            let answer = Answer { report_sent_at, leader_time: clock, in_service };
+            effects.push(Effect::Answer { node, enrolment, answer });
+        }
+    }
+
+    /// Everything that is due: decisions until there are none, then the keys that are wanted.
+    fn work(&mut self, clock: Time, effects: &mut Vec<Effect>) {
+        while let Ok(decision) = decide(&self.state, &self.seen, &Command::Tick, clock) {
+            if decision.is_empty() {
+                break;
+            }
+            self.commit(&decision, &Actor::Schedule, clock, effects);
+        }
+        for wanted in wanted(&self.state, &self.seen, clock) {
+            let profile = wanted.profile;
+            if !self.making.contains_key(&profile.name) {
+                self.asked += 1;
+                let making = Making { serial: self.asked, asked_at: self.state.time(clock) };
+                self.making.insert(profile.name.clone(), making);
+                effects.push(Effect::MakeKey { profile: Box::new(profile), serial: self.asked });
+            }
+        }
+    }
+
+    /// Forgets the observations of nodes that are no longer in the node table.
+    fn forget_replaced(&mut self, effects: &mut Vec<Effect>) {
+        let current: Vec<Enrolment> = self.state.nodes.values().map(|node| node.enrolment).collect();
+        let old: Vec<Enrolment> = self.seen.keys().filter(|enrolment| !current.contains(enrolment)).copied().collect();
+        for enrolment in old {
+            self.seen.remove(&enrolment);
+            self.unsettled.remove(&enrolment);
+            effects.push(Effect::Forget(enrolment));
+        }
+    }
+
+    /// The sighting of a node by its name.
+    #[must_use]
+    pub fn sighting(&self, node: &NodeName) -> Option<&Sighting> {
+        self.seen.get(&self.state.nodes.get(node)?.enrolment)
+    }
+}

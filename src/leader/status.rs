@@ -1,0 +1,125 @@
+//! The state of the fleet as a document for operators. Pure.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::leader::core::Leader;
+use crate::lifecycle::{
+    Key, Node, Phase, Publication, Retirement, Sighting, Sightings, Standing, State, owing_since, unconfirmed,
+};
+use crate::rpc::documents::{KeyStatus, NextChange, NodeStatus, ProfileStatus, RevocationStatus, StandbyStatus, Status, Waiting};
+use crate::types::{NodeName, ProfileName, Time};
+
+/// What `jkeys status` shows, for a clock that shows `clock`.
+#[must_use]
+pub fn status(leader: &Leader, clock: Time) -> Status {
+    let (state, seen) = (leader.state(), leader.seen());
+    let now = state.time(clock);
+    let mut keys: Vec<&Key> = state.keys.values().collect();
+    keys.sort_by_key(|key| (&key.profile, key.published_at));
+    Status {
+        now: clock,
+        epoch: state.epoch,
+        started_at: state.started_at,
+        generation: state.head.generation,
+        committed_at: state.head.committed_at,
+        halted: state.halted.clone(),
+        waits: state.waits.iter().map(|(wait, since)| Waiting { wait: wait.clone(), since: *since }).collect(),
+        profiles: state.settings.profiles.keys().map(|name| profile_status(state, seen, name, now)).collect(),
+        keys: keys.into_iter().map(|key| key_status(state, seen, key)).collect(),
+        nodes: state.nodes.iter().map(|(name, node)| node_status(state, leader.sighting(name), name, node, now)).collect(),
+        revocations: revocations(state, seen),
+    }
+}
+
+fn profile_status(state: &State, seen: &Sightings, profile: &ProfileName, now: Time) -> ProfileStatus {
+    let standbys = state.prepublished(profile).map(|key| (key.kid().clone(), Publication::of(state, seen, key)));
+    let mut standbys: Vec<_> = standbys.collect();
+    let ready = standbys.iter().find(|(_, publication)| publication.holds_at(now)).map(|(kid, _)| kid.clone());
+    let standby = match (ready, standbys.pop()) {
+        (Some(kid), _) => StandbyStatus::Ready { kid },
+        (None, Some((kid, Publication { missing, ready_at }))) => StandbyStatus::Young { kid, ready_at, missing },
+        (None, None) => StandbyStatus::None,
+    };
+    let active = state.active(profile).map(|key| key.kid().clone());
+    ProfileStatus { profile: profile.clone(), spec: state.settings.profiles[profile].spec, active, standby }
+}
+
+fn key_status(state: &State, seen: &Sightings, key: &Key) -> KeyStatus {
+    let (name, next) = match key.phase {
+        Phase::Prepublished => ("prepublished", arming(state, seen, key)),
+        Phase::Armed { activate_at } => ("armed", Some(change("active", activate_at, vec![]))),
+        Phase::Active { retire_at, .. } => ("active", Some(change("retiring", retirement_at(state, key, retire_at), vec![]))),
+        Phase::Retiring { since, .. } => {
+            let Retirement { missing, expired_at, .. } = Retirement::of(state, seen, key, since);
+            ("retiring", Some(change("removed", expired_at, missing)))
+        }
+    };
+    let public = key.public.clone();
+    KeyStatus {
+        kid: public.kid,
+        profile: key.profile.clone(),
+        spec: public.spec,
+        state: name.to_owned(),
+        published_at: key.published_at,
+        next,
+        thumbprint: public.thumbprint,
+        jwk: public.jwk,
+        x5c: STANDARD.encode(public.certificate_der),
+    }
+}
+
+/// The oldest standby is armed before its predecessor's time is over; when the others are is not decided yet.
+fn arming(state: &State, seen: &Sightings, key: &Key) -> Option<NextChange> {
+    let first = state.prepublished(&key.profile).next()?;
+    let Phase::Active { retire_at, .. } = state.active(&key.profile)?.phase else {
+        return None;
+    };
+    if first.kid() != key.kid() || state.armed(&key.profile).is_some() {
+        return None;
+    }
+    let Publication { missing, ready_at } = Publication::of(state, seen, key);
+    let lead = key.windows.arm_lead;
+    Some(change("armed", (retire_at - lead).max(ready_at - lead), missing))
+}
+
+fn retirement_at(state: &State, key: &Key, planned: Time) -> Time {
+    state.armed(&key.profile).map_or(planned, |(_, activate_at)| activate_at)
+}
+
+fn change(to: &str, at: Time, missing: Vec<NodeName>) -> NextChange {
+    NextChange { to: to.to_owned(), at, missing }
+}
+
+fn node_status(state: &State, sighting: Option<&Sighting>, name: &NodeName, node: &Node, now: Time) -> NodeStatus {
+    let (standing, since) = match node.standing {
+        Standing::Joining => ("joining", node.enrolled_at),
+        Standing::InService { since } => ("in_service", since),
+        Standing::Evicted { at } => ("evicted", at),
+    };
+    let confirmed = sighting.and_then(|sighting| sighting.confirmed.as_ref());
+    let skew = i64::try_from(state.settings.clock_skew().0).unwrap_or(i64::MAX);
+    NodeStatus {
+        node: name.clone(),
+        standing: standing.to_owned(),
+        since,
+        confirmed: confirmed.map(|confirmed| confirmed.generation),
+        confirmed_at: confirmed.map(|confirmed| confirmed.at),
+        on_disk: sighting.and_then(|sighting| sighting.on_disk),
+        heard_at: sighting.map(|sighting| sighting.heard_at),
+        owing_since: owing_since(state, sighting, now),
+        clock_wrong_by_ms: sighting.map(|sighting| sighting.clock_ahead_ms).filter(|ahead| ahead.abs() > skew),
+        problem: sighting.and_then(|sighting| sighting.problem.clone()),
+    }
+}
+
+fn revocations(state: &State, seen: &Sightings) -> Vec<RevocationStatus> {
+    let row = |(kid, revocation): (_, &crate::lifecycle::Revocation)| RevocationStatus {
+        kid: Clone::clone(kid),
+        at: revocation.at,
+        reason: revocation.reason,
+        generation: revocation.generation,
+        missing: unconfirmed(state, seen, kid),
+    };
+    state.revocations.iter().map(row).collect()
+}

@@ -1,0 +1,169 @@
+//! What an operator reads, as documents: the leader fills them, the command line shows them or prints them as JSON.
+
+use serde::{Deserialize, Serialize};
+
+use crate::lifecycle::{Halt, Wait};
+use crate::types::{Epoch, Generation, KeySpec, Kid, NodeName, ProfileName, PublicJwk, Reason, Time};
+
+/// `jkeys status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The leader's clock when it answered.
+    pub now: Time,
+    /// The leader's term.
+    pub epoch: Epoch,
+    /// When this term began.
+    pub started_at: Time,
+    /// The generation in force.
+    pub generation: Generation,
+    /// When it was committed.
+    pub committed_at: Time,
+    /// Why the leader decides nothing more.
+    pub halted: Option<Halt>,
+    /// What the schedule waits for.
+    pub waits: Vec<Waiting>,
+    /// The profiles, by name.
+    pub profiles: Vec<ProfileStatus>,
+    /// The keys, by profile and age.
+    pub keys: Vec<KeyStatus>,
+    /// The nodes, by name.
+    pub nodes: Vec<NodeStatus>,
+    /// Revocations that some node has not confirmed.
+    pub revocations: Vec<RevocationStatus>,
+}
+
+/// One thing that the schedule waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// What.
+    #[serde(flatten)]
+    pub wait: Wait,
+    /// Since when.
+    pub since: Time,
+}
+
+/// One profile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProfileStatus {
+    /// Its name.
+    pub profile: ProfileName,
+    /// What its new keys are.
+    pub spec: KeySpec,
+    /// The key that signs.
+    pub active: Option<Kid>,
+    /// Whether a standby is ready to take over at once.
+    pub standby: StandbyStatus,
+}
+
+/// How far a profile's standby is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "standby")]
+pub enum StandbyStatus {
+    /// Every node in service has published it for `min_prepublish`.
+    Ready {
+        /// The key.
+        kid: Kid,
+    },
+    /// It is published, but not for long enough.
+    Young {
+        /// The key.
+        kid: Kid,
+        /// When it will be ready; a floor while a node is missing.
+        ready_at: Time,
+        /// Nodes in service that have not confirmed it.
+        missing: Vec<NodeName>,
+    },
+    /// It is being made.
+    None,
+}
+
+/// One key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyStatus {
+    /// Its id.
+    pub kid: Kid,
+    /// Its profile.
+    pub profile: ProfileName,
+    /// What it is.
+    pub spec: KeySpec,
+    /// Its state: `prepublished`, `armed`, `active` or `retiring`.
+    pub state: String,
+    /// When it was first published.
+    pub published_at: Time,
+    /// What happens to it next, and when; a floor while nodes are missing.
+    pub next: Option<NextChange>,
+    /// Its RFC 7638 SHA-256 thumbprint.
+    pub thumbprint: String,
+    /// Its public half.
+    pub jwk: PublicJwk,
+    /// Its certificate, base64 DER as in `x5c`.
+    pub x5c: String,
+}
+
+/// What happens to a key next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NextChange {
+    /// The state that it goes to: `armed`, `active`, `retiring` or `removed`.
+    pub to: String,
+    /// When, as far as time alone decides.
+    pub at: Time,
+    /// Nodes that must confirm something first.
+    pub missing: Vec<NodeName>,
+}
+
+/// One node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeStatus {
+    /// Its name.
+    pub node: NodeName,
+    /// `joining`, `in_service` or `evicted`.
+    pub standing: String,
+    /// Since when; for a joining node, when it enrolled.
+    pub since: Time,
+    /// The newest generation that it has confirmed.
+    pub confirmed: Option<Generation>,
+    /// When it confirmed it.
+    pub confirmed_at: Option<Time>,
+    /// The generation that was last read back from its disk.
+    pub on_disk: Option<Generation>,
+    /// When it was last heard.
+    pub heard_at: Option<Time>,
+    /// Since when it owes a confirmation.
+    pub owing_since: Option<Time>,
+    /// Its clock less the leader's, in milliseconds, where that exceeds `clock_skew`.
+    pub clock_wrong_by_ms: Option<i64>,
+    /// What keeps it from going on.
+    pub problem: Option<String>,
+}
+
+/// A revocation that some node has not confirmed (rule R8).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevocationStatus {
+    /// The key.
+    pub kid: Kid,
+    /// When it was decided.
+    pub at: Time,
+    /// Why.
+    pub reason: Reason,
+    /// The first generation without the key.
+    pub generation: Generation,
+    /// The nodes, in service or not, that have not confirmed it.
+    pub missing: Vec<NodeName>,
+}
+
+/// What `jkeys rotate` and `jkeys revoke` are told when the decision is durable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decided {
+    /// The generation that nodes must confirm.
+    pub generation: Generation,
+    /// When it was decided.
+    pub at: Time,
+    /// What was decided, a line each.
+    pub changes: Vec<String>,
+    /// What the operator should know besides.
+    pub remarks: Vec<String>,
+    /// The keys that it revokes.
+    pub revoked: Vec<Kid>,
+    /// The nodes that must confirm it.
+    pub nodes: Vec<NodeName>,
+}
