@@ -3,5 +3,6 @@
 
 pub mod clock;
 pub mod lifecycle;
+pub mod pki;
 pub mod rpc;
 pub mod types;
