@@ -5,5 +5,6 @@ pub mod audit;
 pub mod clock;
 pub mod leader;
 pub mod lifecycle;
+pub mod pki;
 pub mod rpc;
 pub mod types;

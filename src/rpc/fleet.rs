@@ -9,6 +9,8 @@ use crate::types::{Digest, Epoch, Kid, Secret, Span, Time};
 pub const PROTOCOL_VERSION: u32 = 1;
 
 /// A generation as it travels: its public form in canonical JSON, and the private halves that a node must hold.
+///
+/// [`Bundle::new`] makes one that is whole; so does decoding.
 #[derive(Debug)]
 pub struct Bundle {
     /// What `public_form` says.
@@ -41,13 +43,14 @@ pub enum AgentMessage {
     Report(Report),
 }
 
-/// A message from the leader to one agent.
+/// A message from the leader to one agent. The agent gets a [`Bundle`]; the leader sends an
+/// [`EncodedBundle`](super::EncodedBundle), which all streams share.
 #[derive(Debug)]
-pub enum LeaderMessage {
+pub enum LeaderMessage<B = Bundle> {
     /// The answer to `Hello`.
     Welcome(Welcome),
     /// A generation to install: sent after `Welcome`, and again at each new one.
-    Generation(Bundle),
+    Generation(B),
     /// The answer to a report, once what it confirmed is durable.
     Answer(Answer),
     /// The node is revoked: it must erase its private files. The stream ends after this.

@@ -1,0 +1,59 @@
+//! What a node is given when it joins or renews, and how it checks that.
+
+use rustls::pki_types::CertificateDer;
+
+use super::tls::{client_verifier, unix_time};
+use super::{CaCertificate, JoinToken, NodeKeys, PeerIdentity, PkiError};
+use crate::types::{NodeName, SpiffeId, Time, TrustDomain};
+
+/// A node's papers. All of it is public.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Membership {
+    /// The node's own certificate, then its issuer.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// Every CA that the node must trust.
+    pub roots: Vec<CaCertificate>,
+    /// The fleet's trust domain.
+    pub trust_domain: TrustDomain,
+    /// The audit log's Ed25519 key.
+    pub log_public_key: [u8; 32],
+}
+
+impl Membership {
+    /// Checks the answer to an enrollment against the token and the keys that it was asked for with.
+    ///
+    /// # Errors
+    /// The answer isn't what the token promised, or the certificate isn't good at `now` for this node and key.
+    pub fn check_enrolled(&self, token: &JoinToken, keys: &NodeKeys, now: Time) -> Result<PeerIdentity, PkiError> {
+        if !self.roots.iter().any(|root| root.key() == token.ca_key) {
+            return Err(PkiError::Answer("the CA that the token names is not among those it gives"));
+        }
+        if self.log_public_key != token.log_public_key {
+            return Err(PkiError::Answer("its log has another key than the token names"));
+        }
+        self.check(&token.node, keys, now)
+    }
+
+    /// Checks a certificate chain: that it is good at `now`, for this node and these keys. Also for papers read back from disk.
+    ///
+    /// # Errors
+    /// It isn't.
+    pub fn check(&self, node: &NodeName, keys: &NodeKeys, now: Time) -> Result<PeerIdentity, PkiError> {
+        if self.roots.iter().any(|root| *root.trust_domain() != self.trust_domain) {
+            return Err(PkiError::Answer("a CA that it gives is another trust domain's"));
+        }
+        let (own, rest) = self.chain.split_first().ok_or(PkiError::Answer("it gives no certificate"))?;
+        let verified = client_verifier(&self.roots)?.verify_client_cert(own, rest, unix_time(now));
+        verified.map_err(|why| PkiError::Tls(why.to_string()))?;
+        let identity = PeerIdentity::from_certificate(own)?;
+        let wanted = SpiffeId::Node(self.trust_domain.clone(), node.clone());
+        if identity.id != wanted {
+            let found = identity.id;
+            return Err(PkiError::Identity { found, wanted });
+        }
+        if identity.key != keys.tls_digest()? {
+            return Err(PkiError::KeyMismatch("the node"));
+        }
+        Ok(identity)
+    }
+}

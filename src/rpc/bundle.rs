@@ -1,0 +1,168 @@
+//! A generation on the wire.
+//!
+//! The leader encodes a generation once, as the bytes of a `Generation` message. `LeaderUpdate` carries those as a `bytes` field, which is
+//! generated as [`Bytes`]: a clone for each stream shares one buffer, and sending costs one copy into that stream's HTTP/2 buffer. A codec of
+//! our own could not save that copy, because HTTP/2 frames are built from it; and so the message stays plain protobuf.
+//!
+//! Private halves stand in that one buffer while the generation is the newest; it is zeroized with the last clone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use prost::Message as _;
+use prost::bytes::Bytes;
+use zeroize::{Zeroize as _, Zeroizing};
+
+use super::fleet::Bundle;
+use super::limits::{PRIVATE_HALF_BYTES, PUBLIC_FORM_BYTES, UPDATE_BYTES};
+use super::proto;
+use crate::lifecycle::KeySet;
+use crate::types::{Digest, Kid, NameError, Secret};
+
+/// What is wrong with a generation.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    /// Not the protobuf message that it should be.
+    #[error("the generation can't be read ({0}); leader and node may run releases that are too far apart")]
+    Malformed(prost::DecodeError),
+    /// A part is larger than it may be.
+    #[error("the generation's {part} has {bytes} bytes, but at most {limit} are allowed; fewer keys or profiles make it smaller")]
+    TooLarge {
+        /// Which part.
+        part: &'static str,
+        /// How large it is.
+        bytes: usize,
+        /// How large it may be.
+        limit: usize,
+    },
+    /// The public form isn't the JSON that it should be.
+    #[error("the generation's public form can't be read ({0}); leader and node may run releases that are too far apart")]
+    PublicForm(serde_json::Error),
+    /// The public form says the same as another text would: its digest would mean nothing.
+    #[error("the generation's public form is not in canonical form (RFC 8785), so it was altered on its way; it is refused")]
+    NotCanonical,
+    /// Two members have one kid.
+    #[error("the generation holds the key {0} twice; it is refused")]
+    Twice(Kid),
+    /// A kid that can't be one.
+    #[error("the generation holds a private half with a wrong kid: {0}")]
+    Kid(#[from] NameError),
+    /// A private half is absent.
+    #[error("the generation lacks the private half of {0}, which its state demands; it is refused")]
+    PrivateMissing(Kid),
+    /// A private half that the node must not have.
+    #[error("the generation carries a private half of {0}, which its state forbids; it is refused")]
+    PrivateExtra(Kid),
+}
+
+/// The canonical JSON (RFC 8785) of `set`: what a record's digest covers and what nodes are sent.
+pub fn public_form(set: &KeySet) -> Result<Vec<u8>, BundleError> {
+    serde_json_canonicalizer::to_vec(set).map_err(BundleError::PublicForm)
+}
+
+impl Bundle {
+    /// A generation with its private halves.
+    ///
+    /// # Errors
+    /// `privates` are not exactly those that the stages demand, or `set` can't be written.
+    pub fn new(set: KeySet, privates: BTreeMap<Kid, Secret>) -> Result<Self, BundleError> {
+        let public_form = public_form(&set)?;
+        Self::check(set, public_form, privates)
+    }
+
+    fn check(set: KeySet, public_form: Vec<u8>, privates: BTreeMap<Kid, Secret>) -> Result<Self, BundleError> {
+        within("public form", public_form.len(), PUBLIC_FORM_BYTES)?;
+        let mut seen = BTreeSet::new();
+        for member in &set.members {
+            let kid = &member.public.kid;
+            if !seen.insert(kid) {
+                return Err(BundleError::Twice(kid.clone()));
+            }
+            if member.stage.carries_private() && !privates.contains_key(kid) {
+                return Err(BundleError::PrivateMissing(kid.clone()));
+            }
+        }
+        for (kid, private) in &privates {
+            within("private half", private.expose().len(), PRIVATE_HALF_BYTES)?;
+            if !set.member(kid).is_some_and(|member| member.stage.carries_private()) {
+                return Err(BundleError::PrivateExtra(kid.clone()));
+            }
+        }
+        let digest = Digest::of(&public_form);
+        Ok(Self { set, public_form, digest, privates })
+    }
+
+    /// Reads the bytes of a `Generation` message.
+    pub(super) fn decode(bytes: &Bytes) -> Result<Self, BundleError> {
+        let mut message = proto::Generation::default();
+        // `merge` leaves what it has read so far in our hands, where `decode` would drop it as it is.
+        let read = message.merge(bytes.clone()).map_err(BundleError::Malformed);
+        let mut privates = BTreeMap::new();
+        let mut problem = read.err();
+        for half in message.privates.drain(..) {
+            let secret = Secret::new(half.pkcs8_der);
+            match half.kid.parse::<Kid>() {
+                Ok(kid) if privates.contains_key(&kid) => problem = problem.or(Some(BundleError::Twice(kid))),
+                Ok(kid) => drop(privates.insert(kid, secret)),
+                Err(wrong) => problem = problem.or(Some(BundleError::Kid(wrong))),
+            }
+        }
+        if let Some(problem) = problem {
+            return Err(problem);
+        }
+        within("public form", message.public_form.len(), PUBLIC_FORM_BYTES)?;
+        let set: KeySet = serde_json::from_slice(&message.public_form).map_err(BundleError::PublicForm)?;
+        if public_form(&set)? != message.public_form {
+            return Err(BundleError::NotCanonical);
+        }
+        Self::check(set, message.public_form, privates)
+    }
+}
+
+fn within(part: &'static str, bytes: usize, limit: usize) -> Result<(), BundleError> {
+    if bytes > limit {
+        return Err(BundleError::TooLarge { part, bytes, limit });
+    }
+    Ok(())
+}
+
+/// A generation, encoded once. Clones share the bytes, which are zeroized with the last of them.
+#[derive(Clone)]
+pub struct EncodedBundle(Bytes);
+
+impl EncodedBundle {
+    /// Encodes `bundle`.
+    ///
+    /// # Errors
+    /// It is larger than a message may be.
+    pub fn new(bundle: &Bundle) -> Result<Self, BundleError> {
+        let mut message = proto::Generation {
+            public_form: bundle.public_form.clone(),
+            privates: (bundle.privates.iter())
+                .map(|(kid, secret)| proto::PrivateHalf { kid: kid.to_string(), pkcs8_der: secret.expose().to_vec() })
+                .collect(),
+        };
+        // As long as is needed from the start: a vector that grows would leave copies behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(message.encoded_len()));
+        message.encode_raw(&mut *bytes);
+        for half in &mut message.privates {
+            half.pkcs8_der.zeroize();
+        }
+        // Tag and length of the field that will hold it.
+        within("message", bytes.len() + 16, UPDATE_BYTES)?;
+        Ok(Self(Bytes::from_owner(bytes)))
+    }
+
+    pub(super) fn bytes(&self) -> Bytes {
+        self.0.clone()
+    }
+}
+
+impl std::fmt::Debug for EncodedBundle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "EncodedBundle({} bytes)", self.0.len())
+    }
+}
+
+#[cfg(test)]
+#[path = "bundle_tests.rs"]
+mod tests;
