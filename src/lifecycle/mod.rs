@@ -4,8 +4,12 @@
 
 mod generation;
 mod report;
+mod settings;
+mod timing;
 mod view;
 
 pub use generation::{KeySet, Member, Stage};
 pub use report::{Installed, Report};
+pub use settings::{Profile, Settings, Windows};
+pub use timing::{TimingRule, Violation, check};
 pub use view::{Switches, View, view};

@@ -1,0 +1,178 @@
+//! The timing rules T1 to T7: which lengths of time can't be safe together.
+//!
+//! Where the fleet answers a window once for all profiles ([`Settings::clock_skew`] and its like), a rule takes the profile's own
+//! value or the fleet's, whichever is worse for the rule. So it holds both for what was asked and for what will be done.
+
+use std::fmt;
+
+use super::settings::{Profile, Settings};
+use crate::types::{ProfileName, Span};
+
+/// The most keys that may be published at once: AWS IAM fails above.
+const MAX_PUBLISHED: usize = 100;
+/// The most keys of one profile in the JWKS: three on their way or signing, one retiring, and one more after an emergency.
+const MAX_PUBLISHED_PER_PROFILE: usize = 5;
+
+/// A timing rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TimingRule {
+    /// `min_prepublish + arm_lead + 2*clock_skew < interval`
+    T1,
+    /// `2*clock_skew < arm_lead < straggler_after`
+    T2,
+    /// `0 < token_lifetime` and `token_lifetime + 2*clock_skew < interval`
+    T3,
+    /// `2*max_age <= min_prepublish`
+    T4,
+    /// `straggler_after + min_prepublish < 2*interval`
+    T5,
+    /// At most 100 keys published at once.
+    T6,
+    /// Every length of time above zero and below ten years.
+    T7,
+}
+
+/// One rule that one profile breaks, or all of them together. Its text names the rule, the numbers and what to change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The broken rule.
+    pub rule: TimingRule,
+    /// The profile that breaks it; none where it is the sum of all.
+    pub profile: Option<ProfileName>,
+    broken: String,
+    change: &'static str,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "rule {:?}", self.rule)?;
+        if let Some(profile) = &self.profile {
+            write!(f, ", profile {profile}")?;
+        }
+        write!(f, ": {}; {}", self.broken, self.change)
+    }
+}
+
+/// Every rule that `settings` break, in the order of profiles and rules; empty when they are safe.
+#[must_use]
+pub fn check(settings: &Settings) -> Vec<Violation> {
+    let each = settings.profiles.values().flat_map(|profile| {
+        let rules = [t1, t2, t3, t4, t5, t7];
+        rules.into_iter().filter_map(|rule| rule(settings, profile))
+    });
+    each.chain(t6(settings)).collect()
+}
+
+fn violation(rule: TimingRule, profile: &Profile, broken: &[Option<String>], change: &'static str) -> Option<Violation> {
+    let broken: Vec<&str> = broken.iter().flatten().map(String::as_str).collect();
+    (!broken.is_empty()).then(|| Violation {
+        rule,
+        profile: Some(profile.name.clone()),
+        broken: broken.join(", and "),
+        change,
+    })
+}
+
+/// A sum of settings with its name, such as `2*clock_skew`.
+type Named<'a> = (&'a str, Span);
+
+fn not_below(left: Named<'_>, right: Named<'_>) -> Option<String> {
+    (left.1 >= right.1).then(|| format!("{} ({}) must be less than {} ({})", left.0, left.1, right.0, right.1))
+}
+
+fn t1(settings: &Settings, profile: &Profile) -> Option<Violation> {
+    let windows = &profile.windows;
+    let ahead = windows.min_prepublish + windows.arm_lead + settings.clock_skew() * 2;
+    let broken = not_below(
+        ("min_prepublish + arm_lead + 2*clock_skew", ahead),
+        ("interval", windows.interval),
+    );
+    let change = "make interval longer, or min_prepublish shorter if no verifier caches that long";
+    violation(TimingRule::T1, profile, &[broken], change)
+}
+
+fn t2(settings: &Settings, profile: &Profile) -> Option<Violation> {
+    let arm_lead = ("arm_lead", profile.windows.arm_lead);
+    let broken = [
+        not_below(("2*clock_skew", settings.clock_skew() * 2), arm_lead),
+        not_below(arm_lead, ("straggler_after", settings.straggler_after())),
+    ];
+    let change = "give arm_lead a value between the two";
+    violation(TimingRule::T2, profile, &broken, change)
+}
+
+fn t3(settings: &Settings, profile: &Profile) -> Option<Violation> {
+    let windows = &profile.windows;
+    let token = windows.token_lifetime;
+    let broken = [
+        not_below(("0", Span(0)), ("token_lifetime", token)),
+        not_below(
+            ("token_lifetime + 2*clock_skew", token + settings.clock_skew() * 2),
+            ("interval", windows.interval),
+        ),
+    ];
+    let change = "set token_lifetime to the longest life of a token, and interval well above it";
+    violation(TimingRule::T3, profile, &broken, change)
+}
+
+fn t4(_: &Settings, profile: &Profile) -> Option<Violation> {
+    let windows = &profile.windows;
+    let (cached, least) = (windows.max_age * 2, windows.min_prepublish);
+    let broken = (cached > least).then(|| format!("2*max_age ({cached}) must be at most min_prepublish ({least})"));
+    let change = "make max_age shorter or min_prepublish longer";
+    violation(TimingRule::T4, profile, &[broken], change)
+}
+
+fn t5(_: &Settings, profile: &Profile) -> Option<Violation> {
+    let windows = &profile.windows;
+    let broken = not_below(
+        (
+            "straggler_after + min_prepublish",
+            windows.straggler_after + windows.min_prepublish,
+        ),
+        ("2*interval", windows.interval * 2),
+    );
+    let change = "make straggler_after or min_prepublish shorter, or interval longer";
+    violation(TimingRule::T5, profile, &[broken], change)
+}
+
+fn t6(settings: &Settings) -> Option<Violation> {
+    let profiles = settings.profiles.len();
+    let published = profiles * MAX_PUBLISHED_PER_PROFILE;
+    (published > MAX_PUBLISHED).then(|| Violation {
+        rule: TimingRule::T6,
+        profile: None,
+        broken: format!(
+            "{profiles} profiles can publish {published} keys at once ({MAX_PUBLISHED_PER_PROFILE} each), \
+             which must be at most {MAX_PUBLISHED}"
+        ),
+        change: "have fewer profiles, or a leader for each provider",
+    })
+}
+
+fn t7(_: &Settings, profile: &Profile) -> Option<Violation> {
+    let windows = &profile.windows;
+    let all = [
+        ("interval", windows.interval),
+        ("min_prepublish", windows.min_prepublish),
+        ("arm_lead", windows.arm_lead),
+        ("token_lifetime", windows.token_lifetime),
+        ("decrypt_window", windows.decrypt_window),
+        ("clock_skew", windows.clock_skew),
+        ("straggler_after", windows.straggler_after),
+        ("start_grace", windows.start_grace),
+        ("max_age", windows.max_age),
+    ];
+    let windows = all.map(|(name, span)| {
+        let inside = Span(0) < span && span < Span::TEN_YEARS;
+        (!inside).then(|| format!("{name} ({span}) must be above 0s and below ten years"))
+    });
+    let life = profile.certificate_life;
+    let inside = Span(0) < life && life <= Span::TEN_YEARS;
+    let certificate = (!inside).then(|| format!("certificate_life ({life}) must be above 0s and at most ten years"));
+    let broken: Vec<_> = windows.into_iter().chain([certificate]).collect();
+    violation(TimingRule::T7, profile, &broken, "bring each within its limits")
+}
+
+#[cfg(test)]
+mod tests;
