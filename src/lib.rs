@@ -5,4 +5,5 @@ pub mod clock;
 pub mod config;
 pub mod lifecycle;
 pub mod rpc;
+pub mod telemetry;
 pub mod types;
