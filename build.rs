@@ -31,6 +31,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let list = format!("/// The path of every method of `proto/`.\npub const METHODS: &[&str] = &{methods:?};\n");
     fs::write(Path::new(&out).join("methods.rs"), list)?;
 
-    tonic_prost_build::configure().bytes(".jkeys.v1.LeaderUpdate").skip_debug(SECRET).compile_fds(descriptors)?;
+    tonic_prost_build::configure()
+        .bytes(".jkeys.v1.LeaderUpdate")
+        .skip_debug(SECRET)
+        .compile_fds(descriptors)?;
     Ok(())
 }

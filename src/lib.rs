@@ -3,8 +3,10 @@
 
 pub mod audit;
 pub mod clock;
+pub mod config;
 pub mod leader;
 pub mod lifecycle;
 pub mod pki;
 pub mod rpc;
+pub mod telemetry;
 pub mod types;

@@ -75,9 +75,21 @@ mod tests {
 
     fn record() -> Record {
         let time = Time(1_795_413_904_123);
-        let event = Event::Started { epoch: Epoch(3), absence: None };
+        let event = Event::Started {
+            epoch: Epoch(3),
+            absence: None,
+        };
         let (generation, digest) = (Generation(7), Digest([1; 32]));
-        Record { schema: SCHEMA, seq: Seq(0), time, clock: None, actor: Actor::Schedule, event, generation, digest }
+        Record {
+            schema: SCHEMA,
+            seq: Seq(0),
+            time,
+            clock: None,
+            actor: Actor::Schedule,
+            event,
+            generation,
+            digest,
+        }
     }
 
     #[test]

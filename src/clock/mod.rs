@@ -35,13 +35,18 @@ impl Clock {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the monotonic clock")]
     pub fn machine() -> Self {
-        Self(Source::Machine { started: Arc::new(Instant::now()) })
+        Self(Source::Machine {
+            started: Arc::new(Instant::now()),
+        })
     }
 
     /// A clock that stands at `start` until its stepper moves it.
     #[must_use]
     pub fn stepped(start: Time) -> (Self, Stepper) {
-        let (sender, receiver) = watch::channel(Reading { wall: start, monotonic: Span(0) });
+        let (sender, receiver) = watch::channel(Reading {
+            wall: start,
+            monotonic: Span(0),
+        });
         (Self(Source::Stepped(receiver)), Stepper(Arc::new(sender)))
     }
 

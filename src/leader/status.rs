@@ -24,32 +24,61 @@ pub fn status(leader: &Leader, clock: Time) -> Status {
         generation: state.head.generation,
         committed_at: state.head.committed_at,
         halted: state.halted.clone(),
-        waits: state.waits.iter().map(|(wait, since)| Waiting { wait: wait.clone(), since: *since }).collect(),
-        profiles: state.settings.profiles.keys().map(|name| profile_status(state, seen, name, now)).collect(),
+        waits: state
+            .waits
+            .iter()
+            .map(|(wait, since)| Waiting {
+                wait: wait.clone(),
+                since: *since,
+            })
+            .collect(),
+        profiles: state
+            .settings
+            .profiles
+            .keys()
+            .map(|name| profile_status(state, seen, name, now))
+            .collect(),
         keys: keys.into_iter().map(|key| key_status(state, seen, key)).collect(),
-        nodes: state.nodes.iter().map(|(name, node)| node_status(state, leader.sighting(name), name, node, now)).collect(),
+        nodes: state
+            .nodes
+            .iter()
+            .map(|(name, node)| node_status(state, leader.sighting(name), name, node, now))
+            .collect(),
         revocations: revocations(state, seen),
     }
 }
 
 fn profile_status(state: &State, seen: &Sightings, profile: &ProfileName, now: Time) -> ProfileStatus {
-    let standbys = state.prepublished(profile).map(|key| (key.kid().clone(), Publication::of(state, seen, key)));
+    let standbys = state
+        .prepublished(profile)
+        .map(|key| (key.kid().clone(), Publication::of(state, seen, key)));
     let mut standbys: Vec<_> = standbys.collect();
-    let ready = standbys.iter().find(|(_, publication)| publication.holds_at(now)).map(|(kid, _)| kid.clone());
+    let ready = standbys
+        .iter()
+        .find(|(_, publication)| publication.holds_at(now))
+        .map(|(kid, _)| kid.clone());
     let standby = match (ready, standbys.pop()) {
         (Some(kid), _) => StandbyStatus::Ready { kid },
         (None, Some((kid, Publication { missing, ready_at }))) => StandbyStatus::Young { kid, ready_at, missing },
         (None, None) => StandbyStatus::None,
     };
     let active = state.active(profile).map(|key| key.kid().clone());
-    ProfileStatus { profile: profile.clone(), spec: state.settings.profiles[profile].spec, active, standby }
+    ProfileStatus {
+        profile: profile.clone(),
+        spec: state.settings.profiles[profile].spec,
+        active,
+        standby,
+    }
 }
 
 fn key_status(state: &State, seen: &Sightings, key: &Key) -> KeyStatus {
     let (name, next) = match key.phase {
         Phase::Prepublished => ("prepublished", arming(state, seen, key)),
         Phase::Armed { activate_at } => ("armed", Some(change("active", activate_at, vec![]))),
-        Phase::Active { retire_at, .. } => ("active", Some(change("retiring", retirement_at(state, key, retire_at), vec![]))),
+        Phase::Active { retire_at, .. } => (
+            "active",
+            Some(change("retiring", retirement_at(state, key, retire_at), vec![])),
+        ),
         Phase::Retiring { since, .. } => {
             let Retirement { missing, expired_at, .. } = Retirement::of(state, seen, key, since);
             ("retiring", Some(change("removed", expired_at, missing)))
@@ -88,7 +117,11 @@ fn retirement_at(state: &State, key: &Key, planned: Time) -> Time {
 }
 
 fn change(to: &str, at: Time, missing: Vec<NodeName>) -> NextChange {
-    NextChange { to: to.to_owned(), at, missing }
+    NextChange {
+        to: to.to_owned(),
+        at,
+        missing,
+    }
 }
 
 fn node_status(state: &State, sighting: Option<&Sighting>, name: &NodeName, node: &Node, now: Time) -> NodeStatus {
@@ -108,7 +141,9 @@ fn node_status(state: &State, sighting: Option<&Sighting>, name: &NodeName, node
         on_disk: sighting.and_then(|sighting| sighting.on_disk),
         heard_at: sighting.map(|sighting| sighting.heard_at),
         owing_since: owing_since(state, sighting, now),
-        clock_wrong_by_ms: sighting.map(|sighting| sighting.clock_ahead_ms).filter(|ahead| ahead.abs() > skew),
+        clock_wrong_by_ms: sighting
+            .map(|sighting| sighting.clock_ahead_ms)
+            .filter(|ahead| ahead.abs() > skew),
         problem: sighting.and_then(|sighting| sighting.problem.clone()),
     }
 }

@@ -11,7 +11,11 @@ use crate::types::{ProfileName, Time};
 #[must_use]
 pub fn next_due(state: &State, seen: &Sightings, now: Time) -> Option<Time> {
     let keys = state.keys.values().filter_map(|key| key_due_at(state, seen, key));
-    let profiles = state.settings.profiles.keys().flat_map(|profile| profile_due_at(state, seen, profile));
+    let profiles = state
+        .settings
+        .profiles
+        .keys()
+        .flat_map(|profile| profile_due_at(state, seen, profile));
     let grace_ends = state.started_at + state.settings.start_grace();
     keys.chain(profiles).chain([grace_ends]).filter(|due| *due > now).min()
 }
@@ -36,5 +40,8 @@ fn profile_due_at(state: &State, seen: &Sightings, profile: &ProfileName) -> Vec
         Phase::Active { retire_at, .. } => Some(retire_at - lead),
         _ => None,
     });
-    [Some(ready), planned, successor_due_at(state, profile)].into_iter().flatten().collect()
+    [Some(ready), planned, successor_due_at(state, profile)]
+        .into_iter()
+        .flatten()
+        .collect()
 }

@@ -31,7 +31,14 @@ impl State {
     fn make_generation(&mut self, at: Time) {
         let (clock_skew, max_age, straggler_after) = self.wire_settings();
         let (generation, epoch) = (self.head.generation, self.epoch);
-        self.head = Head { generation, epoch, committed_at: at, clock_skew, max_age, straggler_after };
+        self.head = Head {
+            generation,
+            epoch,
+            committed_at: at,
+            clock_skew,
+            max_age,
+            straggler_after,
+        };
         self.recent.push((generation, at));
         let surplus = self.recent.len().saturating_sub(RECENT_GENERATIONS);
         self.recent.drain(..surplus);
@@ -39,7 +46,11 @@ impl State {
 
     /// The settings that travel in each generation.
     fn wire_settings(&self) -> (Span, Span, Span) {
-        (self.settings.clock_skew(), self.settings.max_age(), self.settings.straggler_after())
+        (
+            self.settings.clock_skew(),
+            self.settings.max_age(),
+            self.settings.straggler_after(),
+        )
     }
 
     /// Applies one event, without making a generation of it.
@@ -70,11 +81,29 @@ impl State {
     fn evolve_keys(&mut self, event: &Event, at: Time) {
         match event {
             Event::Prepublished { profile, key, windows } => self.prepublish(profile, key, *windows, at),
-            Event::Armed { kid, activate_at, .. } => self.set_phase(kid, Phase::Armed { activate_at: *activate_at }),
-            Event::Activated { kid, since, retire_at, cause, .. } => self.activate(kid, *since, *retire_at, cause),
+            Event::Armed { kid, activate_at, .. } => self.set_phase(
+                kid,
+                Phase::Armed {
+                    activate_at: *activate_at,
+                },
+            ),
+            Event::Activated {
+                kid,
+                since,
+                retire_at,
+                cause,
+                ..
+            } => self.activate(kid, *since, *retire_at, cause),
             Event::Retired { kid, successor } => {
                 let generation = self.head.generation;
-                self.set_phase(kid, Phase::Retiring { since: at, generation, successor: successor.clone() });
+                self.set_phase(
+                    kid,
+                    Phase::Retiring {
+                        since: at,
+                        generation,
+                        successor: successor.clone(),
+                    },
+                );
                 self.doomed.insert(kid.clone());
             }
             Event::Removed { kid, last_signature, .. } => {
@@ -99,23 +128,44 @@ impl State {
         match event {
             Event::TokenIssued { token, node, expires_at } => {
                 self.tokens.retain(|_, token| token.expires_at > at);
-                let row = JoinToken { node: node.clone(), expires_at: *expires_at, used: false };
+                let row = JoinToken {
+                    node: node.clone(),
+                    expires_at: *expires_at,
+                    used: false,
+                };
                 self.tokens.insert(*token, row);
             }
-            Event::Enrolled { node, enrolment, token, tls_key, witness_key } => {
+            Event::Enrolled {
+                node,
+                enrolment,
+                token,
+                tls_key,
+                witness_key,
+            } => {
                 if let Some(token) = self.tokens.get_mut(token) {
                     token.used = true;
                 }
                 self.last_enrolment = *enrolment;
                 let (tls_key, witness_key, standing) = (*tls_key, *witness_key, Standing::Joining);
-                let row = Node { enrolment: *enrolment, enrolled_at: at, tls_key, witness_key, standing };
+                let row = Node {
+                    enrolment: *enrolment,
+                    enrolled_at: at,
+                    tls_key,
+                    witness_key,
+                    standing,
+                };
                 self.nodes.insert(node.clone(), row);
             }
             Event::EnteredService { node, .. } => {
                 self.ever_confirmed = true;
                 self.set_standing(node, Standing::InService { since: at });
             }
-            Event::LeftService { node, unpublished, could_sign, .. } => self.leave(node, unpublished, could_sign, at),
+            Event::LeftService {
+                node,
+                unpublished,
+                could_sign,
+                ..
+            } => self.leave(node, unpublished, could_sign, at),
             _ => {}
         }
     }
@@ -146,7 +196,11 @@ impl State {
     fn revoke(&mut self, kid: &Kid, reason: Reason, at: Time) {
         if self.keys.remove(kid).is_some() {
             self.doomed.insert(kid.clone());
-            let revocation = Revocation { generation: self.head.generation, at, reason };
+            let revocation = Revocation {
+                generation: self.head.generation,
+                at,
+                reason,
+            };
             self.revocations.insert(kid.clone(), revocation);
         }
     }

@@ -23,13 +23,19 @@ impl Publication {
         let mut missing = Vec::new();
         let mut last_without = key.unpublished_until;
         for (name, node, in_service_since) in state.in_service() {
-            match seen.get(&node.enrolment).and_then(|sighting| sighting.published.get(key.kid())) {
+            match seen
+                .get(&node.enrolment)
+                .and_then(|sighting| sighting.published.get(key.kid()))
+            {
                 None => missing.push(name.clone()),
                 Some(at) if *at > in_service_since => last_without = last_without.max(*at),
                 Some(_) => {}
             }
         }
-        Self { missing, ready_at: last_without + key.windows.min_prepublish }
+        Self {
+            missing,
+            ready_at: last_without + key.windows.min_prepublish,
+        }
     }
 
     /// Whether the key may sign from `instant` on.

@@ -69,7 +69,13 @@ impl Profile {
     /// A profile with every default.
     #[must_use]
     pub fn new(name: ProfileName, spec: KeySpec) -> Self {
-        Self { name, spec, kid_format: KidFormat::default(), certificate_life: Span::TEN_YEARS, windows: Windows::default() }
+        Self {
+            name,
+            spec,
+            kid_format: KidFormat::default(),
+            certificate_life: Span::TEN_YEARS,
+            windows: Windows::default(),
+        }
     }
 }
 
@@ -89,7 +95,10 @@ pub struct Settings {
 
 impl FromIterator<Profile> for Settings {
     fn from_iter<T: IntoIterator<Item = Profile>>(profiles: T) -> Self {
-        Self { profiles: profiles.into_iter().map(|profile| (profile.name.clone(), profile)).collect(), served_max_age: None }
+        Self {
+            profiles: profiles.into_iter().map(|profile| (profile.name.clone(), profile)).collect(),
+            served_max_age: None,
+        }
     }
 }
 

@@ -70,8 +70,10 @@ impl Sighting {
 
     fn read_back(&mut self, state: &State, installed: &Installed, now: Time) {
         self.published.retain(|kid, _| installed.published.contains(kid));
-        self.released.retain(|kid, _| state.keys.contains_key(kid) && !installed.held.contains(kid));
-        self.gone.retain(|kid, _| state.revocations.contains_key(kid) && !has(installed, kid));
+        self.released
+            .retain(|kid, _| state.keys.contains_key(kid) && !installed.held.contains(kid));
+        self.gone
+            .retain(|kid, _| state.revocations.contains_key(kid) && !has(installed, kid));
         if let Some(difference) = difference(state, installed) {
             self.confirmed = None;
             self.problem.get_or_insert(difference);
@@ -101,13 +103,20 @@ impl Sighting {
         let same = |old: &Confirmed| old.generation == installed.generation && old.switches == installed.switches;
         let at = self.confirmed.take().filter(same).map_or(now, |old| old.at);
         let (generation, switches) = (installed.generation, installed.switches.clone());
-        self.confirmed = Some(Confirmed { generation, switches, at, last_at: now });
+        self.confirmed = Some(Confirmed {
+            generation,
+            switches,
+            at,
+            last_at: now,
+        });
     }
 
     /// The generation that the node has confirmed; 0 before the first.
     #[must_use]
     pub fn confirmed_generation(&self) -> Generation {
-        self.confirmed.as_ref().map_or(Generation(0), |confirmed| confirmed.generation)
+        self.confirmed
+            .as_ref()
+            .map_or(Generation(0), |confirmed| confirmed.generation)
     }
 }
 
@@ -127,9 +136,9 @@ fn switched_away(state: &State, key: &Key, installed: &Installed) -> bool {
             let armed = state.armed(&key.profile).map(|(successor, _)| successor.kid());
             installed.generation == state.head.generation && armed.is_some_and(|kid| installed.switches.contains(kid))
         }
-        Phase::Retiring { generation, successor, .. } => {
-            installed.generation >= *generation || successor.as_ref().is_some_and(|kid| installed.switches.contains(kid))
-        }
+        Phase::Retiring {
+            generation, successor, ..
+        } => installed.generation >= *generation || successor.as_ref().is_some_and(|kid| installed.switches.contains(kid)),
     }
 }
 

@@ -211,9 +211,24 @@ impl State {
     pub fn key_set(&self) -> KeySet {
         let mut keys: Vec<&Key> = self.keys.values().collect();
         keys.sort_by_key(|key| (&key.profile, key.published_at, &key.public.kid));
-        let Head { generation, epoch, committed_at, clock_skew, max_age, straggler_after } = self.head;
+        let Head {
+            generation,
+            epoch,
+            committed_at,
+            clock_skew,
+            max_age,
+            straggler_after,
+        } = self.head;
         let members = keys.into_iter().map(Key::member).collect();
-        KeySet { generation, epoch, committed_at, clock_skew, max_age, straggler_after, members }
+        KeySet {
+            generation,
+            epoch,
+            committed_at,
+            clock_skew,
+            max_age,
+            straggler_after,
+            members,
+        }
     }
 
     /// The keys of a profile, oldest first.
@@ -226,7 +241,9 @@ impl State {
     /// The active key of a profile.
     #[must_use]
     pub fn active(&self, profile: &ProfileName) -> Option<&Key> {
-        self.keys.values().find(|key| key.profile == *profile && matches!(key.phase, Phase::Active { .. }))
+        self.keys
+            .values()
+            .find(|key| key.profile == *profile && matches!(key.phase, Phase::Active { .. }))
     }
 
     /// The armed key of a profile, with the instant at which it activates.
@@ -261,7 +278,9 @@ impl State {
     #[must_use]
     pub fn present_for(&self, since: Time, now: Time) -> Span {
         let away = |absence: &Absence| absence.until.min(now).since(absence.from.max(since));
-        self.absences.iter().fold(now.since(since), |left, absence| left - away(absence))
+        self.absences
+            .iter()
+            .fold(now.since(since), |left, absence| left - away(absence))
     }
 }
 
@@ -279,6 +298,10 @@ impl Key {
             Phase::Active { .. } => Stage::Active,
             Phase::Retiring { .. } => Stage::Retiring,
         };
-        Member { profile: self.profile.clone(), public: self.public.clone(), stage }
+        Member {
+            profile: self.profile.clone(),
+            public: self.public.clone(),
+            stage,
+        }
     }
 }

@@ -65,7 +65,12 @@ pub fn check(settings: &Settings) -> Vec<Violation> {
 
 fn violation(rule: TimingRule, profile: &Profile, broken: &[Option<String>], change: &'static str) -> Option<Violation> {
     let broken: Vec<&str> = broken.iter().flatten().map(String::as_str).collect();
-    (!broken.is_empty()).then(|| Violation { rule, profile: Some(profile.name.clone()), broken: broken.join(", and "), change })
+    (!broken.is_empty()).then(|| Violation {
+        rule,
+        profile: Some(profile.name.clone()),
+        broken: broken.join(", and "),
+        change,
+    })
 }
 
 /// A sum of settings with its name, such as `2*clock_skew`.
@@ -78,7 +83,10 @@ fn not_below(left: Named<'_>, right: Named<'_>) -> Option<String> {
 fn t1(settings: &Settings, profile: &Profile) -> Option<Violation> {
     let windows = &profile.windows;
     let ahead = windows.min_prepublish + windows.arm_lead + settings.clock_skew() * 2;
-    let broken = not_below(("min_prepublish + arm_lead + 2*clock_skew", ahead), ("interval", windows.interval));
+    let broken = not_below(
+        ("min_prepublish + arm_lead + 2*clock_skew", ahead),
+        ("interval", windows.interval),
+    );
     let change = "make interval longer, or min_prepublish shorter if no verifier caches that long";
     violation(TimingRule::T1, profile, &[broken], change)
 }
@@ -98,7 +106,10 @@ fn t3(settings: &Settings, profile: &Profile) -> Option<Violation> {
     let token = windows.token_lifetime;
     let broken = [
         not_below(("0", Span(0)), ("token_lifetime", token)),
-        not_below(("token_lifetime + 2*clock_skew", token + settings.clock_skew() * 2), ("interval", windows.interval)),
+        not_below(
+            ("token_lifetime + 2*clock_skew", token + settings.clock_skew() * 2),
+            ("interval", windows.interval),
+        ),
     ];
     let change = "set token_lifetime to the longest life of a token, and interval well above it";
     violation(TimingRule::T3, profile, &broken, change)
@@ -115,7 +126,10 @@ fn t4(_: &Settings, profile: &Profile) -> Option<Violation> {
 fn t5(_: &Settings, profile: &Profile) -> Option<Violation> {
     let windows = &profile.windows;
     let broken = not_below(
-        ("straggler_after + min_prepublish", windows.straggler_after + windows.min_prepublish),
+        (
+            "straggler_after + min_prepublish",
+            windows.straggler_after + windows.min_prepublish,
+        ),
         ("2*interval", windows.interval * 2),
     );
     let change = "make straggler_after or min_prepublish shorter, or interval longer";

@@ -49,7 +49,17 @@ mod tests {
         for text in ["leader.example:7443", "10.0.0.1:7443", "[::1]:7443"] {
             assert_eq!(text.parse::<Address>().unwrap().as_str(), text);
         }
-        for text in ["", "leader", "leader:", ":7443", "leader:0", "leader:70000", "::1:7443", "a b:1", "https://x:1"] {
+        for text in [
+            "",
+            "leader",
+            "leader:",
+            ":7443",
+            "leader:0",
+            "leader:70000",
+            "::1:7443",
+            "a b:1",
+            "https://x:1",
+        ] {
             assert!(text.parse::<Address>().is_err(), "{text}");
         }
     }

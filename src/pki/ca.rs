@@ -68,7 +68,12 @@ impl CaCertificate {
         let trust_domain = name.strip_prefix("spiffe://").unwrap_or(name).parse()?;
         let key = Digest::of(certificate.public_key().raw);
         let not_after = not_after(&certificate);
-        Ok(Self { der, trust_domain, key, not_after })
+        Ok(Self {
+            der,
+            trust_domain,
+            key,
+            not_after,
+        })
     }
 
     /// The certificate, DER.

@@ -29,8 +29,12 @@ impl NodeCsr {
         if public_key.algorithm() != &PKCS_ECDSA_P256_SHA256 {
             return Err(PkiError::Csr("its key is not a P-256 key"));
         }
-        csr.verify_signature().map_err(|_| PkiError::Csr("it is not signed by the key in it"))?;
-        Ok(Self { public_key, key: Digest::of(spki) })
+        csr.verify_signature()
+            .map_err(|_| PkiError::Csr("it is not signed by the key in it"))?;
+        Ok(Self {
+            public_key,
+            key: Digest::of(spki),
+        })
     }
 
     /// SHA-256 of the key's `SubjectPublicKeyInfo`, as [`PeerIdentity`](super::PeerIdentity) will show it.

@@ -78,7 +78,10 @@ impl TlsIdentity {
     /// # Errors
     /// There is none, or it can't be read.
     pub fn identity(&self) -> Result<PeerIdentity, PkiError> {
-        let first = self.chain.first().ok_or_else(|| PkiError::Certificate("there is none".to_owned()))?;
+        let first = self
+            .chain
+            .first()
+            .ok_or_else(|| PkiError::Certificate("there is none".to_owned()))?;
         PeerIdentity::from_certificate(first)
     }
 }

@@ -26,7 +26,10 @@ pub(super) fn generate_p256() -> Result<Secret, PkiError> {
 pub(super) fn p256(what: &'static str, pkcs8: &Secret) -> Result<Zeroizing<KeyPair>, PkiError> {
     let der = PrivatePkcs8KeyDer::from(pkcs8.expose());
     let key = KeyPair::from_pkcs8_der_and_sign_algo(&der, &PKCS_ECDSA_P256_SHA256);
-    key.map(Zeroizing::new).map_err(|why| PkiError::PrivateKey { what, why: why.to_string() })
+    key.map(Zeroizing::new).map_err(|why| PkiError::PrivateKey {
+        what,
+        why: why.to_string(),
+    })
 }
 
 /// The digest that names a key: SHA-256 of its `SubjectPublicKeyInfo` (RFC 5280, section 4.1.2.7).
@@ -48,7 +51,10 @@ impl NodeKeys {
     /// The machine gives no random bytes.
     pub fn generate() -> Result<Self, PkiError> {
         let witness = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| PkiError::Random)?;
-        Ok(Self { tls: generate_p256()?, witness: Secret::new(witness.as_ref().to_vec()) })
+        Ok(Self {
+            tls: generate_p256()?,
+            witness: Secret::new(witness.as_ref().to_vec()),
+        })
     }
 
     /// Keys that were made earlier, PKCS#8 DER both.
@@ -107,7 +113,9 @@ impl NodeKeys {
     }
 
     fn witness_pair(&self) -> Result<Ed25519KeyPair, PkiError> {
-        Ed25519KeyPair::from_pkcs8(self.witness.expose())
-            .map_err(|why| PkiError::PrivateKey { what: "the node's witness key", why: why.to_string() })
+        Ed25519KeyPair::from_pkcs8(self.witness.expose()).map_err(|why| PkiError::PrivateKey {
+            what: "the node's witness key",
+            why: why.to_string(),
+        })
     }
 }

@@ -26,7 +26,12 @@ impl Fleet {
         let domain: TrustDomain = "op.example".parse().unwrap();
         let (clock, stepper) = Clock::stepped(NOW);
         let ca = Ca::new(&domain, NOW).unwrap();
-        Self { signer: CaSigner::load(ca.certificate, &ca.private).unwrap(), domain, clock, stepper }
+        Self {
+            signer: CaSigner::load(ca.certificate, &ca.private).unwrap(),
+            domain,
+            clock,
+            stepper,
+        }
     }
 
     fn roots(&self) -> Vec<CaCertificate> {
@@ -40,7 +45,10 @@ impl Fleet {
     fn node(&self) -> TlsIdentity {
         let keys = NodeKeys::generate().unwrap();
         let csr = NodeCsr::parse(&keys.csr_der().unwrap()).unwrap();
-        TlsIdentity { chain: self.signer.issue_node(&name("vm-1"), &csr, NOW).unwrap(), key: keys.into_tls() }
+        TlsIdentity {
+            chain: self.signer.issue_node(&name("vm-1"), &csr, NOW).unwrap(),
+            key: keys.into_tls(),
+        }
     }
 
     fn serve(&self, identity: &TlsIdentity) -> Arc<ServerConfig> {

@@ -88,7 +88,12 @@ impl Bundle {
             }
         }
         let digest = Digest::of(&public_form);
-        Ok(Self { set, public_form, digest, privates })
+        Ok(Self {
+            set,
+            public_form,
+            digest,
+            privates,
+        })
     }
 
     /// Reads the bytes of a `Generation` message.
@@ -138,7 +143,10 @@ impl EncodedBundle {
         let mut message = proto::Generation {
             public_form: bundle.public_form.clone(),
             privates: (bundle.privates.iter())
-                .map(|(kid, secret)| proto::PrivateHalf { kid: kid.to_string(), pkcs8_der: secret.expose().to_vec() })
+                .map(|(kid, secret)| proto::PrivateHalf {
+                    kid: kid.to_string(),
+                    pkcs8_der: secret.expose().to_vec(),
+                })
                 .collect(),
         };
         // As long as is needed from the start: a vector that grows would leave copies behind.

@@ -35,7 +35,14 @@ fn set() -> KeySet {
 }
 
 fn privates(kids: &[&str]) -> BTreeMap<Kid, Secret> {
-    (kids.iter()).map(|kid| (kid.parse().unwrap(), Secret::new(format!("private half of {kid}").into_bytes()))).collect()
+    (kids.iter())
+        .map(|kid| {
+            (
+                kid.parse().unwrap(),
+                Secret::new(format!("private half of {kid}").into_bytes()),
+            )
+        })
+        .collect()
 }
 
 fn bundle() -> Bundle {
@@ -50,7 +57,12 @@ fn arrives(message: &proto::Generation) -> Result<Bundle, BundleError> {
 fn wire(set: &[u8], kids: &[&str]) -> proto::Generation {
     proto::Generation {
         public_form: set.to_vec(),
-        privates: (kids.iter()).map(|kid| proto::PrivateHalf { kid: (*kid).to_owned(), pkcs8_der: vec![1] }).collect(),
+        privates: (kids.iter())
+            .map(|kid| proto::PrivateHalf {
+                kid: (*kid).to_owned(),
+                pkcs8_der: vec![1],
+            })
+            .collect(),
     }
 }
 
@@ -62,7 +74,10 @@ fn a_generation_survives_the_wire() {
     let LeaderMessage::Generation(came) = proto::LeaderUpdate::decode(&*bytes).unwrap().try_into().unwrap() else {
         panic!("a generation");
     };
-    assert_eq!((&came.set, &came.public_form, came.digest), (&sent.set, &sent.public_form, sent.digest));
+    assert_eq!(
+        (&came.set, &came.public_form, came.digest),
+        (&sent.set, &sent.public_form, sent.digest)
+    );
     assert_eq!(came.digest, Digest::of(&came.public_form));
     assert!(came.privates.iter().all(|(kid, secret)| secret.same(&sent.privates[kid])));
     assert_eq!(came.privates.len(), 2);
@@ -81,7 +96,10 @@ fn an_altered_public_form_is_refused_or_has_another_digest() {
     let text = String::from_utf8(good.public_form.clone()).unwrap();
     let other = text.replace("\"generation\":42", "\"generation\":43");
     assert_ne!(other, text);
-    assert_ne!(arrives(&wire(other.as_bytes(), &["active", "armed"])).unwrap().digest, good.digest);
+    assert_ne!(
+        arrives(&wire(other.as_bytes(), &["active", "armed"])).unwrap().digest,
+        good.digest
+    );
 
     let broken = arrives(&wire(&good.public_form[1..], &["active", "armed"])).unwrap_err();
     assert!(matches!(broken, BundleError::PublicForm(_)), "{broken}");
@@ -95,7 +113,10 @@ fn a_public_form_that_is_not_canonical_is_refused() {
     let doubled = text.replacen('{', "{\"epoch\":3,", 1);
     for altered in [with_space, with_member, doubled] {
         let refused = arrives(&wire(altered.as_bytes(), &["active", "armed"])).unwrap_err();
-        assert!(matches!(refused, BundleError::NotCanonical | BundleError::PublicForm(_)), "{refused}");
+        assert!(
+            matches!(refused, BundleError::NotCanonical | BundleError::PublicForm(_)),
+            "{refused}"
+        );
     }
 }
 
@@ -114,10 +135,16 @@ fn private_halves_must_be_exactly_those_that_the_states_demand() {
 
 #[test]
 fn a_leader_can_not_make_what_a_node_would_refuse() {
-    assert!(matches!(Bundle::new(set(), privates(&["active"])), Err(BundleError::PrivateMissing(_))));
+    assert!(matches!(
+        Bundle::new(set(), privates(&["active"])),
+        Err(BundleError::PrivateMissing(_))
+    ));
     let mut twice = set();
     twice.members.push(member("standby", Stage::Prepublished));
-    assert!(matches!(Bundle::new(twice, privates(&["active", "armed"])), Err(BundleError::Twice(_))));
+    assert!(matches!(
+        Bundle::new(twice, privates(&["active", "armed"])),
+        Err(BundleError::Twice(_))
+    ));
 }
 
 #[test]
@@ -127,7 +154,16 @@ fn absurd_sizes_are_refused() {
     let mut message = wire(&bundle().public_form, &["active", "armed"]);
     message.privates[0].pkcs8_der = vec![0; PRIVATE_HALF_BYTES + 1];
     let huge = arrives(&message).unwrap_err();
-    assert!(matches!(huge, BundleError::TooLarge { part: "private half", .. }), "{huge}");
+    assert!(
+        matches!(
+            huge,
+            BundleError::TooLarge {
+                part: "private half",
+                ..
+            }
+        ),
+        "{huge}"
+    );
 }
 
 #[test]

@@ -219,7 +219,11 @@ mod tests {
 
     #[test]
     fn what_an_agent_says_survives_the_wire() {
-        let hello = Hello { protocol_version: 1, capabilities: vec!["x".into()], release: "0.1.0".into() };
+        let hello = Hello {
+            protocol_version: 1,
+            capabilities: vec!["x".into()],
+            release: "0.1.0".into(),
+        };
         for message in [AgentMessage::Hello(hello), AgentMessage::Report(report())] {
             let back = AgentMessage::try_from(proto::AgentReport::from(message.clone())).unwrap();
             assert_eq!(back, message);
@@ -228,8 +232,17 @@ mod tests {
 
     #[test]
     fn what_a_leader_says_survives_the_wire() {
-        let welcome = Welcome { protocol_version: 1, capabilities: vec![], epoch: Epoch(4), report_every: Span::secs(30) };
-        let answer = Answer { report_sent_at: Time(1), leader_time: Time(2), in_service: true };
+        let welcome = Welcome {
+            protocol_version: 1,
+            capabilities: vec![],
+            epoch: Epoch(4),
+            report_every: Span::secs(30),
+        };
+        let answer = Answer {
+            report_sent_at: Time(1),
+            leader_time: Time(2),
+            in_service: true,
+        };
         let send = |message: LeaderMessage<EncodedBundle>| LeaderMessage::try_from(proto::LeaderUpdate::from(message)).unwrap();
         assert!(matches!(send(LeaderMessage::Welcome(welcome.clone())), LeaderMessage::Welcome(back) if back == welcome));
         assert!(matches!(send(LeaderMessage::Answer(answer)), LeaderMessage::Answer(back) if back == answer));
@@ -260,7 +273,11 @@ mod tests {
     #[test]
     fn a_hello_with_too_much_in_it_is_refused() {
         let hello = |capabilities: Vec<String>, release: String| {
-            let message = Some(agent_report::Message::Hello(proto::Hello { protocol_version: 1, capabilities, release }));
+            let message = Some(agent_report::Message::Hello(proto::Hello {
+                protocol_version: 1,
+                capabilities,
+                release,
+            }));
             AgentMessage::try_from(proto::AgentReport { message })
         };
         assert!(hello(vec!["x".into(); CAPABILITIES + 1], String::new()).is_err());

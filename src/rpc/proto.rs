@@ -13,7 +13,9 @@ pub use generated::*;
 
 impl fmt::Debug for EnrollRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EnrollRequest").field("node_name", &self.node_name).finish_non_exhaustive()
+        f.debug_struct("EnrollRequest")
+            .field("node_name", &self.node_name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -49,7 +51,9 @@ impl fmt::Debug for PrivateHalf {
 
 impl fmt::Debug for CreateTokenResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CreateTokenResponse").field("expires_at_ms", &self.expires_at_ms).finish_non_exhaustive()
+        f.debug_struct("CreateTokenResponse")
+            .field("expires_at_ms", &self.expires_at_ms)
+            .finish_non_exhaustive()
     }
 }
 
@@ -62,11 +66,25 @@ mod tests {
 
     #[test]
     fn debug_shows_no_secret() {
-        let half = PrivateHalf { kid: "k".into(), pkcs8_der: SECRET.to_vec() };
-        let generation = Generation { public_form: b"{}".to_vec(), privates: vec![half.clone()] };
-        let update = LeaderUpdate { message: Some(leader_update::Message::Generation(SECRET.to_vec().into())) };
-        let enroll = EnrollRequest { token_secret: SECRET.to_vec(), ..EnrollRequest::default() };
-        let token = CreateTokenResponse { token: "jkeys-join-201".into(), expires_at_ms: 7 };
+        let half = PrivateHalf {
+            kid: "k".into(),
+            pkcs8_der: SECRET.to_vec(),
+        };
+        let generation = Generation {
+            public_form: b"{}".to_vec(),
+            privates: vec![half.clone()],
+        };
+        let update = LeaderUpdate {
+            message: Some(leader_update::Message::Generation(SECRET.to_vec().into())),
+        };
+        let enroll = EnrollRequest {
+            token_secret: SECRET.to_vec(),
+            ..EnrollRequest::default()
+        };
+        let token = CreateTokenResponse {
+            token: "jkeys-join-201".into(),
+            expires_at_ms: 7,
+        };
         let shown = format!("{half:?} {generation:?} {update:?} {enroll:?} {token:?}");
         assert!(!shown.contains("201"), "{shown}");
     }

@@ -81,9 +81,10 @@ impl From<Status> for Failure {
         let message = status.message();
         match status.code() {
             Code::InvalidArgument => Self::new(ErrorKind::Invalid, message),
-            Code::OutOfRange | Code::ResourceExhausted => {
-                Self::new(ErrorKind::Invalid, format!("a message is larger than the protocol allows: {message}"))
-            }
+            Code::OutOfRange | Code::ResourceExhausted => Self::new(
+                ErrorKind::Invalid,
+                format!("a message is larger than the protocol allows: {message}"),
+            ),
             Code::FailedPrecondition => Self::new(ErrorKind::Refused, message),
             Code::NotFound => Self::new(ErrorKind::NotFound, message),
             Code::Unauthenticated => Self::new(ErrorKind::Unauthenticated, message),

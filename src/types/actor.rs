@@ -64,7 +64,9 @@ impl FromStr for Reason {
             "unspecified" => Ok(Self::Unspecified),
             "compromised" => Ok(Self::Compromised),
             "superseded" => Ok(Self::Superseded),
-            other => Err(format!("{other:?} is not a reason; give compromised, superseded or unspecified")),
+            other => Err(format!(
+                "{other:?} is not a reason; give compromised, superseded or unspecified"
+            )),
         }
     }
 }

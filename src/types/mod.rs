@@ -3,6 +3,7 @@
 //! Nothing here knows a clock, a disk or a network. Values are checked where they are parsed, and are right from then on.
 
 mod actor;
+mod host_port;
 mod ids;
 mod name;
 mod public;
@@ -11,6 +12,7 @@ mod spec;
 mod time;
 
 pub use actor::{Actor, Comment, Reason};
+pub use host_port::{HostPort, HostPortError};
 pub use ids::{Enrolment, Epoch, Generation, Seq, Version};
 pub use name::{Kid, NameError, NodeName, ProfileName, SpiffeId, TrustDomain};
 pub use public::{Digest, PublicJwk, PublicKey, WitnessKey};

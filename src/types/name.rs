@@ -30,7 +30,11 @@ impl Rule {
             return Ok(given.to_owned());
         }
         let given = given.chars().take(80).collect();
-        Err(NameError { what: self.what, given, rule: self.text })
+        Err(NameError {
+            what: self.what,
+            given,
+            rule: self.text,
+        })
     }
 }
 
@@ -148,7 +152,10 @@ impl FromStr for SpiffeId {
             given: given.chars().take(80).collect(),
             rule: "spiffe://<trust domain>/leader or spiffe://<trust domain>/node/<name>",
         };
-        let (domain, path) = given.strip_prefix("spiffe://").and_then(|rest| rest.split_once('/')).ok_or_else(wrong)?;
+        let (domain, path) = given
+            .strip_prefix("spiffe://")
+            .and_then(|rest| rest.split_once('/'))
+            .ok_or_else(wrong)?;
         let domain = domain.parse()?;
         match path.strip_prefix("node/") {
             Some(name) => Ok(Self::Node(domain, name.parse()?)),
@@ -189,7 +196,11 @@ mod tests {
         for text in ["", "..", "a/b", "a\nb", "A", "-a", &"a".repeat(64)] {
             assert!(text.parse::<NodeName>().is_err(), "{text:?}");
         }
-        assert!("connect_76297462-a3f8-498e-afc2-670285292553_enc_ecdh-es+a128kw".parse::<Kid>().is_ok());
+        assert!(
+            "connect_76297462-a3f8-498e-afc2-670285292553_enc_ecdh-es+a128kw"
+                .parse::<Kid>()
+                .is_ok()
+        );
         assert!("-a_thumbprint-may-begin-so".parse::<Kid>().is_ok());
         assert!("../x".parse::<Kid>().is_err());
     }

@@ -166,7 +166,15 @@ mod tests {
 
     #[test]
     fn every_spec_survives_its_text() {
-        for text in ["RS256/2048", "RS256/3072", "RS256/4096", "PS256/2048", "ES256", "ES384", "Ed25519"] {
+        for text in [
+            "RS256/2048",
+            "RS256/3072",
+            "RS256/4096",
+            "PS256/2048",
+            "ES256",
+            "ES384",
+            "Ed25519",
+        ] {
             assert_eq!(text.parse::<KeySpec>().unwrap().to_string(), text);
         }
     }
@@ -175,7 +183,10 @@ mod tests {
     fn what_is_not_made_is_refused_in_words() {
         assert_eq!("HS256".parse::<KeySpec>(), Err(SpecError::Alg("HS256".into())));
         assert_eq!(KeySpec::parse("RS256", Some(1024)), Err(SpecError::Bits(1024)));
-        assert_eq!(KeySpec::parse("ES256", Some(256)), Err(SpecError::SizeNotAsked("ES256".into())));
+        assert_eq!(
+            KeySpec::parse("ES256", Some(256)),
+            Err(SpecError::SizeNotAsked("ES256".into()))
+        );
         assert_eq!(KeySpec::parse("RS256", None), Ok(KeySpec::Rs256(RsaBits::B2048)));
     }
 }

@@ -106,8 +106,15 @@ impl FromStr for Time {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let time = humantime::parse_rfc3339_weak(text)?;
-        let since = time.duration_since(UNIX_EPOCH).map_err(|_| humantime::TimestampError::OutOfRange)?;
-        Ok(Self(since.as_millis().try_into().map_err(|_| humantime::TimestampError::OutOfRange)?))
+        let since = time
+            .duration_since(UNIX_EPOCH)
+            .map_err(|_| humantime::TimestampError::OutOfRange)?;
+        Ok(Self(
+            since
+                .as_millis()
+                .try_into()
+                .map_err(|_| humantime::TimestampError::OutOfRange)?,
+        ))
     }
 }
 
@@ -122,7 +129,10 @@ impl FromStr for Span {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let span = humantime::parse_duration(text)?;
-        span.as_millis().try_into().map(Self).map_err(|_| humantime::DurationError::NumberOverflow)
+        span.as_millis()
+            .try_into()
+            .map(Self)
+            .map_err(|_| humantime::DurationError::NumberOverflow)
     }
 }
 

@@ -34,11 +34,22 @@ impl Leader {
         if generation.is_some() {
             (_, self.digest) = public_form(&self.state.key_set());
         }
-        let records = decision.events.iter().map(|event| self.record(event, actor, at, clock)).collect();
+        let records = decision
+            .events
+            .iter()
+            .map(|event| self.record(event, actor, at, clock))
+            .collect();
         let keep = kids(decision, |event| matches!(event, Event::Prepublished { .. }));
         let destroy = kids(decision, |event| matches!(event, Event::Destroyed { .. }));
         let (state, lists) = (self.state.clone(), decision.lists.clone());
-        effects.push(Effect::Commit(Box::new(Commit { state, records, lists, keep, destroy, generation })));
+        effects.push(Effect::Commit(Box::new(Commit {
+            state,
+            records,
+            lists,
+            keep,
+            destroy,
+            generation,
+        })));
         if decision.events.contains(&Event::DistrustedAll) {
             self.making.clear();
         }
@@ -56,10 +67,24 @@ impl Leader {
         let (event, actor, digest) = (event.clone(), actor.clone(), self.digest);
         let generation = self.state.head.generation;
         let clock = Some(clock).filter(|clock| *clock != time);
-        Record { schema: SCHEMA, seq, time, clock, actor, event, generation, digest }
+        Record {
+            schema: SCHEMA,
+            seq,
+            time,
+            clock,
+            actor,
+            event,
+            generation,
+            digest,
+        }
     }
 }
 
 fn kids(decision: &Decision, is: impl Fn(&Event) -> bool) -> Vec<Kid> {
-    decision.events.iter().filter(|event| is(event)).filter_map(|event| event.kid().cloned()).collect()
+    decision
+        .events
+        .iter()
+        .filter(|event| is(event))
+        .filter_map(|event| event.kid().cloned())
+        .collect()
 }

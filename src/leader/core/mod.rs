@@ -47,7 +47,16 @@ impl Leader {
     pub fn new(state: State, seen: Sightings, next_seq: Seq) -> Self {
         let (_, digest) = public_form(&state.key_set());
         let (unsettled, answers, making) = (Sightings::new(), Vec::new(), BTreeMap::new());
-        Self { state, seen, unsettled, answers, making, asked: 0, next_seq, digest }
+        Self {
+            state,
+            seen,
+            unsettled,
+            answers,
+            making,
+            asked: 0,
+            next_seq,
+            digest,
+        }
     }
 
     /// The decided state.
@@ -102,7 +111,11 @@ impl Leader {
     fn key_made(&mut self, profile: ProfileName, serial: u64, key: Box<PublicKey>, clock: Time, effects: &mut Vec<Effect>) {
         let kid = key.kid.clone();
         let decision = self.take_making(&profile, serial).and_then(|making| {
-            let command = Command::KeyMade { profile, key, asked_at: making.asked_at };
+            let command = Command::KeyMade {
+                profile,
+                key,
+                asked_at: making.asked_at,
+            };
             decide(&self.state, &self.seen, &command, clock).ok()
         });
         match decision {
@@ -119,20 +132,31 @@ impl Leader {
 
     /// A caller's command: its answer is sent once the decision, or the refusal, is durable.
     fn ask(&mut self, ask: Ask, clock: Time, effects: &mut Vec<Effect>) {
-        let Ask { ticket, actor, request, command } = ask;
+        let Ask {
+            ticket,
+            actor,
+            request,
+            command,
+        } = ask;
         let answer = decide(&self.state, &self.seen, &command, clock);
         match &answer {
             Ok(decision) => self.commit(decision, &actor, clock, effects),
             Err(refusal) => self.record_refusal(&actor, request, refusal, clock, effects),
         }
         let generation = self.state.head.generation;
-        effects.push(Effect::Reply { ticket, answer: answer.map(|decision| (decision, generation)) });
+        effects.push(Effect::Reply {
+            ticket,
+            answer: answer.map(|decision| (decision, generation)),
+        });
         self.work(clock, effects);
     }
 
     /// Rule R7: refusals of authenticated callers are recorded.
     fn record_refusal(&mut self, actor: &Actor, request: String, refusal: &Refusal, clock: Time, effects: &mut Vec<Effect>) {
-        let refused = Event::Refused { request, refusal: refusal.to_string() };
+        let refused = Event::Refused {
+            request,
+            refusal: refusal.to_string(),
+        };
         self.commit(&Decision::from(vec![refused]), actor, clock, effects);
     }
 
@@ -143,13 +167,21 @@ impl Leader {
         let (epoch, generation) = (report.highest_epoch, report.highest_generation);
         let ahead = epoch > self.state.epoch || generation > self.state.head.generation;
         if ahead && self.state.halted.is_none() {
-            let halt = Halt { node: node.clone(), epoch, generation };
+            let halt = Halt {
+                node: node.clone(),
+                epoch,
+                generation,
+            };
             match decide(&self.state, &self.seen, &Command::NodeAhead(halt), clock) {
                 Ok(decision) => self.commit(&decision, &Actor::Node(node.clone()), clock, effects),
                 Err(refusal) => effects.push(Effect::Note(refusal)),
             }
         }
-        let before = self.unsettled.remove(&enrolment).or_else(|| self.seen.get(&enrolment).cloned()).unwrap_or_default();
+        let before = self
+            .unsettled
+            .remove(&enrolment)
+            .or_else(|| self.seen.get(&enrolment).cloned())
+            .unwrap_or_default();
         let now = self.state.time(clock);
         self.unsettled.insert(enrolment, before.after(&self.state, report, now));
         self.answers.push((node.clone(), enrolment, report.sent_at));
@@ -160,7 +192,11 @@ impl Leader {
         if self.unsettled.is_empty() {
             return;
         }
-        let rows = self.unsettled.iter().map(|(enrolment, sighting)| (*enrolment, sighting.clone())).collect();
+        let rows = self
+            .unsettled
+            .iter()
+            .map(|(enrolment, sighting)| (*enrolment, sighting.clone()))
+            .collect();
         effects.push(Effect::Observe(rows));
     }
 
@@ -170,7 +206,11 @@ impl Leader {
         for (node, enrolment, report_sent_at) in std::mem::take(&mut self.answers) {
             let row = self.state.nodes.get(&node).filter(|row| row.enrolment == enrolment);
             let in_service = row.is_some_and(|row| matches!(row.standing, Standing::InService { .. }));
-            let answer = Answer { report_sent_at, leader_time: clock, in_service };
+            let answer = Answer {
+                report_sent_at,
+                leader_time: clock,
+                in_service,
+            };
             effects.push(Effect::Answer { node, enrolment, answer });
         }
     }
@@ -187,9 +227,15 @@ impl Leader {
             let profile = wanted.profile;
             if !self.making.contains_key(&profile.name) {
                 self.asked += 1;
-                let making = Making { serial: self.asked, asked_at: self.state.time(clock) };
+                let making = Making {
+                    serial: self.asked,
+                    asked_at: self.state.time(clock),
+                };
                 self.making.insert(profile.name.clone(), making);
-                effects.push(Effect::MakeKey { profile: Box::new(profile), serial: self.asked });
+                effects.push(Effect::MakeKey {
+                    profile: Box::new(profile),
+                    serial: self.asked,
+                });
             }
         }
     }
@@ -197,7 +243,12 @@ impl Leader {
     /// Forgets the observations of nodes that are no longer in the node table.
     fn forget_replaced(&mut self, effects: &mut Vec<Effect>) {
         let current: Vec<Enrolment> = self.state.nodes.values().map(|node| node.enrolment).collect();
-        let old: Vec<Enrolment> = self.seen.keys().filter(|enrolment| !current.contains(enrolment)).copied().collect();
+        let old: Vec<Enrolment> = self
+            .seen
+            .keys()
+            .filter(|enrolment| !current.contains(enrolment))
+            .copied()
+            .collect();
         for enrolment in old {
             self.seen.remove(&enrolment);
             self.unsettled.remove(&enrolment);

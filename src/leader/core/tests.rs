@@ -15,7 +15,13 @@ fn settings() -> Settings {
 fn key(kid: &str) -> PublicKey {
     let kid: Kid = kid.parse().unwrap();
     let jwk = BTreeMap::from([("kid".to_owned(), kid.to_string())]).try_into().unwrap();
-    PublicKey { thumbprint: kid.to_string(), kid, spec: KeySpec::Es256, jwk, certificate_der: vec![] }
+    PublicKey {
+        thumbprint: kid.to_string(),
+        kid,
+        spec: KeySpec::Es256,
+        jwk,
+        certificate_der: vec![],
+    }
 }
 
 fn name(text: &str) -> NodeName {
@@ -30,18 +36,39 @@ fn asked(effects: &[Effect]) -> Option<u64> {
 }
 
 fn operator(command: Command) -> Input {
-    let actor = Actor::User { uid: 0, name: "root".to_owned() };
-    Input::Ask(Ask { ticket: Ticket(7), actor, request: "a request".to_owned(), command })
+    let actor = Actor::User {
+        uid: 0,
+        name: "root".to_owned(),
+    };
+    Input::Ask(Ask {
+        ticket: Ticket(7),
+        actor,
+        request: "a request".to_owned(),
+        command,
+    })
 }
 
 /// A leader with one active key, one standby and nodes that have confirmed.
 fn leader_with(nodes: &[&str]) -> Leader {
     let mut leader = Leader::new(State::default(), Sightings::new(), Seq(0));
-    let mut effects = leader.step(Input::Start { last_up: None, settings: settings() }, START);
+    let mut effects = leader.step(
+        Input::Start {
+            last_up: None,
+            settings: settings(),
+        },
+        START,
+    );
     for kid in ["first", "second"] {
         let serial = asked(&effects).expect("a key is wanted");
         let profile = "rs256".parse().unwrap();
-        effects = leader.step(Input::KeyMade { profile, serial, key: Box::new(key(kid)) }, START);
+        effects = leader.step(
+            Input::KeyMade {
+                profile,
+                serial,
+                key: Box::new(key(kid)),
+            },
+            START,
+        );
     }
     assert_eq!(asked(&effects), None);
     for node in nodes {
@@ -54,9 +81,24 @@ fn leader_with(nodes: &[&str]) -> Leader {
 fn enrol(leader: &mut Leader, node: &str, now: Time) -> Vec<Effect> {
     let token = Digest::of(format!("{node}{}", leader.state().last_enrolment).as_bytes());
     let expires_at = now + Span::hours(1);
-    leader.step(operator(Command::IssueToken { token, node: name(node), expires_at }), now);
+    leader.step(
+        operator(Command::IssueToken {
+            token,
+            node: name(node),
+            expires_at,
+        }),
+        now,
+    );
     let (tls_key, witness_key) = (Digest([1; 32]), WitnessKey([2; 32]));
-    leader.step(operator(Command::Enrol { token, node: name(node), tls_key, witness_key }), now)
+    leader.step(
+        operator(Command::Enrol {
+            token,
+            node: name(node),
+            tls_key,
+            witness_key,
+        }),
+        now,
+    )
 }
 
 fn report_of(leader: &Leader, now: Time) -> Report {
@@ -71,12 +113,25 @@ fn report_of(leader: &Leader, now: Time) -> Report {
         hooks_succeeded: true,
     };
     let (highest_epoch, highest_generation) = (leader.state().epoch, set.generation);
-    Report { sent_at: now, highest_epoch, highest_generation, installed: Some(installed), problem: None }
+    Report {
+        sent_at: now,
+        highest_epoch,
+        highest_generation,
+        installed: Some(installed),
+        problem: None,
+    }
 }
 
 fn confirm(leader: &mut Leader, node: &str, now: Time) -> Vec<Effect> {
     let (enrolment, report) = (leader.state().nodes[&name(node)].enrolment, report_of(leader, now));
-    leader.step(Input::Report { node: name(node), enrolment, report }, now);
+    leader.step(
+        Input::Report {
+            node: name(node),
+            enrolment,
+            report,
+        },
+        now,
+    );
     leader.step(Input::Settle, now);
     leader.step(Input::Settled, now)
 }
@@ -85,7 +140,14 @@ fn confirm(leader: &mut Leader, node: &str, now: Time) -> Vec<Effect> {
 fn r7_a_generation_is_published_and_a_caller_answered_only_after_the_commit() {
     let mut leader = leader_with(&["a"]);
     let (kid, reason) = ("second".parse().unwrap(), Reason::Compromised);
-    let effects = leader.step(operator(Command::Revoke { kid, reason, comment: None }), START);
+    let effects = leader.step(
+        operator(Command::Revoke {
+            kid,
+            reason,
+            comment: None,
+        }),
+        START,
+    );
     let place = |is: fn(&Effect) -> bool| effects.iter().position(is).unwrap();
     let commit = place(|effect| matches!(effect, Effect::Commit(_)));
     assert!(commit < place(|effect| matches!(effect, Effect::Publish)));
@@ -96,20 +158,50 @@ fn r7_a_generation_is_published_and_a_caller_answered_only_after_the_commit() {
 fn r7_a_refused_caller_leaves_a_record() {
     let mut leader = leader_with(&["a"]);
     let (kid, reason) = ("nobody".parse().unwrap(), Reason::Compromised);
-    let effects = leader.step(operator(Command::Revoke { kid, reason, comment: None }), START);
-    let Effect::Commit(commit) = &effects[0] else { panic!("{effects:?}") };
-    let [record] = &commit.records[..] else { panic!("{:?}", commit.records) };
+    let effects = leader.step(
+        operator(Command::Revoke {
+            kid,
+            reason,
+            comment: None,
+        }),
+        START,
+    );
+    let Effect::Commit(commit) = &effects[0] else {
+        panic!("{effects:?}")
+    };
+    let [record] = &commit.records[..] else {
+        panic!("{:?}", commit.records)
+    };
     assert!(matches!(&record.event, Event::Refused { refusal, .. } if refusal.contains("nobody")));
-    assert!(matches!(&effects[1], Effect::Reply { answer: Err(Refusal::NoKey(_)), .. }));
+    assert!(matches!(
+        &effects[1],
+        Effect::Reply {
+            answer: Err(Refusal::NoKey(_)),
+            ..
+        }
+    ));
 }
 
 #[test]
 fn records_are_numbered_without_a_gap_and_say_what_nodes_must_hold() {
     let mut leader = Leader::new(State::default(), Sightings::new(), Seq(40));
     let mut seqs = Vec::new();
-    let mut effects = leader.step(Input::Start { last_up: None, settings: settings() }, START);
+    let mut effects = leader.step(
+        Input::Start {
+            last_up: None,
+            settings: settings(),
+        },
+        START,
+    );
     let serial = asked(&effects).unwrap();
-    effects.extend(leader.step(Input::KeyMade { profile: "rs256".parse().unwrap(), serial, key: Box::new(key("first")) }, START));
+    effects.extend(leader.step(
+        Input::KeyMade {
+            profile: "rs256".parse().unwrap(),
+            serial,
+            key: Box::new(key("first")),
+        },
+        START,
+    ));
     for effect in &effects {
         if let Effect::Commit(commit) = effect {
             seqs.extend(commit.records.iter().map(|record| record.seq.0));
@@ -125,14 +217,26 @@ fn a_confirmation_counts_only_once_it_is_durable() {
     let mut leader = leader_with(&[]);
     enrol(&mut leader, "a", START);
     let (enrolment, report) = (leader.state().nodes[&name("a")].enrolment, report_of(&leader, START));
-    leader.step(Input::Report { node: name("a"), enrolment, report }, START);
+    leader.step(
+        Input::Report {
+            node: name("a"),
+            enrolment,
+            report,
+        },
+        START,
+    );
     assert!(leader.sighting(&name("a")).is_none());
     let effects = leader.step(Input::Settle, START);
     assert!(matches!(&effects[..], [Effect::Observe(rows)] if rows.len() == 1));
     assert_eq!(leader.state().nodes[&name("a")].standing, Standing::Joining);
     let effects = leader.step(Input::Settled, START);
-    assert!(matches!(leader.state().nodes[&name("a")].standing, Standing::InService { .. }));
-    let answered = effects.iter().any(|effect| matches!(effect, Effect::Answer { answer, .. } if answer.in_service));
+    assert!(matches!(
+        leader.state().nodes[&name("a")].standing,
+        Standing::InService { .. }
+    ));
+    let answered = effects
+        .iter()
+        .any(|effect| matches!(effect, Effect::Answer { answer, .. } if answer.in_service));
     assert!(answered, "{effects:?}");
 }
 
@@ -142,13 +246,29 @@ fn r5_a_node_that_is_further_on_halts_the_leader() {
     let enrolment = leader.state().nodes[&name("a")].enrolment;
     let mut report = report_of(&leader, START);
     report.highest_generation = Generation(99);
-    leader.step(Input::Report { node: name("a"), enrolment, report }, START);
+    leader.step(
+        Input::Report {
+            node: name("a"),
+            enrolment,
+            report,
+        },
+        START,
+    );
     assert!(leader.state().halted.is_some());
     let late = START + Span::hours(60);
     assert!(leader.step(Input::Woke, late).is_empty());
-    let hasten = Command::Hasten { profiles: vec![], why: crate::lifecycle::Why::default() };
+    let hasten = Command::Hasten {
+        profiles: vec![],
+        why: crate::lifecycle::Why::default(),
+    };
     let effects = leader.step(operator(hasten), late);
-    assert!(effects.iter().any(|effect| matches!(effect, Effect::Reply { answer: Err(Refusal::Halted(_)), .. })));
+    assert!(effects.iter().any(|effect| matches!(
+        effect,
+        Effect::Reply {
+            answer: Err(Refusal::Halted(_)),
+            ..
+        }
+    )));
 }
 
 #[test]
@@ -157,7 +277,14 @@ fn r5_a_higher_epoch_halts_it_too() {
     let enrolment = leader.state().nodes[&name("a")].enrolment;
     let mut report = report_of(&leader, START);
     report.highest_epoch = Epoch(99);
-    leader.step(Input::Report { node: name("a"), enrolment, report }, START);
+    leader.step(
+        Input::Report {
+            node: name("a"),
+            enrolment,
+            report,
+        },
+        START,
+    );
     assert!(leader.state().halted.is_some());
 }
 
@@ -166,8 +293,19 @@ fn a_report_under_an_enrolment_that_has_ended_is_not_heard() {
     let mut leader = leader_with(&["a"]);
     let (old, report) = (leader.state().nodes[&name("a")].enrolment, report_of(&leader, START));
     let effects = enrol(&mut leader, "a", START);
-    assert!(effects.iter().any(|effect| matches!(effect, Effect::Forget(enrolment) if *enrolment == old)));
-    leader.step(Input::Report { node: name("a"), enrolment: old, report }, START);
+    assert!(
+        effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Forget(enrolment) if *enrolment == old))
+    );
+    leader.step(
+        Input::Report {
+            node: name("a"),
+            enrolment: old,
+            report,
+        },
+        START,
+    );
     assert!(leader.step(Input::Settle, START).is_empty());
     assert!(leader.sighting(&name("a")).is_none());
 }
@@ -175,7 +313,13 @@ fn a_report_under_an_enrolment_that_has_ended_is_not_heard() {
 #[test]
 fn a_key_in_the_making_is_dropped_when_everything_is_reported_compromised() {
     let mut leader = Leader::new(State::default(), Sightings::new(), Seq(0));
-    let effects = leader.step(Input::Start { last_up: None, settings: settings() }, START);
+    let effects = leader.step(
+        Input::Start {
+            last_up: None,
+            settings: settings(),
+        },
+        START,
+    );
     let serial = asked(&effects).unwrap();
     let all = RotateNow {
         profiles: vec![],
@@ -189,8 +333,19 @@ fn a_key_in_the_making_is_dropped_when_everything_is_reported_compromised() {
     let again = asked(&effects).expect("a new one is asked for");
     assert_ne!(serial, again);
     let profile = "rs256".parse().unwrap();
-    let effects = leader.step(Input::KeyMade { profile, serial, key: Box::new(key("old")) }, START);
-    assert!(effects.iter().any(|effect| matches!(effect, Effect::Drop(kid) if kid.as_str() == "old")));
+    let effects = leader.step(
+        Input::KeyMade {
+            profile,
+            serial,
+            key: Box::new(key("old")),
+        },
+        START,
+    );
+    assert!(
+        effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Drop(kid) if kid.as_str() == "old"))
+    );
     assert!(leader.state().keys.is_empty());
 }
 
@@ -205,7 +360,14 @@ fn a_private_half_is_destroyed_in_a_commit_after_the_one_that_retires_it() {
         while let Some(serial) = asked(&effects) {
             let profile = "rs256".parse().unwrap();
             let kid = format!("key-{serial}");
-            effects = leader.step(Input::KeyMade { profile, serial, key: Box::new(key(&kid)) }, now);
+            effects = leader.step(
+                Input::KeyMade {
+                    profile,
+                    serial,
+                    key: Box::new(key(&kid)),
+                },
+                now,
+            );
         }
         commits.extend(effects.into_iter().filter_map(|effect| match effect {
             Effect::Commit(commit) => Some(commit),
@@ -214,10 +376,16 @@ fn a_private_half_is_destroyed_in_a_commit_after_the_one_that_retires_it() {
     }
     let first: Kid = "first".parse().unwrap();
     let retires = |commit: &Commit| {
-        commit.records.iter().any(|record| matches!(&record.event, Event::Retired { kid, .. } if *kid == first))
+        commit
+            .records
+            .iter()
+            .any(|record| matches!(&record.event, Event::Retired { kid, .. } if *kid == first))
     };
     let retirement = commits.iter().position(|commit| retires(commit)).expect("it retired");
-    let destroyed = commits.iter().position(|commit| commit.destroy.contains(&first)).expect("it was destroyed");
+    let destroyed = commits
+        .iter()
+        .position(|commit| commit.destroy.contains(&first))
+        .expect("it was destroyed");
     assert!(retirement < destroyed, "only then does the leader destroy it");
     let kids: BTreeSet<&Kid> = commits.iter().flat_map(|commit| &commit.destroy).collect();
     assert_eq!(kids, [&first].into());

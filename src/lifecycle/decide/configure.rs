@@ -18,8 +18,15 @@ pub(super) fn configure(state: &State, seen: &Sightings, settings: &Settings, no
         return Ok(Decision::default());
     }
     let mut draft = Draft::new(state, seen, now);
-    draft.push(Event::Configured { settings: settings.clone() });
-    let orphans: Vec<Key> = state.keys.values().filter(|key| !settings.profiles.contains_key(&key.profile)).cloned().collect();
+    draft.push(Event::Configured {
+        settings: settings.clone(),
+    });
+    let orphans: Vec<Key> = state
+        .keys
+        .values()
+        .filter(|key| !settings.profiles.contains_key(&key.profile))
+        .cloned()
+        .collect();
     for key in orphans {
         put_away(&mut draft, &key);
     }
@@ -37,7 +44,11 @@ fn put_away(draft: &mut Draft, key: &Key) {
         }
         Phase::Prepublished | Phase::Armed { .. } => {
             let evidence = draft.decision.evidence(&draft.state, draft.seen, |_| None);
-            draft.push(Event::Removed { kid, last_signature: None, evidence });
+            draft.push(Event::Removed {
+                kid,
+                last_signature: None,
+                evidence,
+            });
         }
     }
 }

@@ -15,7 +15,12 @@ pub(super) struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     pub(super) fn new(state: &State, seen: &'a Sightings, now: Time) -> Self {
-        Self { state: state.clone(), seen, now, decision: Decision::default() }
+        Self {
+            state: state.clone(),
+            seen,
+            now,
+            decision: Decision::default(),
+        }
     }
 
     pub(super) fn push(&mut self, event: Event) {

@@ -11,7 +11,10 @@ use crate::types::{Comment, Kid, ProfileName, Reason, Time};
 /// Makes the standby active in the profiles asked for, in one generation or not at all.
 pub(super) fn rotate_now(state: &State, seen: &Sightings, request: &RotateNow, now: Time) -> Result<Decision, Refusal> {
     let mut draft = Draft::new(state, seen, now);
-    let why = Why { reason: Some(request.reason), comment: request.comment.clone() };
+    let why = Why {
+        reason: Some(request.reason),
+        comment: request.comment.clone(),
+    };
     schedule::activate_due(&mut draft);
     match &request.compromised {
         None => {
@@ -21,11 +24,18 @@ pub(super) fn rotate_now(state: &State, seen: &Sightings, request: &RotateNow, n
         }
         Some(Compromised::Key(kid)) => {
             of_named_profile(&draft.state, kid, &request.profiles)?;
-            let theft = Revocation { kid, reason: Reason::Compromised, comment: request.comment.as_ref() };
+            let theft = Revocation {
+                kid,
+                reason: Reason::Compromised,
+                comment: request.comment.as_ref(),
+            };
             theft.carry_out(&mut draft, request.take.as_ref())?;
         }
         Some(Compromised::Gone(kid)) => {
-            draft.push(Event::ReportedCompromised { kid: kid.clone(), comment: request.comment.clone() });
+            draft.push(Event::ReportedCompromised {
+                kid: kid.clone(),
+                comment: request.comment.clone(),
+            });
         }
         Some(Compromised::All) => revoke_all(&mut draft, request.comment.as_ref()),
     }
@@ -52,11 +62,15 @@ pub(super) fn hasten(state: &State, profiles: &[ProfileName], why: &Why) -> Resu
     let mut decision = Decision::default();
     for profile in named_or_all(state, profiles)? {
         if let Some((key, activate_at)) = state.armed(&profile) {
-            decision
-                .remarks
-                .push(format!("profile {profile}: key {} is armed already and activates at {activate_at}", key.kid()));
+            decision.remarks.push(format!(
+                "profile {profile}: key {} is armed already and activates at {activate_at}",
+                key.kid()
+            ));
         } else {
-            decision.push(Event::Hastened { profile, why: why.clone() });
+            decision.push(Event::Hastened {
+                profile,
+                why: why.clone(),
+            });
         }
     }
     Ok(decision)
@@ -71,12 +85,27 @@ struct Revocation<'a> {
 impl Revocation<'_> {
     /// Revocation waits for nothing: a profile may be without a signer until a key is made (R8 before R4).
     fn carry_out(&self, draft: &mut Draft, take: Option<&Kid>) -> Result<(), Refusal> {
-        let key = draft.state.keys.get(self.kid).ok_or_else(|| Refusal::NoKey(self.kid.clone()))?;
+        let key = draft
+            .state
+            .keys
+            .get(self.kid)
+            .ok_or_else(|| Refusal::NoKey(self.kid.clone()))?;
         let (profile, signs) = (key.profile.clone(), matches!(key.phase, Phase::Active { .. }));
-        let standby = if signs { succession::after_revocation(draft, &profile, take, self.reason)? } else { None };
-        draft.push(Event::Revoked { kid: self.kid.clone(), reason: self.reason, comment: self.comment.cloned() });
+        let standby = if signs {
+            succession::after_revocation(draft, &profile, take, self.reason)?
+        } else {
+            None
+        };
+        draft.push(Event::Revoked {
+            kid: self.kid.clone(),
+            reason: self.reason,
+            comment: self.comment.cloned(),
+        });
         if signs {
-            let why = Why { reason: Some(self.reason), comment: self.comment.cloned() };
+            let why = Why {
+                reason: Some(self.reason),
+                comment: self.comment.cloned(),
+            };
             replace_revoked(draft, &profile, standby, &why);
         }
         Ok(())
@@ -97,7 +126,11 @@ fn revoke_all(draft: &mut Draft, comment: Option<&Comment>) {
     draft.push(Event::DistrustedAll);
     let kids: Vec<Kid> = draft.state.keys.keys().cloned().collect();
     for kid in kids {
-        draft.push(Event::Revoked { kid, reason: Reason::Compromised, comment: comment.cloned() });
+        draft.push(Event::Revoked {
+            kid,
+            reason: Reason::Compromised,
+            comment: comment.cloned(),
+        });
     }
     draft.remark(
         "every key is revoked: new keys are being made and sign at once, unknown to relying parties until they fetch".into(),
@@ -121,7 +154,10 @@ fn of_named_profile(state: &State, kid: &Kid, named: &[ProfileName]) -> Result<(
     if named.is_empty() || named == std::slice::from_ref(&key.profile) {
         return Ok(());
     }
-    Err(Refusal::OtherProfile { kid: kid.clone(), profile: key.profile.clone() })
+    Err(Refusal::OtherProfile {
+        kid: kid.clone(),
+        profile: key.profile.clone(),
+    })
 }
 
 fn named_or_all(state: &State, named: &[ProfileName]) -> Result<Vec<ProfileName>, Refusal> {
@@ -129,5 +165,9 @@ fn named_or_all(state: &State, named: &[ProfileName]) -> Result<Vec<ProfileName>
     if let Some(unknown) = named.iter().find(|name| !profiles.contains_key(name)) {
         return Err(Refusal::NoProfile(unknown.clone()));
     }
-    if named.is_empty() { Ok(profiles.keys().cloned().collect()) } else { Ok(named.to_vec()) }
+    if named.is_empty() {
+        Ok(profiles.keys().cloned().collect())
+    } else {
+        Ok(named.to_vec())
+    }
 }

@@ -34,8 +34,17 @@ impl Decision {
         let digest = Digest::of(&list);
         self.lists.push((digest, list));
         let out = |node: &Node| !matches!(node.standing, Standing::InService { .. });
-        let exceptions = state.nodes.iter().filter(|(_, node)| out(node)).map(|(name, _)| name.clone()).collect();
-        Evidence { count: rows.len() as u64, exceptions, digest }
+        let exceptions = state
+            .nodes
+            .iter()
+            .filter(|(_, node)| out(node))
+            .map(|(name, _)| name.clone())
+            .collect();
+        Evidence {
+            count: rows.len() as u64,
+            exceptions,
+            digest,
+        }
     }
 }
 

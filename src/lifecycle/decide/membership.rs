@@ -8,7 +8,11 @@ use crate::lifecycle::state::State;
 use crate::types::{Digest, NodeName, Time, WitnessKey};
 
 pub(super) fn issue_token(token: Digest, node: &NodeName, expires_at: Time) -> Decision {
-    Decision::from(vec![Event::TokenIssued { token, node: node.clone(), expires_at }])
+    Decision::from(vec![Event::TokenIssued {
+        token,
+        node: node.clone(),
+        expires_at,
+    }])
 }
 
 /// A node joins with its token. An older node of the same name leaves service; what it left behind stands.
@@ -36,6 +40,12 @@ pub(super) fn enrol(
         decision.push(departure(state, seen, node, Leaving::Replaced));
     }
     let enrolment = state.last_enrolment.next();
-    decision.push(Event::Enrolled { node: node.clone(), enrolment, token, tls_key, witness_key });
+    decision.push(Event::Enrolled {
+        node: node.clone(),
+        enrolment,
+        token,
+        tls_key,
+        witness_key,
+    });
     Ok(decision)
 }

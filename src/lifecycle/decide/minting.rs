@@ -29,11 +29,19 @@ pub fn wanted(state: &State, seen: &Sightings, clock: Time) -> Vec<Wanted> {
     let waits_for_nodes = matches!(holds_schedule(state, seen, clock), Some((Wait::Start, _)));
     let room = MAX_PUBLISHED.saturating_sub(state.keys.len());
     let now = state.time(clock);
-    let needing =
-        state.settings.profiles.values().filter(|profile| {
-            if waits_for_nodes { is_without_signer(state, &profile.name) } else { needs_key(state, profile, now) }
-        });
-    needing.take(room).map(|profile| Wanted { profile: profile.clone() }).collect()
+    let needing = state.settings.profiles.values().filter(|profile| {
+        if waits_for_nodes {
+            is_without_signer(state, &profile.name)
+        } else {
+            needs_key(state, profile, now)
+        }
+    });
+    needing
+        .take(room)
+        .map(|profile| Wanted {
+            profile: profile.clone(),
+        })
+        .collect()
 }
 
 fn is_without_signer(state: &State, profile: &ProfileName) -> bool {
@@ -74,19 +82,30 @@ pub(super) fn key_made(
     clock: Time,
 ) -> Result<Decision, Refusal> {
     let now = state.time(clock);
-    let wanted =
-        wanted(state, seen, clock).into_iter().find(|wanted| wanted.profile.name == *profile).ok_or(Refusal::NotWanted)?;
+    let wanted = wanted(state, seen, clock)
+        .into_iter()
+        .find(|wanted| wanted.profile.name == *profile)
+        .ok_or(Refusal::NotWanted)?;
     let outdated = asked_at < state.distrust_before || key.spec != wanted.profile.spec;
     if outdated || state.keys.contains_key(&key.kid) {
         return Err(Refusal::NotWanted);
     }
     let windows = wanted.profile.windows;
     let retire_at = now + windows.interval;
-    let mut decision =
-        Decision::from(vec![Event::Prepublished { profile: profile.clone(), key: Box::new(key.clone()), windows }]);
+    let mut decision = Decision::from(vec![Event::Prepublished {
+        profile: profile.clone(),
+        key: Box::new(key.clone()),
+        windows,
+    }]);
     if let Some(cause) = signs_at_once(state, &decision, &key.kid, profile, now) {
         let why = Why::default();
-        decision.push(Event::Activated { kid: key.kid.clone(), since: now, retire_at, cause, why });
+        decision.push(Event::Activated {
+            kid: key.kid.clone(),
+            since: now,
+            retire_at,
+            cause,
+            why,
+        });
     }
     Ok(decision)
 }
@@ -105,5 +124,8 @@ fn signs_at_once(state: &State, publishing: &Decision, kid: &Kid, profile: &Prof
     let mut after = state.clone();
     after.apply(&publishing.events, now);
     let publication = Publication::of(&after, &Sightings::new(), &after.keys[kid]);
-    Some(Cause::Compromised { ready_at: publication.ready_at, missing: publication.missing })
+    Some(Cause::Compromised {
+        ready_at: publication.ready_at,
+        missing: publication.missing,
+    })
 }

@@ -226,16 +226,22 @@ pub fn decide(state: &State, seen: &Sightings, command: &Command, clock: Time) -
         Command::Hasten { profiles, why } => emergency::hasten(state, profiles, why),
         Command::Revoke { kid, reason, comment } => emergency::revoke(state, seen, kid, *reason, comment.as_ref(), now),
         Command::IssueToken { token, node, expires_at } => Ok(membership::issue_token(*token, node, *expires_at)),
-        Command::Enrol { token, node, tls_key, witness_key } => {
-            membership::enrol(state, seen, *token, node, *tls_key, *witness_key, now)
-        }
+        Command::Enrol {
+            token,
+            node,
+            tls_key,
+            witness_key,
+        } => membership::enrol(state, seen, *token, node, *tls_key, *witness_key, now),
         Command::NodeAhead(halt) => Ok(Decision::from(vec![Event::Halted { halt: halt.clone() }])),
     }
 }
 
 impl From<Vec<Event>> for Decision {
     fn from(events: Vec<Event>) -> Self {
-        Self { events, ..Self::default() }
+        Self {
+            events,
+            ..Self::default()
+        }
     }
 }
 

@@ -21,7 +21,9 @@ type Waits = BTreeMap<Wait, Vec<NodeName>>;
 pub(super) fn tick(state: &State, seen: &Sightings, clock: Time) -> Decision {
     let now = state.time(clock);
     let mut decision = Decision::from(service::arrivals(state, seen));
-    decision.events.extend(state.doomed.iter().map(|kid| Event::Destroyed { kid: kid.clone() }));
+    decision
+        .events
+        .extend(state.doomed.iter().map(|kid| Event::Destroyed { kid: kid.clone() }));
     complete_revocations(state, seen, &mut decision);
     let mut waits = Waits::new();
     match holds_schedule(state, seen, clock) {
@@ -52,8 +54,17 @@ fn activation(state: &State, profile: &ProfileName, now: Time) -> Vec<Event> {
         return Vec::new();
     };
     let (kid, retire_at) = (key.kid().clone(), activate_at + key.windows.interval);
-    let retired = state.active(profile).map(|before| Event::Retired { kid: before.kid().clone(), successor: Some(kid.clone()) });
-    let activated = Event::Activated { kid, since: activate_at, retire_at, cause: Cause::Scheduled, why: Why::default() };
+    let retired = state.active(profile).map(|before| Event::Retired {
+        kid: before.kid().clone(),
+        successor: Some(kid.clone()),
+    });
+    let activated = Event::Activated {
+        kid,
+        since: activate_at,
+        retire_at,
+        cause: Cause::Scheduled,
+        why: Why::default(),
+    };
     retired.into_iter().chain([activated]).collect()
 }
 
@@ -90,7 +101,11 @@ fn arm(state: &State, seen: &Sightings, profile: &ProfileName, now: Time, decisi
     }
     let kid = standby.kid().clone();
     let evidence = decision.evidence(state, seen, |sighting| sighting.published.get(&kid).copied());
-    decision.push(Event::Armed { kid, activate_at, evidence });
+    decision.push(Event::Armed {
+        kid,
+        activate_at,
+        evidence,
+    });
 }
 
 /// When the standby is meant to take over; at once for a profile that has never had an active key.
@@ -117,7 +132,11 @@ fn remove(state: &State, seen: &Sightings, key: &Key, now: Time, decision: &mut 
         return;
     }
     let evidence = decision.evidence(state, seen, |sighting| sighting.released.get(&kid).copied());
-    decision.push(Event::Removed { kid, last_signature: Some(retirement.last_signature), evidence });
+    decision.push(Event::Removed {
+        kid,
+        last_signature: Some(retirement.last_signature),
+        evidence,
+    });
 }
 
 /// Rule R8: a revocation is complete when every node of the node table has confirmed it.
@@ -129,10 +148,20 @@ fn complete_revocations(state: &State, seen: &Sightings, decision: &mut Decision
         }
         let at = state.revocations[kid].at;
         let gone = |enrolment| seen.get(enrolment).and_then(|sighting| sighting.gone.get(kid)).copied();
-        let last_confirmation = state.nodes.values().filter_map(|node| gone(&node.enrolment)).max().unwrap_or(at);
+        let last_confirmation = state
+            .nodes
+            .values()
+            .filter_map(|node| gone(&node.enrolment))
+            .max()
+            .unwrap_or(at);
         let trusted_until = state.settings.served_max_age.map(|max_age| last_confirmation + max_age);
         let evidence = decision.evidence_of_all(state, seen, |sighting| sighting.gone.get(kid).copied());
-        decision.push(Event::RevocationConfirmed { kid: kid.clone(), last_confirmation, trusted_until, evidence });
+        decision.push(Event::RevocationConfirmed {
+            kid: kid.clone(),
+            last_confirmation,
+            trusted_until,
+            evidence,
+        });
     }
 }
 
@@ -147,13 +176,19 @@ pub fn unconfirmed(state: &State, seen: &Sightings, kid: &Kid) -> Vec<NodeName> 
         let was_sent_keys = node.standing != Standing::Joining || seen.contains_key(&node.enrolment);
         node.enrolled_at <= revocation.at && was_sent_keys
     };
-    let nodes = state.nodes.iter().filter(|(_, node)| concerned(node) && !confirmed(&node.enrolment));
+    let nodes = state
+        .nodes
+        .iter()
+        .filter(|(_, node)| concerned(node) && !confirmed(&node.enrolment));
     nodes.map(|(name, _)| name.clone()).collect()
 }
 
 /// Waits that go on while the schedule itself is held.
 fn standing_waits(state: &State) -> Waits {
-    let of_rules = state.waits.keys().filter(|wait| matches!(wait, Wait::Arm(_) | Wait::Remove(_)));
+    let of_rules = state
+        .waits
+        .keys()
+        .filter(|wait| matches!(wait, Wait::Arm(_) | Wait::Remove(_)));
     of_rules.map(|wait| (wait.clone(), Vec::new())).collect()
 }
 

@@ -17,7 +17,12 @@ pub(super) fn arrivals(state: &State, seen: &Sightings) -> Vec<Event> {
         Standing::Evicted { at } => confirmed_at(node).is_some_and(|confirmed| confirmed > at),
     };
     let arriving = state.nodes.iter().filter(|(_, node)| arrives(node));
-    arriving.map(|(name, node)| Event::EnteredService { node: name.clone(), enrolment: node.enrolment }).collect()
+    arriving
+        .map(|(name, node)| Event::EnteredService {
+            node: name.clone(),
+            enrolment: node.enrolment,
+        })
+        .collect()
 }
 
 /// Nodes that were silent, or owed a confirmation, for `straggler_after`. Nobody in the first `start_grace` after a start.
@@ -39,7 +44,9 @@ fn straggling(state: &State, sighting: Option<&Sighting>, in_service_since: Time
     if state.present_for(heard_at, now) > limit {
         return Some(Leaving::Silent);
     }
-    owing_since.filter(|since| state.present_for(*since, now) > limit).map(|_| Leaving::Owing)
+    owing_since
+        .filter(|since| state.present_for(*since, now) > limit)
+        .map(|_| Leaving::Owing)
 }
 
 /// Since when a node owes a confirmation: of the first generation after the one that it confirmed, or of a switch that was due.
@@ -66,7 +73,16 @@ pub(super) fn departure(state: &State, seen: &Sightings, name: &NodeName, cause:
     let publishes = |kid: &Kid| sighting.is_some_and(|sighting| sighting.published.contains_key(kid));
     let released = |kid: &Kid| sighting.is_some_and(|sighting| sighting.released.contains_key(kid));
     let unpublished = state.keys.keys().filter(|kid| !publishes(kid)).cloned().collect();
-    let could_sign = state.keys.values().filter(|key| key.phase != Phase::Prepublished && !released(key.kid()));
+    let could_sign = state
+        .keys
+        .values()
+        .filter(|key| key.phase != Phase::Prepublished && !released(key.kid()));
     let could_sign = could_sign.map(|key| key.kid().clone()).collect();
-    Event::LeftService { node: name.clone(), enrolment: node.enrolment, cause, unpublished, could_sign }
+    Event::LeftService {
+        node: name.clone(),
+        enrolment: node.enrolment,
+        cause,
+        unpublished,
+        could_sign,
+    }
 }

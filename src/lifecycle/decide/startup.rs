@@ -9,7 +9,10 @@ use crate::types::{NodeName, Time};
 /// A new term begins: the epoch rises, and the time without a leader is noted.
 pub(super) fn start(state: &State, last_up: Option<Time>, now: Time) -> Decision {
     let absence = last_up.filter(|from| *from < now).map(|from| Absence { from, until: now });
-    Decision::from(vec![Event::Started { epoch: state.epoch.next(), absence }])
+    Decision::from(vec![Event::Started {
+        epoch: state.epoch.next(),
+        absence,
+    }])
 }
 
 /// Why the schedule decides nothing while the clock shows `clock`, with the nodes that are missing.
@@ -27,6 +30,13 @@ pub fn holds_schedule(state: &State, seen: &Sightings, clock: Time) -> Option<(W
 }
 
 fn unreported(state: &State, seen: &Sightings) -> Vec<NodeName> {
-    let heard = |enrolment| seen.get(enrolment).is_some_and(|sighting| sighting.heard_at >= state.started_at);
-    state.in_service().filter(|(_, node, _)| !heard(&node.enrolment)).map(|(name, ..)| name.clone()).collect()
+    let heard = |enrolment| {
+        seen.get(enrolment)
+            .is_some_and(|sighting| sighting.heard_at >= state.started_at)
+    };
+    state
+        .in_service()
+        .filter(|(_, node, _)| !heard(&node.enrolment))
+        .map(|(name, ..)| name.clone())
+        .collect()
 }

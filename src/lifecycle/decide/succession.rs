@@ -40,13 +40,23 @@ fn planned(draft: &mut Draft, profile: &ProfileName, take: Option<&Kid>, force: 
     let kid = key.kid().clone();
     let Publication { missing, ready_at } = Publication::of(&draft.state, draft.seen, &key);
     if missing.is_empty() && ready_at <= draft.now {
-        let cause = Cause::Emergency { evidence: evidence(draft, &kid) };
+        let cause = Cause::Emergency {
+            evidence: evidence(draft, &kid),
+        };
         return Ok(Standby { kid, cause });
     }
     if force {
-        return Ok(Standby { kid, cause: Cause::Forced { ready_at, missing } });
+        return Ok(Standby {
+            kid,
+            cause: Cause::Forced { ready_at, missing },
+        });
     }
-    Err(Refusal::NotPublished { profile: profile.clone(), kid, ready_at, missing })
+    Err(Refusal::NotPublished {
+        profile: profile.clone(),
+        kid,
+        ready_at,
+        missing,
+    })
 }
 
 /// Who takes over from a key that signs and is revoked. Nothing here refuses for rule R1: revocation comes first.
@@ -69,18 +79,27 @@ pub(super) fn after_revocation(
     let kid = key.kid().clone();
     let Publication { missing, ready_at } = Publication::of(&draft.state, draft.seen, &key);
     if missing.is_empty() && ready_at <= draft.now {
-        let cause = Cause::Emergency { evidence: evidence(draft, &kid) };
+        let cause = Cause::Emergency {
+            evidence: evidence(draft, &kid),
+        };
         return Ok(Some(Standby { kid, cause }));
     }
-    draft.remark(format!("standby {kid} is young: until {ready_at} relying parties may not know it, and refuse its tokens"));
-    Ok(Some(Standby { kid, cause: Cause::Compromised { ready_at, missing } }))
+    draft.remark(format!(
+        "standby {kid} is young: until {ready_at} relying parties may not know it, and refuse its tokens"
+    ));
+    Ok(Some(Standby {
+        kid,
+        cause: Cause::Compromised { ready_at, missing },
+    }))
 }
 
 fn trusted_standby(draft: &mut Draft, profile: &ProfileName, reason: Reason) -> Option<Key> {
     let armed = draft.state.armed(profile).map(|(key, _)| key.clone());
     if let (Some(key), Reason::Compromised) = (&armed, reason) {
         let kid = key.kid();
-        draft.remark(format!("armed key {kid} is known to whoever holds a node and is dropped; --use {kid} would take it"));
+        draft.remark(format!(
+            "armed key {kid} is known to whoever holds a node and is dropped; --use {kid} would take it"
+        ));
     }
     let trusted = armed.filter(|_| reason != Reason::Compromised);
     trusted.or_else(|| draft.state.prepublished(profile).next().cloned())
@@ -88,7 +107,11 @@ fn trusted_standby(draft: &mut Draft, profile: &ProfileName, reason: Reason) -> 
 
 /// The key that an operator named, which must be a standby of the profile.
 fn named(draft: &Draft, profile: &ProfileName, kid: &Kid) -> Result<Key, Refusal> {
-    let refuse = |why| Refusal::NotAStandby { kid: kid.clone(), profile: profile.clone(), why };
+    let refuse = |why| Refusal::NotAStandby {
+        kid: kid.clone(),
+        profile: profile.clone(),
+        why,
+    };
     let key = draft.state.keys.get(kid).ok_or_else(|| Refusal::NoKey(kid.clone()))?;
     if key.profile != *profile {
         return Err(refuse("it is of another profile"));
@@ -107,10 +130,17 @@ pub(super) fn drop_armed(draft: &mut Draft, profile: &ProfileName, taken: Option
     };
     let kid = key.kid().clone();
     if activate_at <= draft.now + key.windows.clock_skew {
-        draft.push(Event::Retired { kid, successor: taken.cloned() });
+        draft.push(Event::Retired {
+            kid,
+            successor: taken.cloned(),
+        });
     } else {
         let evidence = draft.decision.evidence(&draft.state, draft.seen, |_| None);
-        draft.push(Event::Removed { kid, last_signature: None, evidence });
+        draft.push(Event::Removed {
+            kid,
+            last_signature: None,
+            evidence,
+        });
     }
 }
 
@@ -120,12 +150,23 @@ pub(super) fn activate(draft: &mut Draft, standby: Standby, why: &Why) {
     let key = &draft.state.keys[&kid];
     let retire_at = draft.now + key.windows.interval;
     if let Some(before) = draft.state.active(&key.profile) {
-        let retired = Event::Retired { kid: before.kid().clone(), successor: Some(kid.clone()) };
+        let retired = Event::Retired {
+            kid: before.kid().clone(),
+            successor: Some(kid.clone()),
+        };
         draft.push(retired);
     }
-    draft.push(Event::Activated { kid, since: draft.now, retire_at, cause, why: why.clone() });
+    draft.push(Event::Activated {
+        kid,
+        since: draft.now,
+        retire_at,
+        cause,
+        why: why.clone(),
+    });
 }
 
 fn evidence(draft: &mut Draft, kid: &Kid) -> Evidence {
-    draft.decision.evidence(&draft.state, draft.seen, |sighting| sighting.published.get(kid).copied())
+    draft
+        .decision
+        .evidence(&draft.state, draft.seen, |sighting| sighting.published.get(kid).copied())
 }

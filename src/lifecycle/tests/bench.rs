@@ -26,7 +26,10 @@ pub fn profile(text: &str) -> ProfileName {
 }
 
 pub fn settings(profiles: &[&str]) -> Settings {
-    profiles.iter().map(|text| Profile::new(profile(text), KeySpec::Es256)).collect()
+    profiles
+        .iter()
+        .map(|text| Profile::new(profile(text), KeySpec::Es256))
+        .collect()
 }
 
 impl Bench {
@@ -60,7 +63,8 @@ impl Bench {
     pub fn run(&mut self, command: &Command) -> Result<Decision, Refusal> {
         let decision = decide(&self.state, &self.seen, command, self.now)?;
         self.state.apply(&decision.events, self.now);
-        self.events.extend(decision.events.iter().map(|event| (self.now, event.clone())));
+        self.events
+            .extend(decision.events.iter().map(|event| (self.now, event.clone())));
         Ok(decision)
     }
 
@@ -97,15 +101,30 @@ impl Bench {
             thumbprint: kid.to_string(),
             certificate_der: vec![],
         };
-        Command::KeyMade { profile: profile.clone(), key: Box::new(key), asked_at: self.now }
+        Command::KeyMade {
+            profile: profile.clone(),
+            key: Box::new(key),
+            asked_at: self.now,
+        }
     }
 
     pub fn join(&mut self, node: &str) {
         let secret = Digest::of(format!("{node}{}", self.state.last_enrolment).as_bytes());
         let expires_at = self.now + Span::hours(1);
-        self.run(&Command::IssueToken { token: secret, node: name(node), expires_at }).unwrap();
+        self.run(&Command::IssueToken {
+            token: secret,
+            node: name(node),
+            expires_at,
+        })
+        .unwrap();
         let (tls_key, witness_key) = (Digest([1; 32]), WitnessKey([2; 32]));
-        self.run(&Command::Enrol { token: secret, node: name(node), tls_key, witness_key }).unwrap();
+        self.run(&Command::Enrol {
+            token: secret,
+            node: name(node),
+            tls_key,
+            witness_key,
+        })
+        .unwrap();
         self.switches.remove(&name(node));
     }
 
@@ -133,7 +152,13 @@ impl Bench {
     pub fn report(&mut self, node: &str, installed: Option<Installed>) {
         let highest_generation = installed.as_ref().map_or(Generation(0), |installed| installed.generation);
         let highest_epoch = self.state.epoch;
-        let report = Report { sent_at: self.now, highest_epoch, highest_generation, installed, problem: None };
+        let report = Report {
+            sent_at: self.now,
+            highest_epoch,
+            highest_generation,
+            installed,
+            problem: None,
+        };
         let enrolment = self.state.nodes[&name(node)].enrolment;
         let before = self.seen.remove(&enrolment).unwrap_or_default();
         self.seen.insert(enrolment, before.after(&self.state, &report, self.now));
@@ -158,15 +183,28 @@ impl Bench {
     }
 
     pub fn kid_in(&self, matches: impl Fn(&Phase) -> bool) -> Option<Kid> {
-        self.state.keys.values().find(|key| matches(&key.phase)).map(|key| key.kid().clone())
+        self.state
+            .keys
+            .values()
+            .find(|key| matches(&key.phase))
+            .map(|key| key.kid().clone())
     }
 
     pub fn active(&self) -> Kid {
-        self.state.active(&profile(RSA)).expect("a profile has a signer").kid().clone()
+        self.state
+            .active(&profile(RSA))
+            .expect("a profile has a signer")
+            .kid()
+            .clone()
     }
 
     pub fn standby(&self) -> Kid {
-        self.state.prepublished(&profile(RSA)).next().expect("a profile has a standby").kid().clone()
+        self.state
+            .prepublished(&profile(RSA))
+            .next()
+            .expect("a profile has a standby")
+            .kid()
+            .clone()
     }
 
     pub fn armed(&self) -> Option<Time> {

@@ -5,8 +5,19 @@ use crate::lifecycle::*;
 use crate::types::*;
 
 fn request(compromised: Option<Compromised>) -> RotateNow {
-    let reason = if compromised.is_some() { Reason::Compromised } else { Reason::Superseded };
-    RotateNow { profiles: vec![], compromised, take: None, force: false, reason, comment: None }
+    let reason = if compromised.is_some() {
+        Reason::Compromised
+    } else {
+        Reason::Superseded
+    };
+    RotateNow {
+        profiles: vec![],
+        compromised,
+        take: None,
+        force: false,
+        reason,
+        comment: None,
+    }
 }
 
 fn rotate(bench: &mut Bench, request: RotateNow) -> Decision {
@@ -60,7 +71,13 @@ fn a_compromised_active_key_is_revoked_and_the_standby_signs() {
     let decision = rotate(&mut bench, request(Some(Compromised::Key(active.clone()))));
     assert_eq!(bench.active(), standby);
     assert!(!bench.published().contains(&active));
-    assert!(decision.events.iter().any(|event| matches!(event, Event::Activated { cause: Cause::Emergency { .. }, .. })));
+    assert!(decision.events.iter().any(|event| matches!(
+        event,
+        Event::Activated {
+            cause: Cause::Emergency { .. },
+            ..
+        }
+    )));
 }
 
 #[test]
@@ -70,14 +87,21 @@ fn after_a_theft_the_young_standby_is_taken_and_the_armed_key_dropped() {
     let decision = rotate(&mut bench, request(Some(Compromised::Key(active))));
     assert_eq!(bench.active(), young);
     assert!(!bench.published().contains(&armed));
-    assert!(decision.remarks.iter().any(|remark| remark.contains("--use")), "{:?}", decision.remarks);
+    assert!(
+        decision.remarks.iter().any(|remark| remark.contains("--use")),
+        "{:?}",
+        decision.remarks
+    );
 }
 
 #[test]
 fn the_armed_key_is_taken_when_it_is_named() {
     let mut bench = with_armed();
     let (active, armed) = (bench.active(), armed_kid(&bench));
-    let named = RotateNow { take: Some(armed.clone()), ..request(Some(Compromised::Key(active))) };
+    let named = RotateNow {
+        take: Some(armed.clone()),
+        ..request(Some(Compromised::Key(active)))
+    };
     rotate(&mut bench, named);
     assert_eq!(bench.active(), armed);
 }
@@ -149,13 +173,22 @@ fn all_profiles_rotate_in_one_generation_or_none_does() {
     bench.settle();
     bench.pass(Span::hours(27), Span::mins(10), &["a"]);
     let ec = bench.state.prepublished(&profile("ec")).next().unwrap().kid().clone();
-    bench.run(&Command::Revoke { kid: ec, reason: Reason::Superseded, comment: None }).unwrap();
+    bench
+        .run(&Command::Revoke {
+            kid: ec,
+            reason: Reason::Superseded,
+            comment: None,
+        })
+        .unwrap();
     bench.settle();
     let before = bench.state.clone();
     let refused = bench.run(&Command::RotateNow(request(None)));
     assert!(matches!(refused, Err(Refusal::NotPublished { .. })), "{refused:?}");
     assert_eq!(bench.state, before);
-    let one = RotateNow { profiles: vec![profile(RSA)], ..request(None) };
+    let one = RotateNow {
+        profiles: vec![profile(RSA)],
+        ..request(None)
+    };
     bench.run(&Command::RotateNow(one)).unwrap();
 }
 
@@ -165,10 +198,28 @@ fn what_can_not_take_over_is_refused_in_words() {
     let active = bench.active();
     let unknown: Kid = "unknown".parse().unwrap();
     let cases = [
-        (RotateNow { take: Some(active.clone()), ..request(None) }, "signs already"),
-        (RotateNow { take: Some(unknown.clone()), ..request(None) }, "no key unknown"),
+        (
+            RotateNow {
+                take: Some(active.clone()),
+                ..request(None)
+            },
+            "signs already",
+        ),
+        (
+            RotateNow {
+                take: Some(unknown.clone()),
+                ..request(None)
+            },
+            "no key unknown",
+        ),
         (request(Some(Compromised::Key(unknown))), "no key unknown"),
-        (RotateNow { profiles: vec![profile("nope")], ..request(None) }, "no profile nope"),
+        (
+            RotateNow {
+                profiles: vec![profile("nope")],
+                ..request(None)
+            },
+            "no profile nope",
+        ),
     ];
     for (request, expected) in cases {
         let refusal = bench.run(&Command::RotateNow(request)).unwrap_err().to_string();

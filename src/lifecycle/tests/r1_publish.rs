@@ -14,7 +14,13 @@ fn with_unconfirmed_standby(nodes: &[&str]) -> Bench {
     bench.pass(Span::hours(1), Span::mins(10), nodes);
     let kid = bench.standby();
     let reason = Reason::Compromised;
-    bench.run(&Command::Revoke { kid, reason, comment: None }).unwrap();
+    bench
+        .run(&Command::Revoke {
+            kid,
+            reason,
+            comment: None,
+        })
+        .unwrap();
     bench.settle();
     bench
 }
@@ -36,7 +42,12 @@ fn r1_no_key_is_armed_before_every_node_in_service_has_confirmed_it() {
         bench.settle();
     }
     assert_eq!(publication(&bench).missing, [name("b")]);
-    bench.run(&Command::Hasten { profiles: vec![], why: Why::default() }).unwrap();
+    bench
+        .run(&Command::Hasten {
+            profiles: vec![],
+            why: Why::default(),
+        })
+        .unwrap();
     bench.settle();
     assert_eq!(bench.armed(), None);
     assert!(bench.state.waits.contains_key(&Wait::Arm(profile(RSA))));
@@ -56,7 +67,9 @@ fn r1_the_last_confirmation_starts_min_prepublish() {
 fn r1_a_node_that_left_without_the_key_counts_to_the_moment_it_left() {
     let mut bench = with_unconfirmed_standby(&["a", "b"]);
     bench.pass(Span::hours(25), Span::mins(10), &["a"]);
-    let left = bench.when(|event| matches!(event, Event::LeftService { .. })).expect("b was evicted");
+    let left = bench
+        .when(|event| matches!(event, Event::LeftService { .. }))
+        .expect("b was evicted");
     assert!(publication(&bench).missing.is_empty());
     assert_eq!(publication(&bench).ready_at, left + Span::hours(26));
 }
@@ -113,8 +126,14 @@ fn r1_nothing_is_confirmed_before_the_hooks_succeed() {
 fn r1_an_emergency_rotation_is_refused_for_a_young_standby_and_names_nodes_and_time() {
     let mut bench = with_unconfirmed_standby(&["a", "b"]);
     bench.confirm("a");
-    let request =
-        RotateNow { profiles: vec![], compromised: None, take: None, force: false, reason: Reason::Superseded, comment: None };
+    let request = RotateNow {
+        profiles: vec![],
+        compromised: None,
+        take: None,
+        force: false,
+        reason: Reason::Superseded,
+        comment: None,
+    };
     let before = bench.state.clone();
     let refusal = bench.run(&Command::RotateNow(request.clone())).unwrap_err();
     let text = refusal.to_string();
@@ -130,7 +149,15 @@ fn r1_an_emergency_rotation_is_refused_for_a_young_standby_and_names_nodes_and_t
 #[test]
 fn r1_bootstrap_is_only_while_no_node_has_ever_confirmed_anything() {
     let bench = Bench::started(&[RSA]);
-    let bootstraps = bench.events.iter().filter(|(_, event)| matches!(event, Event::Activated { cause: Cause::Bootstrap, .. }));
+    let bootstraps = bench.events.iter().filter(|(_, event)| {
+        matches!(
+            event,
+            Event::Activated {
+                cause: Cause::Bootstrap,
+                ..
+            }
+        )
+    });
     assert_eq!(bootstraps.count(), 1);
     assert!(!bench.state.ever_confirmed);
     assert!(Bench::with_nodes(&["a"]).state.ever_confirmed);

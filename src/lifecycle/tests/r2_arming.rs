@@ -23,11 +23,20 @@ fn r2_the_standby_is_armed_arm_lead_before_its_time() {
 #[test]
 fn r2_an_instant_is_only_set_where_r1_will_hold() {
     let mut bench = Bench::with_nodes(&["a"]);
-    bench.run(&Command::Hasten { profiles: vec![], why: Why::default() }).unwrap();
+    bench
+        .run(&Command::Hasten {
+            profiles: vec![],
+            why: Why::default(),
+        })
+        .unwrap();
     bench.pass(Span::hours(24), Span::mins(10), &["a"]);
     assert_eq!(bench.armed(), None, "the standby is published for 24 h only");
     bench.pass(Span::mins(90), Span::mins(10), &["a"]);
-    assert!(bench.armed().is_some_and(|at| at >= START + Span::hours(26)), "{:?}", bench.armed());
+    assert!(
+        bench.armed().is_some_and(|at| at >= START + Span::hours(26)),
+        "{:?}",
+        bench.armed()
+    );
 }
 
 #[test]
@@ -41,7 +50,11 @@ fn r2_a_node_switches_by_its_own_clock_without_the_leader() {
     assert_eq!(before.held, [active.clone(), successor.clone()].into());
     let after = view(&set, &Switches::new(), activate_at);
     assert_eq!(after.signing(), [successor.clone()].into());
-    assert_eq!(after.held, [successor.clone()].into(), "the private half of the predecessor goes in the switch");
+    assert_eq!(
+        after.held,
+        [successor.clone()].into(),
+        "the private half of the predecessor goes in the switch"
+    );
     assert!(after.published.contains(&active));
     let clock_put_back = view(&set, &after.switches, START);
     assert_eq!(clock_put_back, after, "a switch made is never undone within a generation");
@@ -58,7 +71,11 @@ fn r4_a_view_never_selects_two_keys_of_a_profile() {
             assert_eq!(view.selected.len(), 1);
             assert!(view.held.len() <= 2);
         }
-        let active = bench.state.keys.values().filter(|key| matches!(key.phase, Phase::Active { .. }));
+        let active = bench
+            .state
+            .keys
+            .values()
+            .filter(|key| matches!(key.phase, Phase::Active { .. }));
         assert_eq!(active.count(), 1);
     }
 }

@@ -53,7 +53,9 @@ fn r3_a_node_that_has_not_switched_keeps_the_key_published() {
 fn r3_a_node_that_left_counts_to_the_moment_it_left() {
     let (mut bench, first) = just_rotated(&["a", "b"]);
     bench.pass(Span::hours(27), Span::mins(5), &["a"]);
-    let left = bench.when(|event| matches!(event, Event::LeftService { .. })).expect("b was evicted");
+    let left = bench
+        .when(|event| matches!(event, Event::LeftService { .. }))
+        .expect("b was evicted");
     assert_eq!(removed(&bench, &first), Some(left + Span::hours(1) + Span::mins(5)));
 }
 

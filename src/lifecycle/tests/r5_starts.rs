@@ -47,11 +47,22 @@ fn r5_each_start_raises_the_epoch() {
 #[test]
 fn r5_a_leader_that_is_behind_its_nodes_decides_nothing_more() {
     let mut bench = Bench::with_nodes(&["a"]);
-    let halt = Halt { node: name("a"), epoch: Epoch(9), generation: Generation(99) };
+    let halt = Halt {
+        node: name("a"),
+        epoch: Epoch(9),
+        generation: Generation(99),
+    };
     bench.run(&Command::NodeAhead(halt)).unwrap();
     let before = bench.state.clone();
     bench.now = bench.now + Span::hours(100);
-    for command in [Command::Tick, bench.key_made(&profile(RSA)), Command::Hasten { profiles: vec![], why: Why::default() }] {
+    for command in [
+        Command::Tick,
+        bench.key_made(&profile(RSA)),
+        Command::Hasten {
+            profiles: vec![],
+            why: Why::default(),
+        },
+    ] {
         let refusal = bench.run(&command).unwrap_err().to_string();
         assert!(refusal.contains("generation 99") && refusal.contains("restore"), "{refusal}");
     }
@@ -68,7 +79,13 @@ fn r9_the_schedule_rests_while_the_clock_stands_before_the_last_record() {
     assert!(bench.state.waits.contains_key(&Wait::Clock));
     assert_eq!(bench.state.last_record_at, recorded, "a record's time never goes back");
     let (kid, reason) = (bench.standby(), Reason::Compromised);
-    bench.run(&Command::Revoke { kid, reason, comment: None }).expect("revocation goes on");
+    bench
+        .run(&Command::Revoke {
+            kid,
+            reason,
+            comment: None,
+        })
+        .expect("revocation goes on");
     bench.now = recorded;
     bench.settle();
     assert!(!bench.state.waits.contains_key(&Wait::Clock));

@@ -7,7 +7,12 @@ use crate::types::*;
 #[test]
 fn r7_a_wait_is_recorded_once_when_it_begins_and_once_when_it_ends() {
     let mut bench = Bench::with_nodes(&["a"]);
-    bench.run(&Command::Hasten { profiles: vec![], why: Why::default() }).unwrap();
+    bench
+        .run(&Command::Hasten {
+            profiles: vec![],
+            why: Why::default(),
+        })
+        .unwrap();
     bench.pass(Span::hours(27), Span::mins(10), &["a"]);
     let wait = Wait::Arm(profile(RSA));
     let of_wait = |began: bool| {
@@ -31,7 +36,10 @@ fn r7_the_events_alone_rebuild_the_state() {
         rebuilt.apply(&[serde_json::from_str(&stored).unwrap()], *at);
     }
     // Events of one decision share one generation, so only its number differs in this simple replay.
-    assert_eq!(rebuilt.keys.keys().collect::<Vec<_>>(), bench.state.keys.keys().collect::<Vec<_>>());
+    assert_eq!(
+        rebuilt.keys.keys().collect::<Vec<_>>(),
+        bench.state.keys.keys().collect::<Vec<_>>()
+    );
     assert_eq!(rebuilt.nodes, bench.state.nodes);
     assert_eq!(rebuilt.settings, bench.state.settings);
 }

@@ -5,7 +5,13 @@ use crate::lifecycle::*;
 use crate::types::*;
 
 fn revoke(bench: &mut Bench, kid: &Kid) -> Decision {
-    bench.run(&Command::Revoke { kid: kid.clone(), reason: Reason::Compromised, comment: None }).unwrap()
+    bench
+        .run(&Command::Revoke {
+            kid: kid.clone(),
+            reason: Reason::Compromised,
+            comment: None,
+        })
+        .unwrap()
 }
 
 #[test]
@@ -24,13 +30,20 @@ fn r8_a_revoked_key_leaves_the_set_at_once_whatever_its_state() {
 fn r8_an_armed_key_can_be_revoked_and_the_active_one_signs_on() {
     let mut bench = Bench::with_nodes(&["a"]);
     bench.pass(Span::mins(47 * 60 + 10), Span::mins(5), &["a"]);
-    let (active, armed) = (bench.active(), bench.kid_in(|phase| matches!(phase, Phase::Armed { .. })).unwrap());
+    let (active, armed) = (
+        bench.active(),
+        bench.kid_in(|phase| matches!(phase, Phase::Armed { .. })).unwrap(),
+    );
     revoke(&mut bench, &armed);
     bench.settle();
     assert_eq!(bench.active(), active);
     assert!(bench.state.prepublished(&profile(RSA)).count() >= 1);
     bench.pass(Span::hours(30), Span::mins(5), &["a"]);
-    assert_ne!(bench.active(), active, "the next standby takes over once rule R1 holds for it");
+    assert_ne!(
+        bench.active(),
+        active,
+        "the next standby takes over once rule R1 holds for it"
+    );
 }
 
 #[test]
@@ -40,13 +53,20 @@ fn r8_every_node_that_has_not_confirmed_is_listed_in_service_or_not() {
     assert!(!bench.in_service("gone"));
     let kid = bench.active();
     revoke(&mut bench, &kid);
-    assert_eq!(unconfirmed(&bench.state, &bench.seen, &kid), [name("a"), name("b"), name("gone")]);
+    assert_eq!(
+        unconfirmed(&bench.state, &bench.seen, &kid),
+        [name("a"), name("b"), name("gone")]
+    );
     bench.confirm("a");
     bench.settle();
     assert_eq!(unconfirmed(&bench.state, &bench.seen, &kid), [name("b"), name("gone")]);
     bench.confirm("b");
     bench.settle();
-    assert!(bench.when(|event| matches!(event, Event::RevocationConfirmed { .. })).is_none());
+    assert!(
+        bench
+            .when(|event| matches!(event, Event::RevocationConfirmed { .. }))
+            .is_none()
+    );
     bench.now = bench.now + Span::mins(3);
     bench.confirm("gone");
     bench.settle();
@@ -76,13 +96,30 @@ fn r8_trust_ends_max_age_after_the_last_confirmation_where_that_is_known() {
 fn r8_revocation_waits_for_no_key_to_be_made() {
     let mut bench = Bench::with_nodes(&["a"]);
     let standby = bench.standby();
-    bench.run(&Command::Revoke { kid: standby, reason: Reason::Superseded, comment: None }).unwrap();
+    bench
+        .run(&Command::Revoke {
+            kid: standby,
+            reason: Reason::Superseded,
+            comment: None,
+        })
+        .unwrap();
     let active = bench.active();
     let decision = revoke(&mut bench, &active);
-    assert!(bench.state.active(&profile(RSA)).is_none(), "R8 before R4: no signer until a key is made");
+    assert!(
+        bench.state.active(&profile(RSA)).is_none(),
+        "R8 before R4: no signer until a key is made"
+    );
     assert!(decision.remarks.iter().any(|remark| remark.contains("without a signing key")));
     bench.settle();
     assert!(bench.state.active(&profile(RSA)).is_some());
-    let cause = bench.events.iter().any(|(_, event)| matches!(event, Event::Activated { cause: Cause::Compromised { .. }, .. }));
+    let cause = bench.events.iter().any(|(_, event)| {
+        matches!(
+            event,
+            Event::Activated {
+                cause: Cause::Compromised { .. },
+                ..
+            }
+        )
+    });
     assert!(cause, "the exception to rule R1 is recorded");
 }

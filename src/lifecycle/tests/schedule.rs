@@ -17,7 +17,11 @@ fn two_days_after_two_days_the_key_changes_and_a_standby_is_always_there() {
         assert!(bench.state.keys.len() <= 4, "{:?}", bench.published());
         if bench.now > START + Span::hours(27) {
             let ready = |key: &Key| Publication::of(&bench.state, &bench.seen, key).holds_at(bench.now);
-            assert!(bench.state.prepublished(&profile(RSA)).any(ready), "no standby at {}", bench.now);
+            assert!(
+                bench.state.prepublished(&profile(RSA)).any(ready),
+                "no standby at {}",
+                bench.now
+            );
         }
     }
     assert_eq!(active.len(), 6, "five rotations in ten days: {active:?}");
@@ -44,8 +48,12 @@ fn a_private_half_is_destroyed_once_its_key_retires() {
     let mut bench = Bench::with_nodes(&["a"]);
     let first = bench.active();
     bench.pass(Span::hours(49), Span::mins(10), &["a"]);
-    let retired = bench.when(|event| matches!(event, Event::Retired { kid, .. } if *kid == first)).unwrap();
-    let destroyed = bench.when(|event| matches!(event, Event::Destroyed { kid } if *kid == first)).unwrap();
+    let retired = bench
+        .when(|event| matches!(event, Event::Retired { kid, .. } if *kid == first))
+        .unwrap();
+    let destroyed = bench
+        .when(|event| matches!(event, Event::Destroyed { kid } if *kid == first))
+        .unwrap();
     assert!(destroyed >= retired);
     assert!(bench.state.doomed.is_empty());
 }
@@ -67,7 +75,10 @@ fn a_new_setting_never_retimes_a_key_that_stands_but_a_longer_token_lifetime_rea
     assert_eq!(key.windows.token_lifetime, Span::hours(5));
     new.profiles.get_mut(&profile(RSA)).unwrap().windows.token_lifetime = Span::hours(1);
     bench.run(&Command::Configure(new)).unwrap();
-    assert_eq!(bench.state.active(&profile(RSA)).unwrap().windows.token_lifetime, Span::hours(5));
+    assert_eq!(
+        bench.state.active(&profile(RSA)).unwrap().windows.token_lifetime,
+        Span::hours(5)
+    );
 }
 
 #[test]
@@ -100,7 +111,10 @@ fn a_profile_added_to_a_live_fleet_is_not_a_bootstrap() {
     let mut bench = Bench::with_nodes(&["a"]);
     bench.run(&Command::Configure(settings(&[RSA, "ec"]))).unwrap();
     bench.pass(Span::hours(25), Span::mins(10), &["a"]);
-    assert!(bench.state.active(&profile("ec")).is_none(), "rule R1 holds for its first key too");
+    assert!(
+        bench.state.active(&profile("ec")).is_none(),
+        "rule R1 holds for its first key too"
+    );
     bench.pass(Span::hours(3), Span::mins(10), &["a"]);
     assert!(bench.state.active(&profile("ec")).is_some());
 }

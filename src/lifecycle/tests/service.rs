@@ -22,7 +22,13 @@ fn a_silent_node_is_evicted_after_straggler_after_and_returns_by_confirming() {
     assert!(bench.in_service("b"));
     bench.pass(Span::mins(20), Span::mins(10), &["a"]);
     assert!(matches!(bench.standing("b"), Standing::Evicted { .. }));
-    assert!(bench.events.iter().any(|(_, event)| matches!(event, Event::LeftService { cause: Leaving::Silent, .. })));
+    assert!(bench.events.iter().any(|(_, event)| matches!(
+        event,
+        Event::LeftService {
+            cause: Leaving::Silent,
+            ..
+        }
+    )));
     bench.confirm("b");
     bench.settle();
     assert!(bench.in_service("b"));
@@ -34,14 +40,26 @@ fn a_node_that_is_heard_but_owes_a_confirmation_is_evicted_too() {
     let mut failing = bench.installed("b");
     failing.hooks_succeeded = false;
     let kid = bench.standby();
-    bench.run(&Command::Revoke { kid, reason: Reason::Superseded, comment: None }).unwrap();
+    bench
+        .run(&Command::Revoke {
+            kid,
+            reason: Reason::Superseded,
+            comment: None,
+        })
+        .unwrap();
     for _ in 0..(25 * 6) {
         bench.now = bench.now + Span::mins(10);
         bench.confirm("a");
         bench.report("b", Some(failing.clone()));
         bench.settle();
     }
-    assert!(bench.events.iter().any(|(_, event)| matches!(event, Event::LeftService { cause: Leaving::Owing, .. })));
+    assert!(bench.events.iter().any(|(_, event)| matches!(
+        event,
+        Event::LeftService {
+            cause: Leaving::Owing,
+            ..
+        }
+    )));
 }
 
 #[test]
@@ -72,7 +90,11 @@ fn nobody_is_evicted_in_the_first_start_grace() {
     let mut bench = Bench::with_nodes(&["a"]);
     bench.now = bench.now + Span::hours(30);
     // The leader was there all the time as far as its mark says.
-    bench.run(&Command::Start { last_up: Some(bench.now) }).unwrap();
+    bench
+        .run(&Command::Start {
+            last_up: Some(bench.now),
+        })
+        .unwrap();
     bench.pass(Span::mins(9), Span::mins(1), &[]);
     assert!(bench.in_service("a"));
     bench.pass(Span::mins(2), Span::mins(1), &[]);
@@ -84,7 +106,13 @@ fn a_join_token_works_once_for_its_node_and_not_after_its_time() {
     let mut bench = Bench::started(&[RSA]);
     let token = Digest([9; 32]);
     let expires_at = bench.now + Span::hours(1);
-    bench.run(&Command::IssueToken { token, node: name("a"), expires_at }).unwrap();
+    bench
+        .run(&Command::IssueToken {
+            token,
+            node: name("a"),
+            expires_at,
+        })
+        .unwrap();
     let enrol = |token, node: &str| Command::Enrol {
         token,
         node: name(node),
@@ -96,7 +124,13 @@ fn a_join_token_works_once_for_its_node_and_not_after_its_time() {
     bench.run(&enrol(token, "a")).unwrap();
     assert_eq!(bench.run(&enrol(token, "a")), Err(Refusal::TokenUsed));
     let late = Digest([7; 32]);
-    bench.run(&Command::IssueToken { token: late, node: name("c"), expires_at }).unwrap();
+    bench
+        .run(&Command::IssueToken {
+            token: late,
+            node: name("c"),
+            expires_at,
+        })
+        .unwrap();
     bench.now = expires_at;
     assert_eq!(bench.run(&enrol(late, "c")), Err(Refusal::TokenExpired(expires_at)));
 }

@@ -65,7 +65,10 @@ fn t2_arming_is_longer_than_the_skew_and_shorter_than_a_straggler() {
     assert!(text.contains("2*clock_skew (10m) must be less than arm_lead (10m)"), "{text}");
     assert_safe(|windows| windows.straggler_after = Span::hours(1) + MS);
     let text = refused(TimingRule::T2, |windows| windows.straggler_after = Span::hours(1));
-    assert!(text.contains("arm_lead (1h) must be less than straggler_after (1h)"), "{text}");
+    assert!(
+        text.contains("arm_lead (1h) must be less than straggler_after (1h)"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -73,25 +76,38 @@ fn t3_a_token_lives_shorter_than_its_key_signs() {
     let limit = Span::hours(48) - Span::mins(10);
     assert_safe(|windows| windows.token_lifetime = limit - MS);
     let text = refused(TimingRule::T3, |windows| windows.token_lifetime = limit);
-    assert!(text.contains("token_lifetime + 2*clock_skew (2days) must be less than interval (2days)"), "{text}");
+    assert!(
+        text.contains("token_lifetime + 2*clock_skew (2days) must be less than interval (2days)"),
+        "{text}"
+    );
     assert_safe(|windows| windows.token_lifetime = MS);
     let zero = broken_by(|windows| windows.token_lifetime = Span(0));
     assert_eq!(zero[0].rule, TimingRule::T3);
-    assert!(zero[0].to_string().contains("0 (0s) must be less than token_lifetime (0s)"), "{}", zero[0]);
+    assert!(
+        zero[0].to_string().contains("0 (0s) must be less than token_lifetime (0s)"),
+        "{}",
+        zero[0]
+    );
 }
 
 #[test]
 fn t4_caches_turn_over_twice_before_a_key_signs() {
     assert_safe(|windows| windows.max_age = Span::hours(13));
     let text = refused(TimingRule::T4, |windows| windows.max_age = Span::hours(13) + MS);
-    assert!(text.contains("2*max_age (1day 2h 2ms) must be at most min_prepublish (1day 2h)"), "{text}");
+    assert!(
+        text.contains("2*max_age (1day 2h 2ms) must be at most min_prepublish (1day 2h)"),
+        "{text}"
+    );
 }
 
 #[test]
 fn t5_a_straggler_delays_by_less_than_two_intervals() {
     assert_safe(|windows| windows.straggler_after = Span::hours(70) - MS);
     let text = refused(TimingRule::T5, |windows| windows.straggler_after = Span::hours(70));
-    assert!(text.contains("straggler_after + min_prepublish (4days) must be less than 2*interval (4days)"), "{text}");
+    assert!(
+        text.contains("straggler_after + min_prepublish (4days) must be less than 2*interval (4days)"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -102,7 +118,10 @@ fn t6_at_most_a_hundred_keys_are_published() {
     assert_eq!(violations.len(), 1);
     assert_eq!((violations[0].rule, &violations[0].profile), (TimingRule::T6, &None));
     let text = violations[0].to_string();
-    assert!(text.starts_with("rule T6: 21 profiles can publish 105 keys at once (5 each), which must be at most 100"), "{text}");
+    assert!(
+        text.starts_with("rule T6: 21 profiles can publish 105 keys at once (5 each), which must be at most 100"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -120,7 +139,12 @@ fn t7_every_length_is_above_zero_and_below_ten_years() {
     ];
     let has_t7 = |violations: &[Violation]| violations.iter().any(|violation| violation.rule == TimingRule::T7);
     for field in fields {
-        for (span, outside) in [(Span(0), true), (MS, false), (Span::TEN_YEARS - MS, false), (Span::TEN_YEARS, true)] {
+        for (span, outside) in [
+            (Span(0), true),
+            (MS, false),
+            (Span::TEN_YEARS - MS, false),
+            (Span::TEN_YEARS, true),
+        ] {
             assert_eq!(has_t7(&broken_by(|windows| *field(windows) = span)), outside, "{span}");
         }
     }
@@ -130,7 +154,12 @@ fn t7_every_length_is_above_zero_and_below_ten_years() {
 
 #[test]
 fn t7_a_certificate_lives_at_most_ten_years() {
-    for (life, outside) in [(Span(0), true), (MS, false), (Span::TEN_YEARS, false), (Span::TEN_YEARS + MS, true)] {
+    for (life, outside) in [
+        (Span(0), true),
+        (MS, false),
+        (Span::TEN_YEARS, false),
+        (Span::TEN_YEARS + MS, true),
+    ] {
         let mut profile = profile("web", |_| {});
         profile.certificate_life = life;
         let violations = check(&Settings::from_iter([profile]));
@@ -144,10 +173,20 @@ fn each_profile_and_each_rule_is_reported() {
         profile("a", |windows| windows.interval = Span::hours(1)),
         profile("b", |windows| windows.max_age = Span::hours(20)),
     ]);
-    let found: Vec<_> =
-        check(&settings).into_iter().map(|violation| (violation.profile.unwrap().to_string(), violation.rule)).collect();
+    let found: Vec<_> = check(&settings)
+        .into_iter()
+        .map(|violation| (violation.profile.unwrap().to_string(), violation.rule))
+        .collect();
     let a = |rule| ("a".to_owned(), rule);
-    assert_eq!(found, [a(TimingRule::T1), a(TimingRule::T3), a(TimingRule::T5), ("b".to_owned(), TimingRule::T4)]);
+    assert_eq!(
+        found,
+        [
+            a(TimingRule::T1),
+            a(TimingRule::T3),
+            a(TimingRule::T5),
+            ("b".to_owned(), TimingRule::T4)
+        ]
+    );
 }
 
 #[test]
@@ -165,9 +204,17 @@ fn a_rule_allows_for_what_another_profile_brings_to_the_fleet() {
     assert_eq!(check(&Settings::from_iter([short_lead.clone()])), []);
     let violations = check(&Settings::from_iter([loose(), short_lead]));
     assert_eq!(violations.len(), 1, "{violations:?}");
-    assert!(violations[0].to_string().contains("2*clock_skew (40m) must be less than arm_lead (30m)"));
+    assert!(
+        violations[0]
+            .to_string()
+            .contains("2*clock_skew (40m) must be less than arm_lead (30m)")
+    );
     let long_lead = profile("tight", |windows| windows.arm_lead = Span::hours(1));
     let violations = check(&Settings::from_iter([loose(), long_lead]));
     assert_eq!(violations.len(), 1, "{violations:?}");
-    assert!(violations[0].to_string().contains("arm_lead (1h) must be less than straggler_after (50m)"));
+    assert!(
+        violations[0]
+            .to_string()
+            .contains("arm_lead (1h) must be less than straggler_after (50m)")
+    );
 }

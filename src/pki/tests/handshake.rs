@@ -42,7 +42,10 @@ async fn meet(client: &Arc<ClientConfig>, server: &Arc<ServerConfig>) -> (Outcom
 
 fn side(kind: Option<HandshakeKind>, chain: Option<&[CertificateDer<'_>]>) -> Side {
     let peer = chain.map(|chain| PeerIdentity::from_certificate(&chain[0]).unwrap());
-    Side { kind: kind.unwrap(), peer }
+    Side {
+        kind: kind.unwrap(),
+        peer,
+    }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
@@ -176,7 +179,11 @@ async fn no_session_is_ever_resumed() {
         meet(&client, &server).await.1.unwrap();
         meet(&client, &server).await.1.unwrap().kind
     };
-    assert_eq!(second(eager_client.clone(), eager_server.clone()).await, HandshakeKind::Resumed, "the test can tell");
+    assert_eq!(
+        second(eager_client.clone(), eager_server.clone()).await,
+        HandshakeKind::Resumed,
+        "the test can tell"
+    );
     assert_ne!(second(eager_client, server).await, HandshakeKind::Resumed);
     assert_ne!(second(client, eager_server).await, HandshakeKind::Resumed);
 }

@@ -68,7 +68,10 @@ fn a_request_for_somebody_elses_key_is_refused() {
 
 #[test]
 fn a_ca_signs_with_its_own_key_only() {
-    let (one, two) = (Ca::new(&"a.example".parse().unwrap(), NOW), Ca::new(&"b.example".parse().unwrap(), NOW));
+    let (one, two) = (
+        Ca::new(&"a.example".parse().unwrap(), NOW),
+        Ca::new(&"b.example".parse().unwrap(), NOW),
+    );
     let refused = CaSigner::load(one.unwrap().certificate, &two.unwrap().private).unwrap_err();
     assert!(matches!(refused, PkiError::KeyMismatch(_)), "{refused}");
 }
@@ -93,7 +96,10 @@ fn a_certificate_must_have_exactly_one_uri_name() {
     let leader = "spiffe://op.example/leader";
     assert!(certificate(&[leader]).is_ok());
     assert!(matches!(certificate(&[]), Err(PkiError::UriNames(0))));
-    assert!(matches!(certificate(&[leader, "spiffe://op.example/node/vm-1"]), Err(PkiError::UriNames(2))));
+    assert!(matches!(
+        certificate(&[leader, "spiffe://op.example/node/vm-1"]),
+        Err(PkiError::UriNames(2))
+    ));
     assert!(matches!(certificate(&["https://op.example/leader"]), Err(PkiError::Name(_))));
 }
 
@@ -146,7 +152,9 @@ fn a_node_takes_only_what_its_token_promised() {
         answer.chain = fleet.signer.issue_node(&name("vm-2"), &csr, NOW).unwrap();
     });
     refuse("do not belong together", &|answer| answer.chain = fleet.node().chain);
-    let late = good.check_enrolled(&token, &keys, NOW + LEAF_LIFE + Span::mins(1)).unwrap_err();
+    let late = good
+        .check_enrolled(&token, &keys, NOW + LEAF_LIFE + Span::mins(1))
+        .unwrap_err();
     assert!(late.to_string().contains("expired"), "{late}");
 }
 

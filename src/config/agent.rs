@@ -1,0 +1,171 @@
+//! `agent.toml`
+
+use std::path::{Path, PathBuf};
+
+use toml::de::DeValue;
+
+use super::CACHE_KEY_CREDENTIAL;
+use super::error::{ConfigError, ConfigErrors};
+use super::table::{Document, Fields};
+use super::value;
+use crate::types::Span;
+
+/// An agent's configuration, checked. Its identity, which `jkeys enroll` writes, is kept in `state_dir` and is no part of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentConfig {
+    /// The folder of the identity, of what the node remembers, and of the sealed cache.
+    pub state_dir: PathBuf,
+    /// The folder of the view folders. It is never the root, so it has a parent and a name.
+    pub views_dir: PathBuf,
+    /// The file that holds the key of the sealed cache.
+    pub cache_key_file: PathBuf,
+    /// The group of the private files; none is the group of the process.
+    pub private_group: Option<String>,
+    /// The mode of the private files: readable and writable to the owner at most, nothing for others.
+    pub private_mode: u32,
+    /// How long after its last confirmation a cached view still counts as ready.
+    pub cache_ready_for: Span,
+    /// What to run, in this order.
+    pub hooks: Vec<Hook>,
+}
+
+/// A command to run when something has happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hook {
+    /// When it runs.
+    pub on: HookEvent,
+    /// The program, as an absolute path, and its arguments. Never empty.
+    pub argv: Vec<String>,
+    /// How long it may run.
+    pub timeout: Span,
+}
+
+/// When a hook runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HookEvent {
+    /// After each swap of the live view.
+    Swap,
+}
+
+impl AgentConfig {
+    /// Where the configuration is when nobody says otherwise.
+    pub const DEFAULT_PATH: &str = "/etc/jkeys/agent.toml";
+
+    /// A configuration with every setting, its default and its meaning, for `jkeys init agent`.
+    #[must_use]
+    pub fn template() -> &'static str {
+        include_str!("agent.toml")
+    }
+
+    /// Reads a configuration. `credentials` is systemd's folder of credentials, where there is one: the key of the sealed cache
+    /// comes from there unless `cache_key_file` says otherwise.
+    ///
+    /// # Errors
+    /// Everything that is wrong: no TOML, unknown keys and wrong values.
+    pub fn parse(text: &str, credentials: Option<&Path>) -> Result<Self, ConfigErrors> {
+        let document = Document::parse(text)?;
+        let mut top = document.top();
+        let mut errors = Vec::new();
+        let state_dir = top
+            .get("state_dir", value::path)
+            .unwrap_or_else(|| "/var/lib/jkeys/agent".into());
+        let config = Self {
+            views_dir: top.get("views_dir", views_dir).unwrap_or_else(|| state_dir.join("views")),
+            cache_key_file: top
+                .get("cache_key_file", value::path)
+                .unwrap_or_else(|| cache_key_file(credentials, &state_dir)),
+            private_group: top.get("private_group", value::name),
+            private_mode: top.get("private_mode", private_mode).unwrap_or(0o640),
+            cache_ready_for: top.get("cache_ready_for", value::bounded_span).unwrap_or(Span::hours(7 * 24)),
+            hooks: hooks(top.tables("hook"), &mut errors),
+            state_dir,
+        };
+        errors.extend(top.finish());
+        ConfigErrors::none_of(errors)?;
+        Ok(config)
+    }
+
+    /// The link through which programs read the current view.
+    #[must_use]
+    pub fn live_link(&self) -> PathBuf {
+        self.views_dir.with_file_name("live")
+    }
+
+    /// The settings in which `next` differs and that only a restart can change.
+    #[must_use]
+    pub fn needs_restart(&self, next: &Self) -> Vec<&'static str> {
+        let fixed = [
+            ("state_dir", self.state_dir != next.state_dir),
+            ("views_dir", self.views_dir != next.views_dir),
+            ("cache_key_file", self.cache_key_file != next.cache_key_file),
+        ];
+        fixed
+            .into_iter()
+            .filter_map(|(name, differs)| differs.then_some(name))
+            .collect()
+    }
+}
+
+fn views_dir(value: &DeValue<'_>) -> Result<PathBuf, String> {
+    let path = value::path(value)?;
+    match path.file_name() {
+        Some(name) if name != "live" => Ok(path),
+        _ => Err(format!(
+            "\"{}\" can't hold views; name a folder, other than `live`",
+            path.display()
+        )),
+    }
+}
+
+fn cache_key_file(credentials: Option<&Path>, state_dir: &Path) -> PathBuf {
+    credentials.map_or_else(|| state_dir.join("cache.key"), |folder| folder.join(CACHE_KEY_CREDENTIAL))
+}
+
+fn private_mode(value: &DeValue<'_>) -> Result<u32, String> {
+    let text = value::text(value)?;
+    let mode = u32::from_str_radix(text, 8).map_err(|_| format!("{text:?} is not an octal mode such as \"0640\""))?;
+    if mode & 0o400 != 0 && mode & !0o660 == 0 {
+        return Ok(mode);
+    }
+    Err(format!(
+        "{text:?} is refused: the owner must read the private files, others must not, and nobody runs them; write \"0640\" or \"0600\""
+    ))
+}
+
+fn hooks(tables: Vec<Fields<'_>>, errors: &mut Vec<ConfigError>) -> Vec<Hook> {
+    let mut hooks = Vec::new();
+    for mut table in tables {
+        let on = table.need("on", "when the hook runs; write \"swap\"", hook_event);
+        let argv = table.need("argv", "the program and its arguments, as a list", argv);
+        let timeout = table.get("timeout", value::bounded_span).unwrap_or(Span::secs(30));
+        if let (Some(on), Some(argv)) = (on, argv) {
+            hooks.push(Hook { on, argv, timeout });
+        }
+        errors.extend(table.finish());
+    }
+    hooks
+}
+
+fn hook_event(value: &DeValue<'_>) -> Result<HookEvent, String> {
+    match value::text(value)? {
+        "swap" => Ok(HookEvent::Swap),
+        other => Err(format!("{other:?} is not an event; write \"swap\"")),
+    }
+}
+
+fn argv(value: &DeValue<'_>) -> Result<Vec<String>, String> {
+    let argv = value::list(value, |item| value::text(item).map(ToOwned::to_owned))?;
+    let program = argv.first().ok_or("it is empty; name a program")?;
+    if !Path::new(program).is_absolute() {
+        return Err(format!(
+            "the program {program:?} must be a path that begins with /: there is no PATH"
+        ));
+    }
+    if argv.iter().any(|word| word.contains('\0')) {
+        return Err("a word holds a NUL, which no program can be given".to_owned());
+    }
+    Ok(argv)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+//! The one place that reads a configuration from a disk.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{AgentConfig, ConfigErrors, LeaderConfig};
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// There is no such file.
+    #[error("there is no configuration at {path:?}; `jkeys init {role}` writes one")]
+    Missing {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// `leader` or `agent`.
+        role: &'static str,
+    },
+    /// The file can't be read.
+    #[error("can't read the configuration {path:?}: {why}; check its owner and mode")]
+    Unreadable {
+        /// Where it is.
+        path: PathBuf,
+        /// What the system said.
+        why: io::Error,
+    },
+    /// The file is wrong.
+    #[error("{path:?} is refused; correct this:\n{errors}")]
+    Wrong {
+        /// Where it is.
+        path: PathBuf,
+        /// Everything that is wrong.
+        errors: ConfigErrors,
+    },
+}
+
+/// Reads `leader.toml`. `credentials` is systemd's folder of credentials, where there is one.
+///
+/// # Errors
+/// No such file, no right to read it, or everything that is wrong in it.
+pub fn leader(path: &Path, credentials: Option<&Path>) -> Result<LeaderConfig, FileError> {
+    let text = read(path, "leader")?;
+    LeaderConfig::parse(&text, credentials).map_err(|errors| wrong(path, errors))
+}
+
+/// Reads `agent.toml`. `credentials` is systemd's folder of credentials, where there is one.
+///
+/// # Errors
+/// No such file, no right to read it, or everything that is wrong in it.
+pub fn agent(path: &Path, credentials: Option<&Path>) -> Result<AgentConfig, FileError> {
+    let text = read(path, "agent")?;
+    AgentConfig::parse(&text, credentials).map_err(|errors| wrong(path, errors))
+}
+
+fn read(path: &Path, role: &'static str) -> Result<String, FileError> {
+    std::fs::read_to_string(path).map_err(|why| {
+        let path = path.to_owned();
+        match why.kind() {
+            io::ErrorKind::NotFound => FileError::Missing { path, role },
+            _ => FileError::Unreadable { path, why },
+        }
+    })
+}
+
+fn wrong(path: &Path, errors: ConfigErrors) -> FileError {
+    let path = path.to_owned();
+    FileError::Wrong { path, errors }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn a_missing_file_says_which_command_writes_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.toml");
+        let refused = leader(&path, None).unwrap_err().to_string();
+        assert!(refused.contains("`jkeys init leader`"), "{refused}");
+        let refused = agent(&path, None).unwrap_err().to_string();
+        assert!(refused.contains("`jkeys init agent`"), "{refused}");
+    }
+
+    #[test]
+    fn a_file_that_is_no_text_is_unreadable() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"\xff\xfe").unwrap();
+        assert!(matches!(agent(file.path(), None), Err(FileError::Unreadable { .. })));
+    }
+
+    #[test]
+    fn a_file_is_read_and_its_errors_name_it() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(AgentConfig::template().as_bytes()).unwrap();
+        assert_eq!(
+            agent(file.path(), None).unwrap(),
+            AgentConfig::parse(AgentConfig::template(), None).unwrap()
+        );
+        file.write_all(b"strange = 1\n").unwrap();
+        let refused = agent(file.path(), None).unwrap_err().to_string();
+        assert!(refused.contains(&format!("{:?}", file.path())), "{refused}");
+        assert!(refused.contains("strange: unknown key"), "{refused}");
+    }
+}
