@@ -3,13 +3,18 @@
 use serde::{Deserialize, Serialize};
 
 use super::settings::{Settings, Windows};
-use super::state::{Absence, Halt, Wait};
+use super::state::{Absence, Fleet, Halt, Wait};
 use crate::types::{Comment, Digest, Enrolment, Epoch, Kid, NodeName, ProfileName, PublicKey, Reason, Time, WitnessKey};
 
 /// One thing that was decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "action")]
 pub enum Event {
+    /// The fleet was founded: the first record of its log.
+    Founded {
+        /// What it is known by.
+        fleet: Fleet,
+    },
     /// A leader started: a new term.
     Started {
         /// The term.

@@ -68,7 +68,8 @@ impl State {
             Event::TokenIssued { .. } | Event::Enrolled { .. } | Event::EnteredService { .. } | Event::LeftService { .. } => {
                 self.evolve_nodes(event, at);
             }
-            Event::Started { .. }
+            Event::Founded { .. }
+            | Event::Started { .. }
             | Event::Configured { .. }
             | Event::DistrustedAll
             | Event::WaitBegan { .. }
@@ -172,6 +173,7 @@ impl State {
 
     fn evolve_leader(&mut self, event: &Event, at: Time) {
         match event {
+            Event::Founded { fleet } => self.fleet = Some(fleet.clone()),
             Event::Started { epoch, absence } => {
                 self.epoch = *epoch;
                 self.started_at = at;

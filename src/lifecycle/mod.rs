@@ -29,7 +29,7 @@ pub use report::{Installed, Report};
 pub use retirement::Retirement;
 pub use settings::{Profile, Settings, Windows};
 pub use sightings::{Confirmed, Sighting, Sightings};
-pub use state::{Absence, Halt, Head, JoinToken, Key, Node, Phase, Revocation, Standing, State, Wait};
+pub use state::{Absence, Fleet, Halt, Head, JoinToken, Key, Node, Phase, Revocation, Standing, State, Wait};
 pub use timing::{MAX_PUBLISHED, TimingRule, Violation, check};
 pub use view::{Switches, View, view};
 

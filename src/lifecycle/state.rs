@@ -6,11 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use super::generation::{KeySet, Member, Stage};
 use super::settings::{Settings, Windows};
-use crate::types::{Digest, Enrolment, Epoch, Generation, Kid, NodeName, ProfileName, PublicKey, Reason, Span, Time, WitnessKey};
+use crate::types::{
+    Digest, Enrolment, Epoch, Generation, Kid, NodeName, ProfileName, PublicKey, Reason, Span, Time, TrustDomain, WitnessKey,
+};
 
 /// The decided state of one fleet.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct State {
+    /// What the fleet was founded with.
+    pub fleet: Option<Fleet>,
     /// The leader's term.
     pub epoch: Epoch,
     /// When this term began.
@@ -49,6 +53,19 @@ pub struct State {
     pub waits: BTreeMap<Wait, Time>,
     /// Why the leader decides nothing more (rule R5).
     pub halted: Option<Halt>,
+}
+
+/// What a fleet is known by. Made once, by `jkeys init leader`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fleet {
+    /// The trust domain of its SPIFFE IDs.
+    pub trust_domain: TrustDomain,
+    /// The certificate of its CA, DER in base64.
+    pub ca_certificate: String,
+    /// The number that the CA's private half is stored under.
+    pub ca_number: u32,
+    /// The public Ed25519 key of its audit log.
+    pub log_public_key: WitnessKey,
 }
 
 /// What is fixed when a generation is made.
