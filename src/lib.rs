@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
+pub mod durable;
 pub mod lifecycle;
 pub mod rpc;
 pub mod types;
