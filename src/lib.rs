@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
+pub mod crypto;
 pub mod durable;
 pub mod lifecycle;
 pub mod rpc;

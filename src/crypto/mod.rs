@@ -1,0 +1,3 @@
+//! What is done with keys.
+
+pub mod seal;
