@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod crypto;
 pub mod durable;
+pub mod keystore;
 pub mod leader;
 pub mod lifecycle;
 pub mod pki;

@@ -11,6 +11,7 @@ mod kid;
 mod pair;
 mod private_jwk;
 mod proof;
+pub mod seal;
 mod sign;
 mod token;
 mod verify;
