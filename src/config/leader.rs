@@ -105,7 +105,8 @@ impl LeaderConfig {
     /// A node that is well must be heard at least twice before it counts as silent.
     fn reports_too_rarely(&self) -> Option<ConfigError> {
         let (every, straggler) = (self.report_every, self.settings.straggler_after());
-        (every * 2 > straggler).then(|| ConfigError {
+        let known = !self.settings.profiles.is_empty();
+        (known && every * 2 > straggler).then(|| ConfigError {
             line: None,
             text: format!(
                 "2*report_every ({}) must be at most straggler_after ({straggler}); make report_every shorter",

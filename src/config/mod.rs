@@ -1,7 +1,7 @@
 //! Configuration: TOML in, valid types out.
 //!
 //! Start, `init` and a reload all go through [`LeaderConfig::parse`] or [`AgentConfig::parse`], so what is refused at one is
-//! refused at each. Nothing here reads the environment or opens a socket; only [`file`] reads a disk.
+//! refused at each. Nothing here reads the environment or opens a socket; only [`mod@file`] reads a disk.
 
 mod agent;
 mod error;

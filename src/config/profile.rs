@@ -8,7 +8,8 @@ use crate::types::{KeySpec, KidFormat, ProfileName, Span};
 
 /// Reads `[defaults]` and every `[[profile]]` of `top`, and holds them against the timing rules.
 ///
-/// A profile with a wrong value is not held against the rules, because its numbers are not those that were meant.
+/// Only profiles whose every value is right are held against the rules and returned: the numbers of others are not those that were
+/// meant.
 pub(super) fn settings(top: &mut Fields<'_>, errors: &mut Vec<ConfigError>) -> Settings {
     let mut base = Windows::default();
     let mut base_is_sound = true;
@@ -32,12 +33,13 @@ pub(super) fn settings(top: &mut Fields<'_>, errors: &mut Vec<ConfigError>) -> S
         }
         errors.extend(table.finish());
     }
-    if base_is_sound {
-        errors.extend(check(&settings).into_iter().map(|violation| ConfigError {
-            line: None,
-            text: violation.to_string(),
-        }));
+    if !base_is_sound {
+        settings.profiles.clear();
     }
+    errors.extend(check(&settings).into_iter().map(|violation| ConfigError {
+        line: None,
+        text: violation.to_string(),
+    }));
     settings
 }
 

@@ -102,6 +102,12 @@ argv = []
 }
 
 #[test]
+fn a_program_is_given_no_nul() {
+    let text = "[[hook]]\non = \"swap\"\nargv = [\"/bin/true\", \"a\\u0000b\"]\n";
+    assert!(refused(text).contains("a word holds a NUL"));
+}
+
+#[test]
 fn private_files_are_never_for_others() {
     let with = |mode: &str| format!("private_mode = \"{mode}\"\n");
     for mode in ["0600", "0640", "640", "0660", "0400", "0440"] {

@@ -147,6 +147,19 @@ fn unsafe_timing_is_refused_together_with_everything_else() {
 }
 
 #[test]
+fn numbers_that_nobody_meant_are_not_held_against_the_rules() {
+    // With the default in place of the wrong value each of these would break a rule.
+    let wrong_profile = refused(&format!(
+        "report_every = \"20h\"\n{WEB}interval = \"soon\"\nmin_prepublish = \"60h\"\n"
+    ));
+    assert_eq!(wrong_profile.lines().count(), 1, "{wrong_profile}");
+    let wrong_base = refused(&format!(
+        "report_every = \"20h\"\n[defaults]\ninterval = \"soon\"\n{WEB}min_prepublish = \"60h\"\n"
+    ));
+    assert_eq!(wrong_base.lines().count(), 1, "{wrong_base}");
+}
+
+#[test]
 fn a_profile_is_there_and_is_there_once() {
     assert!(refused("").contains("there is no profile"));
     assert!(refused(&format!("{WEB}{WEB}")).contains("profile web is there twice"));

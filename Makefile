@@ -1,0 +1,29 @@
+# What a developer types. Each target installs what it needs first and says so (scripts/setup.sh).
+
+.PHONY: help dev test test-full lint
+
+help:
+	@echo "make dev        build, then run a leader and three agents on this machine, on a fast schedule"
+	@echo "make test       every test"
+	@echo "make test-full  the tests, the long ones too, and the check of the dependencies"
+	@echo "make lint       format, clippy, documentation, and the dependencies where cargo-deny is installed"
+
+dev:
+	@scripts/setup.sh build
+	cargo build --locked
+	cargo run --locked -- dev
+
+test:
+	@scripts/test.sh
+
+# The tests that are marked #[ignore] take minutes. cargo-deny is built here where it is missing, which takes minutes too.
+test-full: lint
+	@scripts/test.sh --include-ignored
+	@scripts/deny.sh --install
+
+lint:
+	@scripts/setup.sh build
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+	@scripts/deny.sh

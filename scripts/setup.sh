@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Makes this machine ready: `setup.sh build` for building, `setup.sh test` for the tests too. It says what it installs, and
+# installs nothing that is there already.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+goal=${1:-build}
+
+say() { echo "setup: $*"; }
+
+missing=()
+need() { # need PACKAGE COMMAND...: the package is missing where the command fails
+    local package=$1
+    shift
+    "$@" >/dev/null 2>&1 || missing+=("$package")
+}
+
+need gcc command -v cc
+need libc6-dev test -e /usr/include/stdio.h
+need make command -v make
+need pkg-config command -v pkg-config
+need libssl-dev test -e /usr/include/openssl/ssl.h
+need ca-certificates test -e /etc/ssl/certs/ca-certificates.crt
+if [ "$goal" = test ]; then
+    need python3 command -v python3
+    need python3-venv python3 -c 'import venv, ensurepip'
+fi
+
+if [ "${#missing[@]}" -gt 0 ]; then
+    if ! command -v apt-get >/dev/null; then
+        say "these are missing, by their Debian names: ${missing[*]}; install them with this system's package manager" >&2
+        exit 1
+    fi
+    as_root=()
+    [ "$(id -u)" = 0 ] || as_root=(sudo)
+    say "installing from Debian: ${missing[*]}"
+    "${as_root[@]}" apt-get update -qq
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+if ! command -v cargo >/dev/null; then
+    say "Rust is missing, and Debian's is too old: install 1.88 or newer from https://rustup.rs" >&2
+    exit 1
+fi
+
+lock=tests/readers/requirements.txt
+if [ "$goal" = test ] && ! cmp -s "$lock" .venv/installed.txt; then
+    say "making .venv with the relying parties of the tests ($lock)"
+    python3 -m venv --clear .venv
+    .venv/bin/pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r "$lock"
+    cp "$lock" .venv/installed.txt
+fi

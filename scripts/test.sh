@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Runs every test: Rust, units, readers. Ends with the ten slowest Rust tests.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+scripts/setup.sh test
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+# The runner asks each test program for the time of each test.
+cargo test --locked --lib --bins --tests --config "target.'cfg(unix)'.runner = '$PWD/scripts/timed-test.sh'" -- "$@" | tee "$log"
+cargo test --locked --doc --quiet
+
+scripts/check-units.sh
+tests/readers/test.sh
+
+echo
+echo "The ten slowest tests:"
+# `test NAME ... ok <1.234s>` becomes `1.234 NAME`
+sed -n 's/^test \([^ ]*\).* <\([0-9.]*\)s>$/\2 \1/p' "$log" | sort -rn | head -n 10 | awk '{ printf "%9.3f s  %s\n", $1, $2 }'
