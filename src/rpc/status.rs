@@ -1,5 +1,7 @@
 //! The one map between what went wrong and a gRPC status.
 
+use std::error::Error;
+
 use tonic::{Code, Status};
 
 use super::limits::STATUS_BYTES;
@@ -99,11 +101,26 @@ impl From<Status> for Failure {
             ),
             Code::Unavailable => Self::new(ErrorKind::Unavailable, message),
             Code::Unknown | Code::Aborted | Code::Ok => {
-                Self::new(ErrorKind::Unavailable, format!("the connection broke: {message}; try again"))
+                let why = status.source().map_or_else(|| message.to_owned(), causes);
+                Self::new(ErrorKind::Unavailable, format!("the connection broke: {why}; try again"))
             }
             Code::Internal | Code::AlreadyExists | Code::DataLoss => Self::new(ErrorKind::Internal, message),
         }
     }
+}
+
+/// An error's words with those of its causes, each once.
+pub(super) fn causes(error: &dyn Error) -> String {
+    let mut words = vec![error.to_string()];
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !words.contains(&text) {
+            words.push(text);
+        }
+        source = cause.source();
+    }
+    words.join(": ")
 }
 
 #[cfg(test)]
