@@ -1,7 +1,9 @@
 //! The two servers of a leader: the fleet's on TCP with TLS, the operators' on a Unix socket.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use rustls::ServerConfig;
@@ -14,8 +16,8 @@ use tonic::transport::Server;
 use super::accept::{Incoming, Tls, tls_incoming, unix_incoming};
 use super::authz_layer::Authorise;
 use super::limits::{
-    ADMIN_BYTES, CALL_DEADLINE, CALLS_PER_CONNECTION, ENROLL_BYTES, HEADERS_BYTES, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT,
-    REPORT_BYTES, STOP_GRACE, UPDATE_BYTES,
+    ADMIN_BYTES, CALL_DEADLINE, CALLS_PER_CONNECTION, ENROLL_BYTES, HANDSHAKE_DEADLINE, HANDSHAKES, HEADERS_BYTES,
+    KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, REPORT_BYTES, STOP_GRACE, UPDATE_BYTES,
 };
 use super::proto::admin_server::{Admin, AdminServer};
 use super::proto::enrollment_server::{Enrollment, EnrollmentServer};
@@ -38,6 +40,24 @@ pub async fn serve_fleet<E: Enrollment, F: Fleet>(
     services: (E, F),
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), tonic::transport::Error> {
+    let tls = Tls {
+        config: tls,
+        domain,
+        handshakes: HANDSHAKES,
+        deadline: HANDSHAKE_DEADLINE,
+    };
+    serve_fleet_within(STOP_GRACE, listener, tls, registry, services, stop).await
+}
+
+/// The same with bounds that a test chooses.
+pub(super) async fn serve_fleet_within<E: Enrollment, F: Fleet>(
+    grace: Duration,
+    listener: TcpListener,
+    tls: Tls,
+    registry: Registry,
+    services: (E, F),
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), tonic::transport::Error> {
     let (enrollment, fleet) = services;
     let enrollment = EnrollmentServer::new(enrollment)
         .max_decoding_message_size(ENROLL_BYTES)
@@ -46,8 +66,8 @@ pub async fn serve_fleet<E: Enrollment, F: Fleet>(
         .max_decoding_message_size(REPORT_BYTES)
         .max_encoding_message_size(UPDATE_BYTES);
     let routes = Routes::new(enrollment).add_service(fleet);
-    let incoming = tls_incoming(listener, Tls { config: tls, domain }, registry.clone());
-    serve(routes, incoming, registry, stop).await
+    let incoming = tls_incoming(listener, tls, registry.clone());
+    serve(routes, incoming, (registry, grace), stop).await
 }
 
 /// Serves operators on `listener` (see [`bind_admin`](super::bind_admin)) until `stop`, in the same way.
@@ -64,13 +84,13 @@ pub async fn serve_admin<A: Admin>(
         .max_encoding_message_size(ADMIN_BYTES);
     let registry = Registry::default();
     let incoming = unix_incoming(listener, registry.clone());
-    serve(Routes::new(admin), incoming, registry, stop).await
+    serve(Routes::new(admin), incoming, (registry, STOP_GRACE), stop).await
 }
 
 async fn serve<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     routes: Routes,
     incoming: Incoming<IO>,
-    registry: Registry,
+    (registry, grace): (Registry, Duration),
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), tonic::transport::Error> {
     let stop = stop.shared();
@@ -84,12 +104,12 @@ async fn serve<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
         .serve_with_incoming_shutdown(routes, incoming, stop.clone());
     let cut = async {
         stop.await;
-        tokio::time::sleep(STOP_GRACE).await;
+        tokio::time::sleep(grace).await;
         registry.cut_all();
-        std::future::pending::<()>().await;
+        std::future::pending::<Infallible>().await
     };
     tokio::select! {
         ended = served => ended,
-        () = cut => Ok(()),
+        never = cut => match never {},
     }
 }

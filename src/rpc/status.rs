@@ -100,13 +100,17 @@ impl From<Status> for Failure {
                 format!("no answer came in time ({message}); try again, and look at the leader's log if it stays so"),
             ),
             Code::Unavailable => Self::new(ErrorKind::Unavailable, message),
-            Code::Unknown | Code::Aborted | Code::Ok => {
-                let why = status.source().map_or_else(|| message.to_owned(), causes);
-                Self::new(ErrorKind::Unavailable, format!("the connection broke: {why}; try again"))
-            }
+            Code::Unknown | Code::Aborted | Code::Ok => broken(&status),
+            // A status that came over the wire has no source.
+            Code::Internal if status.source().is_some() => broken(&status),
             Code::Internal | Code::AlreadyExists | Code::DataLoss => Self::new(ErrorKind::Internal, message),
         }
     }
+}
+
+fn broken(status: &Status) -> Failure {
+    let why = status.source().map_or_else(|| status.message().to_owned(), causes);
+    Failure::new(ErrorKind::Unavailable, format!("the connection broke: {why}; try again"))
 }
 
 /// An error's words with those of its causes, each once.

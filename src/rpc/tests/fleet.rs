@@ -229,7 +229,10 @@ async fn a_peer_that_never_speaks_holds_nobody_up() {
 #[tokio::test]
 async fn a_stopped_leader_ends_and_frees_its_port() {
     let leader = Leader::start().await;
-    drop(leader.dial(leader.node("vm-1")).await);
+    let mut agent = Agent::open(fleet_client(leader.dial(leader.node("vm-1")).await))
+        .await
+        .unwrap();
+    agent.say(hello()).await.unwrap();
     leader.stop.send(()).unwrap();
     leader.served.await.unwrap().unwrap();
     assert!(leader.registry.is_empty());

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::{ClientConfig, ServerConfig};
 use tokio::net::TcpListener;
@@ -9,9 +10,11 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::super::accept::Tls;
 use super::super::fleet::{AgentMessage, Answer, Bundle, LeaderMessage, PROTOCOL_VERSION, Welcome};
 use super::super::proto::enrollment_server::Enrollment;
 use super::super::proto::{self, fleet_server};
+use super::super::server::serve_fleet_within;
 use super::super::*;
 use crate::clock::{Clock, Stepper};
 use crate::lifecycle::KeySet;
@@ -78,7 +81,13 @@ impl Leader {
         let registry = Registry::default();
         let (stop, stopped) = oneshot::channel::<()>();
         let services = (Echo(authority.clone()), Echo(authority.clone()));
-        let served = serve_fleet(listener, current, domain, registry.clone(), services, async {
+        let tls_settings = Tls {
+            config: current,
+            domain,
+            handshakes: limits::HANDSHAKES,
+            deadline: limits::HANDSHAKE_DEADLINE,
+        };
+        let served = serve_fleet_within(Duration::ZERO, listener, tls_settings, registry.clone(), services, async {
             let _ = stopped.await;
         });
         Self {
