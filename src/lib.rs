@@ -4,5 +4,6 @@
 pub mod clock;
 pub mod crypto;
 pub mod lifecycle;
+pub mod outputs;
 pub mod rpc;
 pub mod types;
