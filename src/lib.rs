@@ -9,6 +9,7 @@ pub mod durable;
 pub mod keystore;
 pub mod leader;
 pub mod lifecycle;
+pub mod outputs;
 pub mod pki;
 pub mod rpc;
 pub mod telemetry;

@@ -100,8 +100,8 @@ pub(super) fn check_pkcs8(spec: KeySpec, pkcs8: &Secret) -> Option<()> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::VerifyingKey;
     use super::super::tests::{all_small_specs, key};
+    use super::super::{PrivateJwk, VerifyingKey};
     use super::*;
 
     #[test]
@@ -151,8 +151,9 @@ mod tests {
         let kid: Kid = "a".parse().unwrap();
         let secret = Secret::new(der);
         for spec in all_small_specs() {
-            let refused = SigningKey::from_pkcs8(&kid, spec, &secret).unwrap_err();
-            assert_eq!(refused, CryptoError::Private { kid: kid.clone(), spec });
+            let refused = CryptoError::Private { kid: kid.clone(), spec };
+            assert_eq!(SigningKey::from_pkcs8(&kid, spec, &secret).unwrap_err(), refused);
+            assert_eq!(PrivateJwk::from_pkcs8(&kid, spec, &secret).unwrap_err(), refused);
         }
     }
 
