@@ -25,8 +25,8 @@ pub struct LeaderConfig {
     pub master_key_file: PathBuf,
     /// The Unix socket of the command line.
     pub admin_socket: PathBuf,
-    /// The group that may use the socket.
-    pub admin_group: String,
+    /// The group that may use the socket beside root and the leader's own account.
+    pub admin_group: Option<String>,
     /// The longest time between two reports of an agent that has nothing new to say.
     pub report_every: Span,
     /// How long verifiers cache the JWKS, where something other than jkeys serves it; none is "unknown".
@@ -73,8 +73,8 @@ impl LeaderConfig {
                 .get("admin_socket", value::path)
                 .unwrap_or_else(|| "/run/jkeys/leader.sock".into()),
             admin_group: top
-                .get("admin_group", value::name)
-                .unwrap_or_else(|| "jkeys-admin".to_owned()),
+                .get("admin_group", value::group)
+                .unwrap_or_else(|| Some("jkeys-admin".to_owned())),
             report_every: top.get("report_every", value::bounded_span).unwrap_or(Span::mins(1)),
             served_max_age: top.get("served_max_age", value::bounded_span),
             settings,

@@ -28,6 +28,11 @@ pub(super) fn name(value: &DeValue<'_>) -> Result<String, String> {
     }
 }
 
+/// The name of a group; empty for none.
+pub(super) fn group(value: &DeValue<'_>) -> Result<Option<String>, String> {
+    Ok(Some(text(value)?).filter(|name| !name.is_empty()).map(str::to_owned))
+}
+
 /// A path from the root: a service has no folder of its own to start from.
 pub(super) fn path(value: &DeValue<'_>) -> Result<PathBuf, String> {
     let path = PathBuf::from(text(value)?);

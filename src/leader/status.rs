@@ -5,10 +5,11 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::leader::core::Leader;
 use crate::lifecycle::{
-    Key, Node, Phase, Publication, Retirement, Sighting, Sightings, Standing, State, owing_since, unconfirmed,
+    Cause, Decision, Event, Key, Node, Phase, Publication, Retirement, Sighting, Sightings, Standing, State, owing_since,
+    unconfirmed,
 };
-use crate::rpc::documents::{KeyStatus, NextChange, NodeStatus, ProfileStatus, RevocationStatus, StandbyStatus, Status, Waiting};
-use crate::types::{NodeName, ProfileName, Time};
+use crate::rpc::documents::{Decided, KeyStatus, NextChange, NodeStatus, ProfileStatus, RevocationStatus, StandbyStatus, Status, Waiting};
+use crate::types::{Generation, NodeName, ProfileName, Time};
 
 /// What `jkeys status` shows, for a clock that shows `clock`.
 #[must_use]
@@ -24,6 +25,7 @@ pub fn status(leader: &Leader, clock: Time) -> Status {
         generation: state.head.generation,
         committed_at: state.head.committed_at,
         halted: state.halted.clone(),
+        refused_enrolments: leader.refused_enrolments(),
         waits: state
             .waits
             .iter()
@@ -72,16 +74,13 @@ fn profile_status(state: &State, seen: &Sightings, profile: &ProfileName, now: T
 }
 
 fn key_status(state: &State, seen: &Sightings, key: &Key) -> KeyStatus {
-    let (name, next) = match key.phase {
-        Phase::Prepublished => ("prepublished", arming(state, seen, key)),
-        Phase::Armed { activate_at } => ("armed", Some(change("active", activate_at, vec![]))),
-        Phase::Active { retire_at, .. } => (
-            "active",
-            Some(change("retiring", retirement_at(state, key, retire_at), vec![])),
-        ),
+    let next = match key.phase {
+        Phase::Prepublished => arming(state, seen, key),
+        Phase::Armed { activate_at } => Some(change("active", activate_at, vec![])),
+        Phase::Active { retire_at, .. } => Some(change("retiring", retirement_at(state, key, retire_at), vec![])),
         Phase::Retiring { since, .. } => {
             let Retirement { missing, expired_at, .. } = Retirement::of(state, seen, key, since);
-            ("retiring", Some(change("removed", expired_at, missing)))
+            Some(change("removed", expired_at, missing))
         }
     };
     let public = key.public.clone();
@@ -89,7 +88,7 @@ fn key_status(state: &State, seen: &Sightings, key: &Key) -> KeyStatus {
         kid: public.kid,
         profile: key.profile.clone(),
         spec: public.spec,
-        state: name.to_owned(),
+        state: key.phase.name().to_owned(),
         published_at: key.published_at,
         next,
         thumbprint: public.thumbprint,
@@ -157,4 +156,49 @@ fn revocations(state: &State, seen: &Sightings) -> Vec<RevocationStatus> {
         missing: unconfirmed(state, seen, kid),
     };
     state.revocations.iter().map(row).collect()
+}
+
+/// What an operator is told of a decision, once it is durable.
+#[must_use]
+pub fn decided(state: &State, decision: &Decision, generation: Generation) -> Decided {
+    let revoked = decision.events.iter().filter_map(|event| match event {
+        Event::Revoked { kid, .. } => Some(kid.clone()),
+        _ => None,
+    });
+    let concerned = state.nodes.iter().filter(|(_, node)| node.standing != Standing::Joining);
+    let changes_nodes = decision.events.iter().any(Event::changes_nodes);
+    Decided {
+        generation,
+        at: state.last_record_at,
+        changes: decision.events.iter().map(change_in_words).collect(),
+        remarks: decision.remarks.clone(),
+        revoked: revoked.collect(),
+        nodes: if changes_nodes {
+            concerned.map(|(name, _)| name.clone()).collect()
+        } else {
+            Vec::new()
+        },
+    }
+}
+
+fn change_in_words(event: &Event) -> String {
+    match event {
+        Event::Activated { kid, cause, .. } => format!("key {kid} signs from now on{}", exception(cause)),
+        Event::Retired { kid, .. } => format!("key {kid} signs no more and stays published until its tokens have expired"),
+        Event::Removed { kid, .. } => format!("key {kid} is taken out before it was used"),
+        Event::Revoked { kid, reason, .. } => format!("key {kid} is revoked ({reason})"),
+        Event::ReportedCompromised { kid, .. } => format!("key {kid} was gone already: the report is recorded"),
+        Event::DistrustedAll => "every key that existed is distrusted".to_owned(),
+        Event::Hastened { profile, .. } => format!("profile {profile} rotates as soon as rule R1 allows"),
+        other => other.name().replace('_', " "),
+    }
+}
+
+fn exception(cause: &Cause) -> &'static str {
+    match cause {
+        Cause::Scheduled | Cause::Emergency { .. } => "",
+        Cause::Bootstrap => " (bootstrap: an exception to rule R1)",
+        Cause::Forced { .. } => " (forced: an exception to rule R1)",
+        Cause::Compromised { .. } => " (its predecessor is compromised: an exception to rule R1)",
+    }
 }

@@ -269,6 +269,35 @@ impl Event {
         )
     }
 
+    /// Its name in a record.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Founded { .. } => "founded",
+            Self::Started { .. } => "started",
+            Self::Configured { .. } => "configured",
+            Self::Prepublished { .. } => "prepublished",
+            Self::Armed { .. } => "armed",
+            Self::Activated { .. } => "activated",
+            Self::Retired { .. } => "retired",
+            Self::Removed { .. } => "removed",
+            Self::Revoked { .. } => "revoked",
+            Self::ReportedCompromised { .. } => "reported_compromised",
+            Self::DistrustedAll => "distrusted_all",
+            Self::Destroyed { .. } => "destroyed",
+            Self::RevocationConfirmed { .. } => "revocation_confirmed",
+            Self::Hastened { .. } => "hastened",
+            Self::TokenIssued { .. } => "token_issued",
+            Self::Enrolled { .. } => "enrolled",
+            Self::EnteredService { .. } => "entered_service",
+            Self::LeftService { .. } => "left_service",
+            Self::WaitBegan { .. } => "wait_began",
+            Self::WaitEnded { .. } => "wait_ended",
+            Self::Halted { .. } => "halted",
+            Self::Refused { .. } => "refused",
+        }
+    }
+
     /// The key that it is about.
     #[must_use]
     pub fn kid(&self) -> Option<&Kid> {

@@ -301,6 +301,19 @@ impl State {
     }
 }
 
+impl Phase {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Prepublished => "prepublished",
+            Self::Armed { .. } => "armed",
+            Self::Active { .. } => "active",
+            Self::Retiring { .. } => "retiring",
+        }
+    }
+}
+
 impl Key {
     /// The kid, which everything else refers to it by.
     #[must_use]

@@ -22,6 +22,8 @@ pub struct Status {
     pub halted: Option<Halt>,
     /// What the schedule waits for.
     pub waits: Vec<Waiting>,
+    /// How often a join token was refused since the start.
+    pub refused_enrolments: u64,
     /// The profiles, by name.
     pub profiles: Vec<ProfileStatus>,
     /// The keys, by profile and age.

@@ -18,7 +18,7 @@ fn the_template_is_exactly_the_defaults() {
         state_dir: "/var/lib/jkeys/leader".into(),
         master_key_file: "/etc/jkeys/master.key".into(),
         admin_socket: "/run/jkeys/leader.sock".into(),
-        admin_group: "jkeys-admin".into(),
+        admin_group: Some("jkeys-admin".into()),
         report_every: Span::secs(60),
         served_max_age: None,
         settings: Settings::from_iter([Profile::new("web".parse().unwrap(), KeySpec::Rs256(RsaBits::B2048))]),
@@ -85,7 +85,7 @@ fn every_error_is_reported_at_once_with_its_line() {
 advertise = ["leader", "ok:1", "x:0"]
 trust_domain = "UPPER"
 state_dir = "relative"
-admin_group = ""
+admin_group = 5
 report_every = 60
 strange = true
 [defaults]
@@ -106,7 +106,7 @@ kid_format = "uuid"
         (2, "advertise: \"leader\" is not a host and a port"),
         (3, "trust_domain: trust domain \"UPPER\" is not valid"),
         (4, "state_dir: \"relative\" must begin with /"),
-        (5, "admin_group: it is empty"),
+        (5, "admin_group: write it as a text in quotes, not as a whole number"),
         (6, "report_every: write it as a text in quotes, not as a whole number"),
         (7, "strange: unknown key; the keys here are defaults, profile, listen"),
         (9, "[defaults] interval: \"soon\" is not a length of time"),

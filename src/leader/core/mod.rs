@@ -19,7 +19,7 @@ use crate::lifecycle::{
     Command, Decision, Event, Halt, Refusal, Report, Sighting, Sightings, Standing, State, decide, next_due, wanted,
 };
 use crate::rpc::fleet::Answer;
-use crate::types::{Actor, Digest, Enrolment, NodeName, ProfileName, PublicKey, Seq, Time};
+use crate::types::{Actor, Digest, Enrolment, NodeName, ProfileName, PublicKey, Seq, Span, Time};
 
 /// What the leader knows.
 #[derive(Debug, Clone)]
@@ -32,6 +32,7 @@ pub struct Leader {
     asked: u64,
     next_seq: Seq,
     digest: Digest,
+    refused_enrolments: u64,
 }
 
 /// A key in the making.
@@ -56,6 +57,7 @@ impl Leader {
             asked: 0,
             next_seq,
             digest,
+            refused_enrolments: 0,
         }
     }
 
@@ -71,10 +73,22 @@ impl Leader {
         &self.seen
     }
 
+    /// How often a join token was refused since the start. Such callers are counted, not recorded (rule R7).
+    #[must_use]
+    pub fn refused_enrolments(&self) -> u64 {
+        self.refused_enrolments
+    }
+
     /// The next instant at which [`Input::Woke`] has something to do, for a clock that shows `clock`.
     #[must_use]
     pub fn wakes_at(&self, clock: Time) -> Option<Time> {
         next_due(&self.state, &self.seen, clock)
+    }
+
+    /// How long the leader may go without looking for nodes that have been silent for too long.
+    #[must_use]
+    pub fn looks_every(&self) -> Span {
+        Span((self.state.settings.straggler_after().0 / 100).clamp(200, 30_000))
     }
 
     /// Takes one input.
@@ -141,6 +155,8 @@ impl Leader {
         let answer = decide(&self.state, &self.seen, &command, clock);
         match &answer {
             Ok(decision) => self.commit(decision, &actor, clock, effects),
+            // Whoever shows a wrong join token is not authenticated, and could fill the log.
+            Err(_) if matches!(command, Command::Enrol { .. }) => self.refused_enrolments += 1,
             Err(refusal) => self.record_refusal(&actor, request, refusal, clock, effects),
         }
         let generation = self.state.head.generation;

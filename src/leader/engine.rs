@@ -1,0 +1,288 @@
+//! The shell around the core: one task that feeds it and carries out its effects, in order.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use tokio::sync::{RwLock, Semaphore, mpsc, oneshot, watch};
+
+use super::core::{Ask, Effect, Input, Leader, Ticket};
+use super::store::{Restored, Store, StoreError};
+use super::streams::Streams;
+use crate::clock::Clock;
+use crate::crypto::{CertificateLife, CryptoError, NewKey, make_key};
+use crate::lifecycle::{Command, Decision, Profile, Refusal, Report, Settings, Sighting};
+use crate::rpc::EncodedBundle;
+use crate::types::{Actor, Enrolment, Generation, NodeName, ProfileName, Span};
+
+/// How often the leader notes that it is there, which tells the next start how long nobody was.
+const UP_MARK_EVERY: Span = Span::mins(1);
+/// How many messages are taken in one go: their observations share one durable write.
+const BATCH: usize = 4096;
+/// How long a key that could not be made is left alone before it is tried again.
+const RETRY_KEY_AFTER: Span = Span::secs(10);
+
+/// What others say to the engine.
+pub(super) enum Message {
+    /// A caller asks.
+    Ask {
+        actor: Actor,
+        request: String,
+        command: Command,
+        answer: oneshot::Sender<Decided>,
+    },
+    /// A node reports.
+    Report {
+        node: NodeName,
+        enrolment: Enrolment,
+        report: Report,
+    },
+    /// A key was made, or could not be.
+    Made {
+        profile: ProfileName,
+        serial: u64,
+        key: Result<Box<NewKey>, CryptoError>,
+    },
+    /// The leader stops.
+    Stop,
+}
+
+/// The answer to a caller: the decision and the generation in force after it.
+pub(super) type Decided = Result<(Decision, Generation), Refusal>;
+
+/// The running leader as its services see it.
+#[derive(Clone)]
+pub(super) struct Shared {
+    /// Locked for writing from a step until its effects are durable, so that nobody reads what is not.
+    pub(super) leader: Arc<RwLock<Leader>>,
+    /// Changes after each step.
+    pub(super) changed: watch::Receiver<u64>,
+    /// The generation in force, encoded once for all streams.
+    pub(super) bundle: watch::Receiver<Option<EncodedBundle>>,
+    /// Where messages go.
+    pub(super) inbox: mpsc::Sender<Message>,
+    /// The open streams.
+    pub(super) streams: Streams,
+}
+
+/// The engine of one leader.
+pub(super) struct Engine {
+    leader: Arc<RwLock<Leader>>,
+    store: Store,
+    clock: Clock,
+    inbox: mpsc::Receiver<Message>,
+    own_inbox: mpsc::WeakSender<Message>,
+    changed: watch::Sender<u64>,
+    bundle: watch::Sender<Option<EncodedBundle>>,
+    streams: Streams,
+    callers: BTreeMap<Ticket, oneshot::Sender<Decided>>,
+    tickets: u64,
+    making: Arc<Semaphore>,
+    stopping: bool,
+}
+
+impl Engine {
+    /// An engine that goes on from what was stored. It does nothing before [`Self::start`].
+    pub(super) fn new(store: Store, restored: &Restored, clock: Clock) -> (Self, Shared) {
+        let Restored {
+            state, seen, next_seq, ..
+        } = restored;
+        let leader = Arc::new(RwLock::new(Leader::new(state.clone(), seen.clone(), *next_seq)));
+        let (sender, inbox) = mpsc::channel(BATCH);
+        let (changed, on_change) = watch::channel(0);
+        let (bundle, on_bundle) = watch::channel(None);
+        let streams = Streams::default();
+        let shared = Shared {
+            leader: leader.clone(),
+            changed: on_change,
+            bundle: on_bundle,
+            inbox: sender.clone(),
+            streams: streams.clone(),
+        };
+        let engine = Self {
+            leader,
+            store,
+            clock,
+            inbox,
+            own_inbox: sender.downgrade(),
+            changed,
+            bundle,
+            streams,
+            callers: BTreeMap::new(),
+            tickets: 0,
+            making: Arc::new(Semaphore::new(1)),
+            stopping: false,
+        };
+        (engine, shared)
+    }
+
+    /// A new term begins, with the settings of the configuration.
+    ///
+    /// # Errors
+    /// The storage failed, or the configuration is refused.
+    pub(super) async fn start(&mut self, restored: &Restored, settings: Settings) -> Result<(), StoreError> {
+        let last_up = restored.last_up.or(Some(restored.state.last_record_at)).filter(|at| at.0 > 0);
+        self.publish()?;
+        self.step(vec![Input::Start { last_up, settings }]).await?;
+        self.store.mark_up(self.clock.now())
+    }
+
+    /// Works until it is told to stop, or the storage fails.
+    ///
+    /// # Errors
+    /// The storage failed: the leader must end, and start anew.
+    pub(super) async fn run(mut self) -> Result<(), StoreError> {
+        let mut mark_at = self.clock.monotonic() + UP_MARK_EVERY;
+        loop {
+            let now = self.clock.now();
+            let (due, slice) = {
+                let leader = self.leader.read().await;
+                (leader.wakes_at(now), leader.looks_every())
+            };
+            let wake = due.unwrap_or(now + slice).min(now + slice);
+            let first = tokio::select! {
+                message = self.inbox.recv() => match message {
+                    None => return self.store.mark_up(self.clock.now()),
+                    message => message,
+                },
+                () = self.clock.sleep_until(wake) => None,
+            };
+            let inputs = self.take(first);
+            self.step(inputs).await?;
+            if self.stopping {
+                return self.store.mark_up(self.clock.now());
+            }
+            if self.clock.monotonic() >= mark_at {
+                self.store.mark_up(self.clock.now())?;
+                self.streams.sweep();
+                mark_at = self.clock.monotonic() + UP_MARK_EVERY;
+            }
+        }
+    }
+
+    /// The message that woke the engine and all that wait behind it.
+    fn take(&mut self, first: Option<Message>) -> Vec<Input> {
+        let Some(first) = first else {
+            return vec![Input::Woke];
+        };
+        let mut inputs: Vec<Input> = self.input(first).into_iter().collect();
+        while inputs.len() < BATCH {
+            match self.inbox.try_recv() {
+                Ok(message) => inputs.extend(self.input(message)),
+                Err(_) => break,
+            }
+        }
+        inputs
+    }
+
+    /// A message as the core takes it; none where it is for the engine itself.
+    fn input(&mut self, message: Message) -> Option<Input> {
+        match message {
+            Message::Report { node, enrolment, report } => Some(Input::Report { node, enrolment, report }),
+            Message::Ask { actor, request, command, answer } => {
+                self.tickets += 1;
+                let ticket = Ticket(self.tickets);
+                self.callers.insert(ticket, answer);
+                Some(Input::Ask(Ask { ticket, actor, request, command }))
+            }
+            Message::Made { profile, serial, key: Ok(key) } => {
+                let NewKey { public, private } = *key;
+                self.store.hold(public.kid.clone(), private);
+                Some(Input::KeyMade { profile, serial, key: Box::new(public) })
+            }
+            Message::Made { profile, serial, key: Err(why) } => {
+                tracing::error!(%profile, %why, "a key could not be made; it is tried again");
+                Some(Input::KeyFailed { profile, serial })
+            }
+            Message::Stop => {
+                self.stopping = true;
+                None
+            }
+        }
+    }
+
+    /// Steps the core through `inputs` and carries out everything that follows, while nobody reads.
+    async fn step(&mut self, inputs: Vec<Input>) -> Result<(), StoreError> {
+        let leader = self.leader.clone();
+        let mut leader = leader.write().await;
+        let mut inputs: VecDeque<Input> = inputs.into();
+        inputs.push_back(Input::Settle);
+        while let Some(input) = inputs.pop_front() {
+            for effect in leader.step(input, self.clock.now()) {
+                let settled = matches!(effect, Effect::Observe(_));
+                // Storage answers in well under a millisecond; a blocked worker costs less than a hop to another thread.
+                tokio::task::block_in_place(|| self.carry_out(effect))?;
+                if settled {
+                    inputs.push_back(Input::Settled);
+                }
+            }
+        }
+        drop(leader);
+        self.changed.send_modify(|count| *count += 1);
+        Ok(())
+    }
+
+    fn carry_out(&mut self, effect: Effect) -> Result<(), StoreError> {
+        match effect {
+            Effect::Commit(commit) => {
+                for record in &commit.records {
+                    tracing::info!(seq = %record.seq, generation = %record.generation, actor = %record.actor, event = record.event.name(), kid = record.event.kid().map(tracing::field::display), "decided");
+                }
+                self.store.commit(*commit, self.clock.now())?;
+            }
+            Effect::Observe(rows) => {
+                let rows: Vec<(Enrolment, Option<&Sighting>)> = rows.iter().map(|(at, row)| (*at, Some(row))).collect();
+                self.store.observe(&rows)?;
+            }
+            Effect::Forget(enrolment) => {
+                self.store.observe(&[(enrolment, None)])?;
+                self.streams.end(enrolment);
+            }
+            Effect::Publish => self.publish()?,
+            Effect::MakeKey { profile, serial } => self.make_key(*profile, serial),
+            Effect::Drop(kid) => self.store.drop_made(&kid),
+            Effect::Reply { ticket, answer } => {
+                if let Some(caller) = self.callers.remove(&ticket) {
+                    // A caller that has gone away needs no answer: the decision stands all the same.
+                    let _ = caller.send(answer);
+                }
+            }
+            Effect::Answer { enrolment, answer, .. } => self.streams.answer(enrolment, answer),
+            Effect::Note(refusal) => tracing::error!(%refusal, "refused"),
+        }
+        Ok(())
+    }
+
+    fn publish(&self) -> Result<(), StoreError> {
+        let bundle = self.store.bundle()?;
+        self.bundle.send_replace(bundle);
+        Ok(())
+    }
+
+    /// Keys are made one at a time, away from everything else: RSA takes a core for seconds.
+    fn make_key(&self, profile: Profile, serial: u64) {
+        let (making, inbox, clock) = (self.making.clone(), self.own_inbox.clone(), self.clock.clone());
+        tokio::spawn(async move {
+            let Ok(_turn) = making.acquire_owned().await else { return };
+            let now = clock.now();
+            let life = CertificateLife {
+                not_before: now - profile.windows.clock_skew,
+                not_after: now + profile.certificate_life,
+            };
+            let (spec, kid_format, name) = (profile.spec, profile.kid_format, profile.name);
+            let made = tokio::task::spawn_blocking(move || make_key(spec, kid_format, life)).await;
+            let key = made.unwrap_or(Err(CryptoError::NotMade(spec))).map(Box::new);
+            if key.is_err() {
+                clock.sleep(RETRY_KEY_AFTER).await;
+            }
+            if let Some(inbox) = inbox.upgrade() {
+                let _ = inbox
+                    .send(Message::Made {
+                        profile: name,
+                        serial,
+                        key,
+                    })
+                    .await;
+            }
+        });
+    }
+}

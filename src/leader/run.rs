@@ -1,0 +1,210 @@
+//! A leader's whole life: open the store, start a term, serve, and stop cleanly.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use rustls::ServerConfig;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use super::engine::{Engine, Message};
+use super::founding::{Authority, FoundingError, read_master_key};
+use super::services::{AdminService, Context, EnrollmentService, FleetService};
+use super::store::{Store, StoreError};
+use crate::clock::Clock;
+use crate::config::LeaderConfig;
+use crate::keystore::{Keystore, KeystoreError};
+use crate::lifecycle::{Refusal, Settings};
+use crate::pki::{Address, LEAF_LIFE, PkiError, server_config};
+use crate::rpc::{Registry, SocketError, bind_admin, serve_admin, serve_fleet};
+use crate::types::{Actor, HostPort, Span, TrustDomain};
+
+/// Why a leader ended.
+#[derive(Debug, thiserror::Error)]
+pub enum LeaderError {
+    /// Its keys or what it was founded with.
+    #[error(transparent)]
+    Founding(#[from] FoundingError),
+    /// The keystore.
+    #[error(transparent)]
+    Keystore(#[from] KeystoreError),
+    /// The store.
+    #[error("{0}; the leader stops, so that nothing is sent that is not durable")]
+    Store(#[from] StoreError),
+    /// Certificates.
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    /// The admin socket.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    /// The fleet's port.
+    #[error("the leader can't listen on {address}: {why}; set another with listen, or stop what is there")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The system's words.
+        why: std::io::Error,
+    },
+    /// A server.
+    #[error("a server of the leader failed: {0}; restart the leader")]
+    Serve(#[from] tonic::transport::Error),
+    /// A task died.
+    #[error("the leader's engine died: {0}; restart the leader and report this")]
+    Died(#[from] tokio::task::JoinError),
+}
+
+/// A leader that is open for nodes and operators, and not yet serving.
+pub struct Leader {
+    engine: Engine,
+    context: Context,
+    nodes: TcpListener,
+    admin: UnixListener,
+    trust_domain: TrustDomain,
+    clock: Clock,
+}
+
+/// Asks a running leader for things that no socket asks for.
+#[derive(Clone)]
+pub struct Handle {
+    inbox: mpsc::Sender<Message>,
+}
+
+impl Handle {
+    /// Uses new settings, as after SIGHUP. They hold for keys that are made from now on.
+    ///
+    /// # Errors
+    /// The settings are refused, or the leader is stopping.
+    pub async fn configure(&self, settings: Settings) -> Result<(), String> {
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        let command = crate::lifecycle::Command::Configure(settings);
+        let message = Message::Ask { actor: Actor::Schedule, request: "reload".to_owned(), command, answer };
+        let stopping = || "the leader is stopping".to_owned();
+        self.inbox.send(message).await.map_err(|_| stopping())?;
+        let decided = answered.await.map_err(|_| stopping())?;
+        decided.map(|_| ()).map_err(|refusal: Refusal| refusal.to_string())
+    }
+}
+
+impl Leader {
+    /// Opens the keystore, begins a new term and listens, on both sides.
+    ///
+    /// # Errors
+    /// Anything that is missing, damaged or taken, in words.
+    pub async fn open(config: &LeaderConfig, clock: Clock) -> Result<Self, LeaderError> {
+        let master = read_master_key(&config.master_key_file)?;
+        let keystore = Arc::new(Keystore::open(&config.state_dir, master)?);
+        let (store, restored) = Store::open(keystore.clone())?;
+        let authority = Authority::load(&keystore, &restored.state, &config.trust_domain)?;
+        let listening = |why| LeaderError::Listen { address: config.listen, why };
+        let nodes = TcpListener::bind(config.listen).await.map_err(listening)?;
+        let admin = bind_admin(&config.admin_socket, config.admin_group.as_deref())?;
+        let (mut engine, shared) = Engine::new(store, &restored, clock.clone());
+        engine.start(&restored, config.settings.clone()).await?;
+        let context = Context {
+            advertise: advertised(config, &nodes),
+            report_every: config.report_every,
+            authority: Arc::new(authority),
+            clock: clock.clone(),
+            keystore,
+            shared,
+        };
+        Ok(Self { engine, context, nodes, admin, trust_domain: config.trust_domain.clone(), clock })
+    }
+
+    /// Where nodes reach it, with the real port where the configuration asked for any.
+    ///
+    /// # Errors
+    /// The system doesn't say.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.nodes.local_addr()
+    }
+
+    /// A handle that outlives the move into [`Self::serve`].
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle { inbox: self.context.shared.inbox.clone() }
+    }
+
+    /// Serves until `stop`, or until the storage fails.
+    ///
+    /// # Errors
+    /// The storage or a server failed.
+    pub async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), LeaderError> {
+        let Self { engine, context, nodes, admin, trust_domain, clock } = self;
+        let (ended, on_end) = watch::channel(false);
+        let stop = stop.shared();
+        let stopped = move || {
+            let (stop, mut on_end) = (stop.clone(), on_end.clone());
+            async move {
+                tokio::select! {
+                    () = stop => {}
+                    _ = on_end.wait_for(|ended| *ended) => {}
+                }
+            }
+        };
+        let tls = Certificates::new(&context, &clock)?;
+        let engine: JoinHandle<Result<(), StoreError>> = tokio::spawn(async move {
+            let done = engine.run().await;
+            ended.send_replace(true);
+            done
+        });
+        let services = (EnrollmentService(context.clone()), FleetService(context.clone()));
+        let (current, inbox) = (tls.current.clone(), context.shared.inbox.clone());
+        let renewing = tokio::spawn(tls.renew(context.clone(), clock));
+        let fleet = serve_fleet(nodes, current, trust_domain, Registry::default(), services, stopped());
+        let admin = serve_admin(admin, AdminService(context), stopped());
+        let (fleet, admin) = tokio::join!(fleet, admin);
+        renewing.abort();
+        // The engine may have ended by itself.
+        let _ = inbox.send(Message::Stop).await;
+        engine.await??;
+        fleet?;
+        admin?;
+        Ok(())
+    }
+}
+
+/// The addresses that tokens carry: those of the configuration, with the real port where that says 0.
+fn advertised(config: &LeaderConfig, nodes: &TcpListener) -> Vec<Address> {
+    let port = nodes.local_addr().map_or(config.listen.port(), |address| address.port());
+    let real = |address: &HostPort| match address.port() {
+        0 => format!("{}:{port}", address.host()),
+        _ => address.to_string(),
+    };
+    config.advertise.iter().filter_map(|address| real(address).parse().ok()).collect()
+}
+
+/// The leader's own certificate, issued anew at a third of its life.
+struct Certificates {
+    sender: watch::Sender<Arc<ServerConfig>>,
+    current: watch::Receiver<Arc<ServerConfig>>,
+}
+
+impl Certificates {
+    fn new(context: &Context, clock: &Clock) -> Result<Self, PkiError> {
+        let (sender, current) = watch::channel(issue(context, clock)?);
+        Ok(Self { sender, current })
+    }
+
+    /// Open connections go on; new ones see the new certificate.
+    async fn renew(self, context: Context, clock: Clock) {
+        loop {
+            clock.sleep(Span(LEAF_LIFE.0 / 3)).await;
+            match issue(&context, &clock) {
+                Ok(config) => {
+                    self.sender.send_replace(config);
+                }
+                Err(why) => tracing::error!(%why, "the leader's certificate could not be renewed; it is tried again"),
+            }
+        }
+    }
+}
+
+fn issue(context: &Context, clock: &Clock) -> Result<Arc<ServerConfig>, PkiError> {
+    let signer = &context.authority.signer;
+    let leader = signer.issue_leader(clock.now())?;
+    server_config(&leader, std::slice::from_ref(signer.certificate()), clock)
+}

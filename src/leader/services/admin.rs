@@ -1,0 +1,206 @@
+//! What operators ask, over the Unix socket.
+
+use std::pin::Pin;
+
+use futures_util::Stream;
+use serde::Serialize;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use super::context::{Context, internal};
+use super::{follow, history};
+use crate::leader::status::{decided, status};
+use crate::lifecycle::{Command, Compromised, Event, RotateNow, Why};
+use crate::pki::{JoinToken, TokenSecret};
+use crate::rpc::admin::{self, Accepted, Document, HistoryCall, Progress, RevokeCall, RotateCall, TokenCall, schema};
+use crate::rpc::documents;
+use crate::rpc::fleet::PROTOCOL_VERSION;
+use crate::rpc::proto::admin_server::Admin;
+use crate::rpc::proto::{
+    self, CreateTokenRequest, CreateTokenResponse, HistoryRequest, ListKeysRequest, ListNodesRequest, PingRequest, PingResponse,
+    RevokeRequest, RotateProgress, RotateRequest, ShowKeyRequest, StatusRequest, WatchRequest,
+};
+use crate::rpc::{Caller, ErrorKind, Failure};
+use crate::types::{Actor, Kid, NameError, NodeName, Span};
+
+/// Answers the command line.
+pub(in crate::leader) struct AdminService(pub(in crate::leader) Context);
+
+type Answer<T> = Result<Response<T>, Status>;
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl Admin for AdminService {
+    type RotateStream = Answers<RotateProgress>;
+    type RevokeStream = Answers<RotateProgress>;
+    type WatchStream = Answers<proto::Document>;
+
+    async fn ping(&self, _: Request<PingRequest>) -> Answer<PingResponse> {
+        let (capabilities, release) = (Vec::new(), env!("CARGO_PKG_VERSION").to_owned());
+        Ok(Response::new(PingResponse { protocol_version: PROTOCOL_VERSION, capabilities, release }))
+    }
+
+    async fn rotate(&self, request: Request<RotateRequest>) -> Answer<Self::RotateStream> {
+        let actor = actor(&request)?;
+        let call = RotateCall::try_from(request.into_inner())?;
+        no_dry_run(call.dry_run)?;
+        let (wait, words) = (call.wait, in_words(&call));
+        let command = self.command(call).await?;
+        self.carry_out(actor, words, command, wait).await
+    }
+
+    async fn revoke(&self, request: Request<RevokeRequest>) -> Answer<Self::RevokeStream> {
+        let actor = actor(&request)?;
+        let RevokeCall { kid, reason, comment, dry_run, wait } = RevokeCall::try_from(request.into_inner())?;
+        no_dry_run(dry_run)?;
+        let words = format!("revoke {kid} --reason {reason}");
+        self.carry_out(actor, words, Command::Revoke { kid, reason, comment }, wait).await
+    }
+
+    async fn status(&self, _: Request<StatusRequest>) -> Answer<proto::Document> {
+        Ok(Response::new(document(schema::STATUS, &self.read_status().await)?))
+    }
+
+    async fn watch(&self, _: Request<WatchRequest>) -> Answer<Self::WatchStream> {
+        let (sender, receiver) = mpsc::channel(1);
+        let service = Self(self.0.clone());
+        tokio::spawn(async move {
+            let mut changed = service.0.shared.changed.clone();
+            loop {
+                changed.mark_unchanged();
+                let document = document(schema::STATUS, &service.read_status().await).map_err(Status::from);
+                if sender.send(document).await.is_err() || changed.changed().await.is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+
+    async fn list_keys(&self, _: Request<ListKeysRequest>) -> Answer<proto::Document> {
+        Ok(Response::new(document(schema::KEYS, &self.read_status().await.keys)?))
+    }
+
+    async fn show_key(&self, request: Request<ShowKeyRequest>) -> Answer<proto::Document> {
+        let kid: Kid = request.into_inner().kid.parse().map_err(|why: NameError| Failure::invalid(why.to_string()))?;
+        let live = self.read_status().await.keys.into_iter().find(|key| key.kid == kid);
+        let own = kid.clone();
+        let gone = self.0.read(move |keystore| history::gone_key(keystore, &own)).await?;
+        let unknown = || Failure::new(ErrorKind::NotFound, format!("there was never a key {kid}; `jkeys history` shows all"));
+        Ok(Response::new(document(schema::KEY, &live.or(gone).ok_or_else(unknown)?)?))
+    }
+
+    async fn history(&self, request: Request<HistoryRequest>) -> Answer<proto::Document> {
+        let call = HistoryCall::try_from(request.into_inner())?;
+        let records = self.0.read(move |keystore| history::records(keystore, &call)).await?;
+        Ok(Response::new(document(schema::HISTORY, &records)?))
+    }
+
+    async fn create_token(&self, request: Request<CreateTokenRequest>) -> Answer<CreateTokenResponse> {
+        let actor = actor(&request)?;
+        let TokenCall { node, ttl } = TokenCall::try_from(request.into_inner())?;
+        Ok(Response::new(self.token(actor, node, ttl).await?))
+    }
+
+    async fn list_nodes(&self, _: Request<ListNodesRequest>) -> Answer<proto::Document> {
+        Ok(Response::new(document(schema::NODES, &self.read_status().await.nodes)?))
+    }
+}
+
+impl AdminService {
+    async fn read_status(&self) -> documents::Status {
+        status(&*self.0.shared.leader.read().await, self.0.clock.now())
+    }
+
+    async fn command(&self, call: RotateCall) -> Result<Command, Failure> {
+        let profiles = call.profiles.into_iter().collect();
+        if !call.now {
+            let why = Why { reason: Some(call.reason), comment: call.comment };
+            return Ok(Command::Hasten { profiles, why });
+        }
+        let compromised = match call.compromised {
+            admin::Compromised::Nothing => None,
+            admin::Compromised::All => Some(Compromised::All),
+            admin::Compromised::Key(kid) => Some(self.reported(kid).await?),
+        };
+        let (take, force, reason, comment) = (call.use_kid, call.force, call.reason, call.comment);
+        Ok(Command::RotateNow(RotateNow { profiles, compromised, take, force, reason, comment }))
+    }
+
+    /// Whether a key that is reported compromised is in the key set, or only in history.
+    async fn reported(&self, kid: Kid) -> Result<Compromised, Failure> {
+        if self.0.shared.leader.read().await.state().keys.contains_key(&kid) {
+            return Ok(Compromised::Key(kid));
+        }
+        let own = kid.clone();
+        let known = self.0.read(move |keystore| keystore.records_of(&own)).await?;
+        Ok(if known.is_empty() { Compromised::Key(kid) } else { Compromised::Gone(kid) })
+    }
+
+    async fn carry_out(&self, actor: Actor, words: String, command: Command, wait: Span) -> Answer<Answers<RotateProgress>> {
+        let answer = self.0.ask(actor, words, command).await?;
+        let (decision, generation) = answer.map_err(|refusal| Failure::refused(refusal.to_string()))?;
+        let decided = decided(self.0.shared.leader.read().await.state(), &decision, generation);
+        let changes_nodes = decision.events.iter().any(Event::changes_nodes);
+        let accepted = Accepted {
+            generation: changes_nodes.then_some(generation),
+            decision: Document::write(schema::DECISION, &decided).map_err(|why| internal(&why))?,
+        };
+        let (steps, receiver) = mpsc::channel(16);
+        // The receiver is at hand, and its queue is empty.
+        let _ = steps.send(Ok(Progress::Accepted(accepted).into())).await;
+        tokio::spawn(follow::follow(self.0.clone(), decided, wait, steps));
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+
+    async fn token(&self, actor: Actor, node: NodeName, ttl: Span) -> Result<CreateTokenResponse, Failure> {
+        let context = &self.0;
+        if context.advertise.is_empty() {
+            let advice = "the configuration names no address that nodes can reach: set advertise = [\"HOST:7443\"] and restart the leader";
+            return Err(Failure::refused(advice));
+        }
+        let secret = TokenSecret::generate().map_err(|why| internal(&why))?;
+        let expires_at = context.clock.now() + ttl;
+        let command = Command::IssueToken { token: secret.hash(), node: node.clone(), expires_at };
+        let words = format!("node token {node}");
+        context.ask(actor, words, command).await?.map_err(|refusal| Failure::refused(refusal.to_string()))?;
+        let token = JoinToken {
+            addresses: context.advertise.clone(),
+            ca_key: context.authority.signer.certificate().key(),
+            log_public_key: context.authority.fleet.log_public_key.0,
+            node,
+            secret,
+        };
+        let token = String::from_utf8_lossy(token.line().expose()).into_owned();
+        Ok(CreateTokenResponse { token, expires_at_ms: expires_at.0 })
+    }
+}
+
+fn actor<T>(request: &Request<T>) -> Result<Actor, Status> {
+    let caller = Caller::of(request)?;
+    caller.actor().ok_or_else(|| Failure::new(ErrorKind::Denied, "a caller without a name decides nothing").into())
+}
+
+fn no_dry_run(asked: bool) -> Result<(), Failure> {
+    let words = "this release can't say beforehand what would happen; leave --dry-run out";
+    if asked { Err(Failure::refused(words)) } else { Ok(()) }
+}
+
+fn in_words(call: &RotateCall) -> String {
+    let mut words = vec![if call.now { "rotate --now" } else { "rotate" }.to_owned()];
+    match &call.compromised {
+        admin::Compromised::Nothing => {}
+        admin::Compromised::Key(kid) => words.push(format!("--compromised {kid}")),
+        admin::Compromised::All => words.push("--compromised all".to_owned()),
+    }
+    words.extend(call.profiles.iter().map(|profile| format!("--profile {profile}")));
+    words.extend(call.use_kid.iter().map(|kid| format!("--use {kid}")));
+    words.extend(call.force.then(|| "--force".to_owned()));
+    words.push(format!("--reason {}", call.reason));
+    words.join(" ")
+}
+
+fn document(schema: &str, value: &impl Serialize) -> Result<proto::Document, Failure> {
+    Ok(Document::write(schema, value).map_err(|why| internal(&why))?.into())
+}

@@ -1,0 +1,66 @@
+//! What all services share.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use crate::clock::Clock;
+use crate::keystore::{Keystore, KeystoreError};
+use crate::leader::engine::{Decided, Message, Shared};
+use crate::leader::founding::Authority;
+use crate::lifecycle::Command;
+use crate::pki::{Address, CertificateDer, Membership};
+use crate::rpc::{ErrorKind, Failure};
+use crate::types::{Actor, Span};
+
+/// What a service needs of the running leader. Cheap to clone.
+#[derive(Clone)]
+pub(in crate::leader) struct Context {
+    pub(in crate::leader) shared: Shared,
+    pub(in crate::leader) keystore: Arc<Keystore>,
+    pub(in crate::leader) authority: Arc<Authority>,
+    pub(in crate::leader) advertise: Vec<Address>,
+    pub(in crate::leader) report_every: Span,
+    pub(in crate::leader) clock: Clock,
+}
+
+impl Context {
+    /// Asks the engine. The answer comes once the decision, or the refusal, is durable.
+    pub(super) async fn ask(&self, actor: Actor, request: String, command: Command) -> Result<Decided, Failure> {
+        let (answer, answered) = oneshot::channel();
+        let message = Message::Ask { actor, request, command, answer };
+        self.shared.inbox.send(message).await.map_err(|_| stopping())?;
+        answered.await.map_err(|_| stopping())
+    }
+
+    /// A node's papers around its certificate.
+    pub(super) fn membership(&self, chain: Vec<CertificateDer<'static>>) -> Membership {
+        let fleet = &self.authority.fleet;
+        Membership {
+            chain,
+            roots: vec![self.authority.signer.certificate().clone()],
+            trust_domain: fleet.trust_domain.clone(),
+            log_public_key: fleet.log_public_key.0,
+        }
+    }
+
+    /// Reads the keystore where blocking is allowed.
+    pub(super) async fn read<T, F>(&self, read: F) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Keystore) -> Result<T, KeystoreError> + Send + 'static,
+    {
+        let keystore = self.keystore.clone();
+        let done = tokio::task::spawn_blocking(move || read(&keystore)).await;
+        let done = done.map_err(|_| internal(&"the keystore could not be read; see the leader's log"))?;
+        done.map_err(|why| internal(&why))
+    }
+}
+
+pub(super) fn stopping() -> Failure {
+    Failure::new(ErrorKind::Unavailable, "the leader is stopping; try again when it is back")
+}
+
+pub(super) fn internal(why: &dyn std::fmt::Display) -> Failure {
+    Failure::new(ErrorKind::Internal, why.to_string())
+}

@@ -1,0 +1,70 @@
+//! Following a decision through the fleet: a line for each node that confirms, until all have or the wait is over.
+
+use tokio::sync::mpsc;
+use tonic::Status;
+
+use super::context::Context;
+use crate::leader::core::Leader;
+use crate::rpc::admin::{Confirmation, Finished, Progress, Trusted};
+use crate::rpc::documents::Decided;
+use crate::rpc::proto::RotateProgress;
+use crate::types::{NodeName, Span, Time};
+
+/// Where the steps go that a caller is sent.
+pub(super) type Steps = mpsc::Sender<Result<RotateProgress, Status>>;
+
+/// Sends a step for each node that confirms `decided`, and the last one.
+pub(super) async fn follow(context: Context, decided: Decided, wait: Span, steps: Steps) {
+    let mut missing = decided.nodes.clone();
+    let mut changed = context.shared.changed.clone();
+    let over = context.clock.sleep(wait);
+    tokio::pin!(over);
+    loop {
+        changed.mark_unchanged();
+        let confirmed = confirmations(&*context.shared.leader.read().await, &decided, &missing);
+        for (node, at) in confirmed {
+            missing.retain(|left| *left != node);
+            let remaining = u32::try_from(missing.len()).unwrap_or(u32::MAX);
+            let step = Progress::Confirmation(Confirmation { node, at, remaining });
+            if steps.send(Ok(step.into())).await.is_err() {
+                return;
+            }
+        }
+        if missing.is_empty() {
+            break;
+        }
+        tokio::select! {
+            ended = changed.changed() => if ended.is_err() { break },
+            () = &mut over => break,
+        }
+    }
+    let trusted = trusted(&*context.shared.leader.read().await, &decided, &missing);
+    // A caller that has gone needs no last step.
+    let _ = steps.send(Ok(Progress::Finished(Finished { missing, trusted }).into())).await;
+}
+
+fn confirmations(leader: &Leader, decided: &Decided, missing: &[NodeName]) -> Vec<(NodeName, Time)> {
+    let confirmed_at = |node: &NodeName| {
+        let confirmed = leader.sighting(node)?.confirmed.as_ref()?;
+        (confirmed.generation >= decided.generation).then_some(confirmed.at)
+    };
+    missing.iter().filter_map(|node| Some((node.clone(), confirmed_at(node)?))).collect()
+}
+
+/// Rule R8: when verifiers that were told and honour their cache time trust a revoked key no more.
+fn trusted(leader: &Leader, decided: &Decided, missing: &[NodeName]) -> Trusted {
+    if decided.revoked.is_empty() {
+        return Trusted::Unknown("no key was revoked: what it signed verifies until it expires".to_owned());
+    }
+    if !missing.is_empty() {
+        let names: Vec<&str> = missing.iter().map(NodeName::as_str).collect();
+        return Trusted::Unknown(format!("not confirmed by {}", names.join(", ")));
+    }
+    let Some(max_age) = leader.state().settings.served_max_age else {
+        let words = "how long verifiers cache the JWKS is not known: set served_max_age to what its server tells them";
+        return Trusted::Unknown(words.to_owned());
+    };
+    let confirmed = decided.nodes.iter().filter_map(|node| leader.sighting(node)?.confirmed.as_ref());
+    let last = confirmed.map(|confirmed| confirmed.at).max().unwrap_or(decided.at);
+    Trusted::Until(last + max_age)
+}

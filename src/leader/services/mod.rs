@@ -1,0 +1,13 @@
+//! The leader's gRPC services. They read, ask the engine, and answer; they decide nothing.
+
+mod admin;
+mod context;
+mod enrollment;
+mod fleet;
+mod follow;
+mod history;
+
+pub(super) use admin::AdminService;
+pub(super) use context::Context;
+pub(super) use enrollment::EnrollmentService;
+pub(super) use fleet::FleetService;

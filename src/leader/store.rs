@@ -1,0 +1,220 @@
+//! The leader's side of the keystore: stored forms, and carrying out a commit.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::core::Commit;
+use crate::audit::canonical;
+use crate::keystore::{self, Keystore, KeystoreError, NewRecord, SecretName};
+use crate::lifecycle::{KeySet, Sighting, Sightings, State};
+use crate::rpc::fleet::Bundle;
+use crate::rpc::{BundleError, EncodedBundle};
+use crate::types::{Enrolment, Kid, Secret, Seq, Time, Version};
+
+/// The schema of the stored state and sightings that this build writes.
+const SCHEMA: u32 = 1;
+const UP: &[u8] = b"up";
+
+/// Why the leader can't go on with its store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The keystore says so.
+    #[error(transparent)]
+    Keystore(#[from] KeystoreError),
+    /// What it holds was written by a newer release, or by something else.
+    #[error("the stored {what} can't be read: {why}; run the release of jkeys that wrote it, or restore a snapshot")]
+    Form {
+        /// What was read.
+        what: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A generation can't be sent.
+    #[error("the generation can't be sent to the nodes: {0}")]
+    Bundle(#[from] BundleError),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored<T> {
+    schema: u32,
+    value: T,
+}
+
+fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    canonical(&Stored { schema: SCHEMA, value })
+}
+
+fn decode<T: for<'de> Deserialize<'de>>(what: &'static str, bytes: &[u8]) -> Result<T, StoreError> {
+    #[derive(Deserialize)]
+    struct Schema {
+        schema: u32,
+    }
+    let wrong = |why: String| StoreError::Form { what, why };
+    let Schema { schema } = serde_json::from_slice(bytes).map_err(|why| wrong(why.to_string()))?;
+    if schema > SCHEMA {
+        return Err(wrong(format!("it has schema {schema}, and this release knows {SCHEMA}")));
+    }
+    let stored: Stored<T> = serde_json::from_slice(bytes).map_err(|why| wrong(why.to_string()))?;
+    Ok(stored.value)
+}
+
+/// What was stored when the leader started.
+#[derive(Debug)]
+pub struct Restored {
+    /// The decided state.
+    pub state: State,
+    /// What nodes had confirmed.
+    pub seen: Sightings,
+    /// The number of the next record.
+    pub next_seq: Seq,
+    /// The last moment at which a leader was known to be there.
+    pub last_up: Option<Time>,
+}
+
+/// The store of a running leader. All calls block.
+#[derive(Debug)]
+pub struct Store {
+    keystore: Arc<Keystore>,
+    version: Version,
+    committed: State,
+    made: BTreeMap<Kid, Secret>,
+}
+
+impl Store {
+    /// Goes on from what the keystore holds.
+    ///
+    /// # Errors
+    /// The keystore is damaged or holds a form of a newer release.
+    pub fn open(keystore: Arc<Keystore>) -> Result<(Self, Restored), StoreError> {
+        let loaded = keystore.load()?;
+        let state: State = if loaded.version == Version(0) {
+            State::default()
+        } else {
+            decode("state", &loaded.state)?
+        };
+        let (mut seen, mut last_up) = (Sightings::new(), None);
+        for (key, value) in keystore.observations()? {
+            if key == UP {
+                last_up = Some(decode("time", &value)?);
+            } else if let Some(enrolment) = enrolment_of(&key) {
+                seen.insert(enrolment, decode::<Sighting>("sighting", &value)?);
+            }
+        }
+        let restored = Restored {
+            state: state.clone(),
+            seen,
+            next_seq: loaded.next_seq,
+            last_up,
+        };
+        Ok((
+            Self {
+                keystore,
+                version: loaded.version,
+                committed: state,
+                made: BTreeMap::new(),
+            },
+            restored,
+        ))
+    }
+
+    /// The keystore, for reading.
+    #[must_use]
+    pub fn keystore(&self) -> &Arc<Keystore> {
+        &self.keystore
+    }
+
+    /// Holds a private half until the commit that stores it.
+    pub fn hold(&mut self, kid: Kid, private: Secret) {
+        self.made.insert(kid, private);
+    }
+
+    /// Drops a private half that is not used.
+    pub fn drop_made(&mut self, kid: &Kid) {
+        self.made.remove(kid);
+    }
+
+    /// Makes one decision durable.
+    ///
+    /// # Errors
+    /// The storage failed: nothing may be sent, and the leader must end.
+    pub fn commit(&mut self, commit: Commit, now: Time) -> Result<(), StoreError> {
+        let made = commit.keep.iter().filter_map(|kid| self.made.remove_entry(kid));
+        let secrets = made.map(|(kid, private)| (SecretName::Key(kid), private)).collect();
+        self.commit_with(commit, secrets, now)
+    }
+
+    /// Makes one decision durable, together with these secrets.
+    ///
+    /// # Errors
+    /// The storage failed.
+    pub fn commit_with(&mut self, commit: Commit, put_secrets: Vec<(SecretName, Secret)>, now: Time) -> Result<(), StoreError> {
+        let records = commit.records.iter().map(|record| NewRecord {
+            bytes: record.to_bytes(),
+            kids: record.event.kid().cloned().into_iter().collect(),
+        });
+        let step = keystore::Commit {
+            expected: self.version,
+            now,
+            state: encode(&commit.state),
+            records: records.collect(),
+            evidence: commit.lists,
+            put_secrets,
+            destroy_secrets: commit.destroy.into_iter().map(SecretName::Key).collect(),
+            snapshot: commit.generation,
+        };
+        self.version = self.keystore.commit(&step)?;
+        self.committed = commit.state;
+        Ok(())
+    }
+
+    /// Makes observations durable; an empty place forgets an enrolment.
+    ///
+    /// # Errors
+    /// The storage failed.
+    pub fn observe(&self, rows: &[(Enrolment, Option<&Sighting>)]) -> Result<(), StoreError> {
+        let row = |(enrolment, sighting): &(Enrolment, Option<&Sighting>)| (key_of(*enrolment), sighting.map(encode));
+        let batch: Vec<_> = rows.iter().map(row).collect();
+        self.keystore.observe(&batch)?;
+        Ok(())
+    }
+
+    /// Notes that the leader is there.
+    ///
+    /// # Errors
+    /// The storage failed.
+    pub fn mark_up(&self, now: Time) -> Result<(), StoreError> {
+        self.keystore.observe(&[(UP.to_vec(), Some(encode(&now)))])?;
+        Ok(())
+    }
+
+    /// The last committed generation as nodes are sent it; none before the first.
+    ///
+    /// # Errors
+    /// A private half can't be read, or the generation is too large to be sent.
+    pub fn bundle(&self) -> Result<Option<EncodedBundle>, StoreError> {
+        let set = self.committed.key_set();
+        if set.generation.0 == 0 {
+            return Ok(None);
+        }
+        let privates = self.privates(&set)?;
+        Ok(Some(EncodedBundle::new(&Bundle::new(set, privates)?)?))
+    }
+
+    fn privates(&self, set: &KeySet) -> Result<BTreeMap<Kid, Secret>, StoreError> {
+        let carrying = set.members.iter().filter(|member| member.stage.carries_private());
+        let kids = carrying.map(|member| member.public.kid.clone());
+        kids.map(|kid| Ok((kid.clone(), self.keystore.secret(&SecretName::Key(kid))?)))
+            .collect()
+    }
+}
+
+fn key_of(enrolment: Enrolment) -> Vec<u8> {
+    format!("node/{enrolment}").into_bytes()
+}
+
+fn enrolment_of(key: &[u8]) -> Option<Enrolment> {
+    let number = std::str::from_utf8(key).ok()?.strip_prefix("node/")?;
+    number.parse().ok().map(Enrolment)
+}

@@ -1,0 +1,48 @@
+//! The open `Sync` streams, by enrolment.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::mpsc;
+
+use crate::rpc::fleet::Answer;
+use crate::types::Enrolment;
+
+/// How many answers may wait for one slow node; more are dropped, and the node asks again with its next report.
+const WAITING_ANSWERS: usize = 16;
+
+/// Where answers to a node's reports go. A new stream of a node takes the place of its old one, which ends.
+#[derive(Debug, Clone, Default)]
+pub struct Streams(Arc<Mutex<BTreeMap<Enrolment, mpsc::Sender<Answer>>>>);
+
+impl Streams {
+    /// Opens the stream of a node. It is over when nothing more can be received.
+    #[must_use]
+    pub fn open(&self, enrolment: Enrolment) -> mpsc::Receiver<Answer> {
+        let (sender, receiver) = mpsc::channel(WAITING_ANSWERS);
+        self.map().insert(enrolment, sender);
+        receiver
+    }
+
+    /// Answers a node, if it has a stream.
+    pub fn answer(&self, enrolment: Enrolment, answer: Answer) {
+        if let Some(sender) = self.map().get(&enrolment) {
+            // A full queue belongs to a node that does not read; its next report is answered again.
+            let _ = sender.try_send(answer);
+        }
+    }
+
+    /// Ends the stream of an enrolment that is over.
+    pub fn end(&self, enrolment: Enrolment) {
+        self.map().remove(&enrolment);
+    }
+
+    /// Forgets streams that have ended by themselves.
+    pub fn sweep(&self) {
+        self.map().retain(|_, sender| !sender.is_closed());
+    }
+
+    fn map(&self) -> std::sync::MutexGuard<'_, BTreeMap<Enrolment, mpsc::Sender<Answer>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
