@@ -86,6 +86,11 @@ async fn an_operator_is_known_by_the_sockets_credentials() {
     assert_eq!(Failure::from(refused), Failure::refused("this leader only mirrors"));
     let huge = client.status(proto::StatusRequest::default()).await.unwrap_err();
     assert_eq!(huge.code(), Code::OutOfRange);
+    assert!(
+        huge.message().contains("encoded message length"),
+        "the server says so: {}",
+        huge.message()
+    );
 
     drop(client);
     stop.send(()).unwrap();

@@ -167,7 +167,8 @@ async fn an_oversized_message_is_refused_in_words() {
     let mut request = proto::EnrollRequest::new(&leader.token(), &NodeKeys::generate().unwrap()).unwrap();
     request.csr_der = vec![0; limits::ENROLL_BYTES];
     let refused = enrollment_client(leader.dial(tls).await).enroll(request).await;
-    assert_eq!(Failure::from(refused.unwrap_err()).kind, ErrorKind::Invalid);
+    let refused = Failure::from(refused.unwrap_err());
+    assert!(refused.message.contains(&limits::ENROLL_BYTES.to_string()), "{refused}");
 }
 
 #[tokio::test]
@@ -175,7 +176,7 @@ async fn a_long_message_crosses_whole() {
     let leader = Leader::start().await;
     let mut client = fleet_client(leader.dial(leader.node("vm-1")).await);
     let refused = client.renew(proto::RenewRequest::default()).await.unwrap_err();
-    assert_eq!(Failure::from(refused), Failure::refused(long_words()));
+    assert!(Failure::from(refused) == Failure::refused(long_words()), "it was cut or lost");
 }
 
 #[tokio::test]

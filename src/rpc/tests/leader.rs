@@ -28,7 +28,7 @@ pub(super) const NOW: Time = Time(1_795_413_904_123);
 
 /// As long as an error message may be, with what is hard to carry in a header.
 pub(super) fn long_words() -> String {
-    let words = "vm-1 hat nicht bestätigt:\n\twait, or use \"--force\" (100 %)\r\n";
+    let words = "未確認: vm-1\n\t待機 \"--force\" 100 %\r\n";
     words.repeat(limits::STATUS_BYTES / words.len())
 }
 
