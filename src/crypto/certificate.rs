@@ -190,6 +190,25 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_that_differs_in_exponent_or_algorithm_only_is_another_keys() {
+        let rsa = KeySpec::Rs256(crate::types::RsaBits::B2048);
+        // The integer 65537 becomes 65539, and the algorithm Ed25519 becomes X25519 (RFC 8410, section 3).
+        for (spec, from, to) in [
+            (rsa, &[2, 3, 1, 0, 1][..], &[2, 3, 1, 0, 3][..]),
+            (KeySpec::Ed25519, &[6, 3, 0x2b, 0x65, 0x70], &[6, 3, 0x2b, 0x65, 0x6e]),
+        ] {
+            let public = &key(spec).public;
+            let mut der = public.certificate_der.clone();
+            let places: Vec<usize> = (0..der.len()).filter(|at| der[*at..].starts_with(from)).collect();
+            assert!(!places.is_empty(), "{spec}");
+            for at in places {
+                der[at..at + to.len()].copy_from_slice(to);
+            }
+            assert_eq!(check(&der, &value(public)), Err("the certificate is another key's"), "{spec}");
+        }
+    }
+
+    #[test]
     fn a_certificate_that_is_not_whole_is_refused() {
         let public = &key(KeySpec::Es256).public;
         let der = &public.certificate_der;

@@ -33,8 +33,7 @@ impl Pair {
         let der = pkcs8.expose();
         let read: Result<Box<dyn KeyPair>, JoseError> = match spec {
             KeySpec::Rs256(_) | KeySpec::Ps256(_) => RsaKeyPair::from_der(der).map(boxed),
-            KeySpec::Es256 => EcKeyPair::from_der(der, Some(EcCurve::P256)).map(boxed),
-            KeySpec::Es384 => EcKeyPair::from_der(der, Some(EcCurve::P384)).map(boxed),
+            KeySpec::Es256 | KeySpec::Es384 => EcKeyPair::from_der(der, None).map(boxed),
             KeySpec::Ed25519 => EdKeyPair::from_der(der).map(boxed),
         };
         read.map(Self).ok()

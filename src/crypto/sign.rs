@@ -134,6 +134,7 @@ mod tests {
         let key = key(KeySpec::Rs256(crate::types::RsaBits::B2048));
         let other_size = KeySpec::Rs256(crate::types::RsaBits::B3072);
         assert!(SigningKey::from_pkcs8(&key.public.kid, other_size, &key.private).is_err());
+        assert!(PrivateJwk::from_pkcs8(&key.public.kid, other_size, &key.private).is_err());
     }
 
     #[test]

@@ -237,6 +237,7 @@ fn what_is_no_jwks_is_refused_without_being_shown() {
         r#"{"keys":["hunter2"]}"#,
         r#"{"keys":[{"d":["hunter2"]}]}"#,
         r#"{"hunter2":[]}"#,
+        r#"{"keys":[],"hunter2":[]}"#,
         r#"{"keys":[]} hunter2"#,
         r#"{"keys":[],"keys":[]}"#,
     ];
