@@ -178,18 +178,40 @@ impl Engine {
     fn input(&mut self, message: Message) -> Option<Input> {
         match message {
             Message::Report { node, enrolment, report } => Some(Input::Report { node, enrolment, report }),
-            Message::Ask { actor, request, command, answer } => {
+            Message::Ask {
+                actor,
+                request,
+                command,
+                answer,
+            } => {
                 self.tickets += 1;
                 let ticket = Ticket(self.tickets);
                 self.callers.insert(ticket, answer);
-                Some(Input::Ask(Ask { ticket, actor, request, command }))
+                Some(Input::Ask(Ask {
+                    ticket,
+                    actor,
+                    request,
+                    command,
+                }))
             }
-            Message::Made { profile, serial, key: Ok(key) } => {
+            Message::Made {
+                profile,
+                serial,
+                key: Ok(key),
+            } => {
                 let NewKey { public, private } = *key;
                 self.store.hold(public.kid.clone(), private);
-                Some(Input::KeyMade { profile, serial, key: Box::new(public) })
+                Some(Input::KeyMade {
+                    profile,
+                    serial,
+                    key: Box::new(public),
+                })
             }
-            Message::Made { profile, serial, key: Err(why) } => {
+            Message::Made {
+                profile,
+                serial,
+                key: Err(why),
+            } => {
                 tracing::error!(%profile, %why, "a key could not be made; it is tried again");
                 Some(Input::KeyFailed { profile, serial })
             }
@@ -264,12 +286,9 @@ impl Engine {
         tokio::spawn(async move {
             let Ok(_turn) = making.acquire_owned().await else { return };
             let now = clock.now();
-            let life = CertificateLife {
-                not_before: now - profile.windows.clock_skew,
-                not_after: now + profile.certificate_life,
-            };
+            let life = CertificateLife::new(now - profile.windows.clock_skew, profile.certificate_life);
             let (spec, kid_format, name) = (profile.spec, profile.kid_format, profile.name);
-            let made = tokio::task::spawn_blocking(move || make_key(spec, kid_format, life)).await;
+            let made = tokio::task::spawn_blocking(move || make_key(spec, kid_format, life?)).await;
             let key = made.unwrap_or(Err(CryptoError::NotMade(spec))).map(Box::new);
             if key.is_err() {
                 clock.sleep(RETRY_KEY_AFTER).await;

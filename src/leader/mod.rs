@@ -3,6 +3,9 @@
 pub mod core;
 mod engine;
 pub mod founding;
+mod run;
+mod services;
 pub mod status;
 mod store;
 mod streams;
+pub use run::{Handle, Leader, LeaderError};

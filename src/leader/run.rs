@@ -80,7 +80,12 @@ impl Handle {
     pub async fn configure(&self, settings: Settings) -> Result<(), String> {
         let (answer, answered) = tokio::sync::oneshot::channel();
         let command = crate::lifecycle::Command::Configure(settings);
-        let message = Message::Ask { actor: Actor::Schedule, request: "reload".to_owned(), command, answer };
+        let message = Message::Ask {
+            actor: Actor::Schedule,
+            request: "reload".to_owned(),
+            command,
+            answer,
+        };
         let stopping = || "the leader is stopping".to_owned();
         self.inbox.send(message).await.map_err(|_| stopping())?;
         let decided = answered.await.map_err(|_| stopping())?;
@@ -98,7 +103,10 @@ impl Leader {
         let keystore = Arc::new(Keystore::open(&config.state_dir, master)?);
         let (store, restored) = Store::open(keystore.clone())?;
         let authority = Authority::load(&keystore, &restored.state, &config.trust_domain)?;
-        let listening = |why| LeaderError::Listen { address: config.listen, why };
+        let listening = |why| LeaderError::Listen {
+            address: config.listen,
+            why,
+        };
         let nodes = TcpListener::bind(config.listen).await.map_err(listening)?;
         let admin = bind_admin(&config.admin_socket, config.admin_group.as_deref())?;
         let (mut engine, shared) = Engine::new(store, &restored, clock.clone());
@@ -111,7 +119,14 @@ impl Leader {
             keystore,
             shared,
         };
-        Ok(Self { engine, context, nodes, admin, trust_domain: config.trust_domain.clone(), clock })
+        Ok(Self {
+            engine,
+            context,
+            nodes,
+            admin,
+            trust_domain: config.trust_domain.clone(),
+            clock,
+        })
     }
 
     /// Where nodes reach it, with the real port where the configuration asked for any.
@@ -125,7 +140,9 @@ impl Leader {
     /// A handle that outlives the move into [`Self::serve`].
     #[must_use]
     pub fn handle(&self) -> Handle {
-        Handle { inbox: self.context.shared.inbox.clone() }
+        Handle {
+            inbox: self.context.shared.inbox.clone(),
+        }
     }
 
     /// Serves until `stop`, or until the storage fails.
@@ -133,7 +150,14 @@ impl Leader {
     /// # Errors
     /// The storage or a server failed.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), LeaderError> {
-        let Self { engine, context, nodes, admin, trust_domain, clock } = self;
+        let Self {
+            engine,
+            context,
+            nodes,
+            admin,
+            trust_domain,
+            clock,
+        } = self;
         let (ended, on_end) = watch::channel(false);
         let stop = stop.shared();
         let stopped = move || {
@@ -174,7 +198,11 @@ fn advertised(config: &LeaderConfig, nodes: &TcpListener) -> Vec<Address> {
         0 => format!("{}:{port}", address.host()),
         _ => address.to_string(),
     };
-    config.advertise.iter().filter_map(|address| real(address).parse().ok()).collect()
+    config
+        .advertise
+        .iter()
+        .filter_map(|address| real(address).parse().ok())
+        .collect()
 }
 
 /// The leader's own certificate, issued anew at a third of its life.

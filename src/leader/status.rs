@@ -8,7 +8,9 @@ use crate::lifecycle::{
     Cause, Decision, Event, Key, Node, Phase, Publication, Retirement, Sighting, Sightings, Standing, State, owing_since,
     unconfirmed,
 };
-use crate::rpc::documents::{Decided, KeyStatus, NextChange, NodeStatus, ProfileStatus, RevocationStatus, StandbyStatus, Status, Waiting};
+use crate::rpc::documents::{
+    Decided, KeyStatus, NextChange, NodeStatus, ProfileStatus, RevocationStatus, StandbyStatus, Status, Waiting,
+};
 use crate::types::{Generation, NodeName, ProfileName, Time};
 
 /// What `jkeys status` shows, for a clock that shows `clock`.

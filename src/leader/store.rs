@@ -119,12 +119,6 @@ impl Store {
         ))
     }
 
-    /// The keystore, for reading.
-    #[must_use]
-    pub fn keystore(&self) -> &Arc<Keystore> {
-        &self.keystore
-    }
-
     /// Holds a private half until the commit that stores it.
     pub fn hold(&mut self, kid: Kid, private: Secret) {
         self.made.insert(kid, private);

@@ -38,7 +38,11 @@ impl Admin for AdminService {
 
     async fn ping(&self, _: Request<PingRequest>) -> Answer<PingResponse> {
         let (capabilities, release) = (Vec::new(), env!("CARGO_PKG_VERSION").to_owned());
-        Ok(Response::new(PingResponse { protocol_version: PROTOCOL_VERSION, capabilities, release }))
+        Ok(Response::new(PingResponse {
+            protocol_version: PROTOCOL_VERSION,
+            capabilities,
+            release,
+        }))
     }
 
     async fn rotate(&self, request: Request<RotateRequest>) -> Answer<Self::RotateStream> {
@@ -52,10 +56,17 @@ impl Admin for AdminService {
 
     async fn revoke(&self, request: Request<RevokeRequest>) -> Answer<Self::RevokeStream> {
         let actor = actor(&request)?;
-        let RevokeCall { kid, reason, comment, dry_run, wait } = RevokeCall::try_from(request.into_inner())?;
+        let RevokeCall {
+            kid,
+            reason,
+            comment,
+            dry_run,
+            wait,
+        } = RevokeCall::try_from(request.into_inner())?;
         no_dry_run(dry_run)?;
         let words = format!("revoke {kid} --reason {reason}");
-        self.carry_out(actor, words, Command::Revoke { kid, reason, comment }, wait).await
+        self.carry_out(actor, words, Command::Revoke { kid, reason, comment }, wait)
+            .await
     }
 
     async fn status(&self, _: Request<StatusRequest>) -> Answer<proto::Document> {
@@ -83,11 +94,20 @@ impl Admin for AdminService {
     }
 
     async fn show_key(&self, request: Request<ShowKeyRequest>) -> Answer<proto::Document> {
-        let kid: Kid = request.into_inner().kid.parse().map_err(|why: NameError| Failure::invalid(why.to_string()))?;
+        let kid: Kid = request
+            .into_inner()
+            .kid
+            .parse()
+            .map_err(|why: NameError| Failure::invalid(why.to_string()))?;
         let live = self.read_status().await.keys.into_iter().find(|key| key.kid == kid);
         let own = kid.clone();
         let gone = self.0.read(move |keystore| history::gone_key(keystore, &own)).await?;
-        let unknown = || Failure::new(ErrorKind::NotFound, format!("there was never a key {kid}; `jkeys history` shows all"));
+        let unknown = || {
+            Failure::new(
+                ErrorKind::NotFound,
+                format!("there was never a key {kid}; `jkeys history` shows all"),
+            )
+        };
         Ok(Response::new(document(schema::KEY, &live.or(gone).ok_or_else(unknown)?)?))
     }
 
@@ -116,7 +136,10 @@ impl AdminService {
     async fn command(&self, call: RotateCall) -> Result<Command, Failure> {
         let profiles = call.profiles.into_iter().collect();
         if !call.now {
-            let why = Why { reason: Some(call.reason), comment: call.comment };
+            let why = Why {
+                reason: Some(call.reason),
+                comment: call.comment,
+            };
             return Ok(Command::Hasten { profiles, why });
         }
         let compromised = match call.compromised {
@@ -125,7 +148,14 @@ impl AdminService {
             admin::Compromised::Key(kid) => Some(self.reported(kid).await?),
         };
         let (take, force, reason, comment) = (call.use_kid, call.force, call.reason, call.comment);
-        Ok(Command::RotateNow(RotateNow { profiles, compromised, take, force, reason, comment }))
+        Ok(Command::RotateNow(RotateNow {
+            profiles,
+            compromised,
+            take,
+            force,
+            reason,
+            comment,
+        }))
     }
 
     /// Whether a key that is reported compromised is in the key set, or only in history.
@@ -135,7 +165,11 @@ impl AdminService {
         }
         let own = kid.clone();
         let known = self.0.read(move |keystore| keystore.records_of(&own)).await?;
-        Ok(if known.is_empty() { Compromised::Key(kid) } else { Compromised::Gone(kid) })
+        Ok(if known.is_empty() {
+            Compromised::Key(kid)
+        } else {
+            Compromised::Gone(kid)
+        })
     }
 
     async fn carry_out(&self, actor: Actor, words: String, command: Command, wait: Span) -> Answer<Answers<RotateProgress>> {
@@ -157,14 +191,22 @@ impl AdminService {
     async fn token(&self, actor: Actor, node: NodeName, ttl: Span) -> Result<CreateTokenResponse, Failure> {
         let context = &self.0;
         if context.advertise.is_empty() {
-            let advice = "the configuration names no address that nodes can reach: set advertise = [\"HOST:7443\"] and restart the leader";
+            let advice =
+                "the configuration names no address that nodes can reach: set advertise = [\"HOST:7443\"] and restart the leader";
             return Err(Failure::refused(advice));
         }
         let secret = TokenSecret::generate().map_err(|why| internal(&why))?;
         let expires_at = context.clock.now() + ttl;
-        let command = Command::IssueToken { token: secret.hash(), node: node.clone(), expires_at };
+        let command = Command::IssueToken {
+            token: secret.hash(),
+            node: node.clone(),
+            expires_at,
+        };
         let words = format!("node token {node}");
-        context.ask(actor, words, command).await?.map_err(|refusal| Failure::refused(refusal.to_string()))?;
+        context
+            .ask(actor, words, command)
+            .await?
+            .map_err(|refusal| Failure::refused(refusal.to_string()))?;
         let token = JoinToken {
             addresses: context.advertise.clone(),
             ca_key: context.authority.signer.certificate().key(),
@@ -173,13 +215,18 @@ impl AdminService {
             secret,
         };
         let token = String::from_utf8_lossy(token.line().expose()).into_owned();
-        Ok(CreateTokenResponse { token, expires_at_ms: expires_at.0 })
+        Ok(CreateTokenResponse {
+            token,
+            expires_at_ms: expires_at.0,
+        })
     }
 }
 
 fn actor<T>(request: &Request<T>) -> Result<Actor, Status> {
     let caller = Caller::of(request)?;
-    caller.actor().ok_or_else(|| Failure::new(ErrorKind::Denied, "a caller without a name decides nothing").into())
+    caller
+        .actor()
+        .ok_or_else(|| Failure::new(ErrorKind::Denied, "a caller without a name decides nothing").into())
 }
 
 fn no_dry_run(asked: bool) -> Result<(), Failure> {

@@ -28,7 +28,12 @@ impl Context {
     /// Asks the engine. The answer comes once the decision, or the refusal, is durable.
     pub(super) async fn ask(&self, actor: Actor, request: String, command: Command) -> Result<Decided, Failure> {
         let (answer, answered) = oneshot::channel();
-        let message = Message::Ask { actor, request, command, answer };
+        let message = Message::Ask {
+            actor,
+            request,
+            command,
+            answer,
+        };
         self.shared.inbox.send(message).await.map_err(|_| stopping())?;
         answered.await.map_err(|_| stopping())
     }

@@ -17,7 +17,10 @@ impl Enrollment for EnrollmentService {
     async fn enroll(&self, request: Request<EnrollRequest>) -> Result<Response<EnrollResponse>, Status> {
         let call = EnrollCall::try_from(request.into_inner())?;
         let context = &self.0;
-        let issued = context.authority.signer.issue_node(&call.node, &call.csr, context.clock.now());
+        let issued = context
+            .authority
+            .signer
+            .issue_node(&call.node, &call.csr, context.clock.now());
         let chain = issued.map_err(|why| internal(&why))?;
         let (actor, request) = (Actor::Node(call.node.clone()), format!("enroll node {}", call.node));
         let command = Command::Enrol {
@@ -26,7 +29,10 @@ impl Enrollment for EnrollmentService {
             tls_key: call.csr.key(),
             witness_key: WitnessKey(call.witness_public_key),
         };
-        context.ask(actor, request, command).await?.map_err(|refusal| Failure::refused(refusal.to_string()))?;
+        context
+            .ask(actor, request, command)
+            .await?
+            .map_err(|refusal| Failure::refused(refusal.to_string()))?;
         Ok(Response::new(context.membership(chain).into()))
     }
 }

@@ -71,9 +71,14 @@ impl FleetService {
         };
         let leader = self.0.shared.leader.read().await;
         let row = leader.state().nodes.get(name).filter(|row| row.tls_key == *key);
-        let member = row.map(|row| Member { name: name.clone(), enrolment: row.enrolment, key: *key });
+        let member = row.map(|row| Member {
+            name: name.clone(),
+            enrolment: row.enrolment,
+            key: *key,
+        });
         let stranger = || {
-            let words = format!("the certificate of node {name} is not in the node table: enroll it anew with `jkeys enroll TOKEN`");
+            let words =
+                format!("the certificate of node {name} is not in the node table: enroll it anew with `jkeys enroll TOKEN`");
             Failure::new(ErrorKind::Unauthenticated, words).into()
         };
         member.ok_or_else(stranger)
@@ -133,7 +138,12 @@ impl Session {
     async fn welcome(&self, hello: &Hello) -> Result<Welcome, Failure> {
         let protocol_version = agree(hello.protocol_version)?;
         let epoch = self.context.shared.leader.read().await.state().epoch;
-        Ok(Welcome { protocol_version, capabilities: Vec::new(), epoch, report_every: self.context.report_every })
+        Ok(Welcome {
+            protocol_version,
+            capabilities: Vec::new(),
+            epoch,
+            report_every: self.context.report_every,
+        })
     }
 
     async fn send_generation(&mut self) -> Result<(), Failure> {
@@ -163,5 +173,7 @@ fn replaced() -> Failure {
 
 async fn next(reports: &mut Streaming<AgentReport>) -> Result<Option<AgentMessage>, Failure> {
     let message = reports.message().await.map_err(Failure::from)?;
-    message.map(|message| AgentMessage::try_from(message).map_err(Failure::from)).transpose()
+    message
+        .map(|message| AgentMessage::try_from(message).map_err(Failure::from))
+        .transpose()
 }

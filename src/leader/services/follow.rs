@@ -48,7 +48,10 @@ fn confirmations(leader: &Leader, decided: &Decided, missing: &[NodeName]) -> Ve
         let confirmed = leader.sighting(node)?.confirmed.as_ref()?;
         (confirmed.generation >= decided.generation).then_some(confirmed.at)
     };
-    missing.iter().filter_map(|node| Some((node.clone(), confirmed_at(node)?))).collect()
+    missing
+        .iter()
+        .filter_map(|node| Some((node.clone(), confirmed_at(node)?)))
+        .collect()
 }
 
 /// Rule R8: when verifiers that were told and honour their cache time trust a revoked key no more.
@@ -64,7 +67,10 @@ fn trusted(leader: &Leader, decided: &Decided, missing: &[NodeName]) -> Trusted 
         let words = "how long verifiers cache the JWKS is not known: set served_max_age to what its server tells them";
         return Trusted::Unknown(words.to_owned());
     };
-    let confirmed = decided.nodes.iter().filter_map(|node| leader.sighting(node)?.confirmed.as_ref());
+    let confirmed = decided
+        .nodes
+        .iter()
+        .filter_map(|node| leader.sighting(node)?.confirmed.as_ref());
     let last = confirmed.map(|confirmed| confirmed.at).max().unwrap_or(decided.at);
     Trusted::Until(last + max_age)
 }

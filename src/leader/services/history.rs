@@ -24,7 +24,11 @@ pub(super) fn records(keystore: &Keystore, call: &HistoryCall) -> Result<Vec<Box
         Some(since) => call.from.max(first_since(keystore, since, next)?),
         None => call.from,
     };
-    let mut taken = Taken { rows: Vec::new(), bytes: 0, limit: call.limit as usize };
+    let mut taken = Taken {
+        rows: Vec::new(),
+        bytes: 0,
+        limit: call.limit as usize,
+    };
     match &call.kid {
         Some(kid) => taken.of_key(keystore, kid, from)?,
         None => taken.of_all(keystore, from, next)?,
@@ -66,7 +70,9 @@ impl Taken {
         if self.rows.len() == self.limit || self.bytes > MOST_BYTES {
             return false;
         }
-        let raw = String::from_utf8(record.bytes).ok().and_then(|text| RawValue::from_string(text).ok());
+        let raw = String::from_utf8(record.bytes)
+            .ok()
+            .and_then(|text| RawValue::from_string(text).ok());
         self.rows.extend(raw);
         true
     }
@@ -91,7 +97,9 @@ fn first_since(keystore: &Keystore, since: Time, next: Seq) -> Result<Seq, Keyst
 pub(super) fn gone_key(keystore: &Keystore, kid: &Kid) -> Result<Option<KeyStatus>, KeystoreError> {
     let mut found: Option<KeyStatus> = None;
     for seq in keystore.records_of(kid)? {
-        let Ok(record) = Record::from_bytes(&keystore.record(seq)?.bytes) else { continue };
+        let Ok(record) = Record::from_bytes(&keystore.record(seq)?.bytes) else {
+            continue;
+        };
         match (record.event, &mut found) {
             (Event::Prepublished { profile, key, .. }, _) => {
                 found = Some(KeyStatus {
