@@ -2,7 +2,9 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
+pub mod crypto;
 pub mod durable;
 pub mod lifecycle;
+pub mod outputs;
 pub mod rpc;
 pub mod types;

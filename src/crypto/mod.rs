@@ -1,0 +1,30 @@
+//! Making keys, their kids and certificates, and proving that two halves belong together.
+//!
+//! Keys are made and used for signing by josekit. Everything that comes from elsewhere is checked here, by length and by ring's
+//! strict parsers, before josekit sees it: its DER reader trusts the lengths that it is given.
+
+mod certificate;
+mod error;
+mod generate;
+mod jwk;
+mod kid;
+mod pair;
+mod private_jwk;
+mod proof;
+mod sign;
+mod token;
+mod verify;
+
+pub use certificate::CertificateLife;
+pub use error::CryptoError;
+pub use generate::{NewKey, make_key};
+pub use jwk::thumbprint;
+pub use kid::distinct_kids;
+pub use private_jwk::PrivateJwk;
+pub use proof::{check_public, prove_pair};
+pub use sign::SigningKey;
+pub use token::{Verified, sign_token, verify_token};
+pub use verify::{VerifyingKey, VerifyingKeys};
+
+#[cfg(test)]
+pub(crate) mod tests;

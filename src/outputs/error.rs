@@ -1,0 +1,73 @@
+//! What can be wrong with the bytes of a view.
+
+use std::fmt;
+
+use crate::crypto::CryptoError;
+use crate::types::Kid;
+
+/// The files of a view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum File {
+    /// `jwks.json`, for everyone.
+    PublicJwks,
+    /// `private.jwks.json`, for the server that signs.
+    PrivateJwks,
+}
+
+impl fmt::Display for File {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PublicJwks => "the public JWKS",
+            Self::PrivateJwks => "the private JWKS",
+        })
+    }
+}
+
+/// What is wrong with the bytes of a view. No message holds anything of a private half.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OutputError {
+    /// It is not JSON, or not of the form of a JWKS.
+    #[error(
+        "{file} is not of the form {{\"keys\":[…]}} with keys whose members are text (line {line}, column {column}); write it again"
+    )]
+    NotJwks {
+        /// The file.
+        file: File,
+        /// The line at which it goes wrong, from 1.
+        line: usize,
+        /// The column at which it goes wrong, from 1; 0 at the end of a line before.
+        column: usize,
+    },
+    /// The public file holds private material.
+    #[error(
+        "the public JWKS holds a private member in key {kid:?}; remove that file at once and revoke the key if anyone could read it"
+    )]
+    PrivateMember {
+        /// The kid as it stands there, empty when there is none.
+        kid: String,
+    },
+    /// A key of a file is not one.
+    #[error("{file} can't be used: {why}")]
+    Key {
+        /// The file.
+        file: File,
+        /// What is wrong.
+        why: CryptoError,
+    },
+    /// A key is to sign, but its private half was not delivered.
+    #[error("key {0} is selected for signing but its private half is not here; ask the leader for the generation again")]
+    NoPrivate(Kid),
+    /// A key is to sign, but the generation does not have it.
+    #[error("key {0} is selected for signing but is not in the generation; the view and the generation do not belong together")]
+    NotInGeneration(Kid),
+    /// A key would sign that no relying party can know.
+    #[error("key {0} is in the private JWKS but not in the public one; install neither")]
+    NotPublished(Kid),
+}
+
+impl OutputError {
+    /// Says in which file a key is wrong.
+    pub(super) fn in_file(file: File) -> impl Fn(CryptoError) -> Self {
+        move |why| Self::Key { file, why }
+    }
+}

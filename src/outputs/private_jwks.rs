@@ -1,0 +1,111 @@
+//! `private.jwks.json`: the private halves of the keys that sign, for the server on the node.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::error::File;
+use super::{OutputError, jwks};
+use crate::crypto::{PrivateJwk, SigningKey, distinct_kids};
+use crate::lifecycle::{KeySet, View};
+use crate::types::{Kid, PublicKey, Secret};
+
+const FILE: File = File::PrivateJwks;
+
+#[derive(Serialize)]
+struct Jwks<'a> {
+    keys: Vec<BTreeMap<&'a str, &'a str>>,
+}
+
+/// The bytes of `private.jwks.json`: the keys that `view` selects for signing, in the order of the generation. An armed key is
+/// not among them, even when its private half is in `privates`.
+///
+/// # Errors
+/// A selected key is not in the generation, has no private half in `privates`, or its private half is not one.
+pub fn private_jwks(set: &KeySet, view: &View, privates: &BTreeMap<Kid, Secret>) -> Result<Secret, OutputError> {
+    let mut signing = view.signing();
+    let members = set.members.iter();
+    let selected = members.filter(|member| signing.remove(&member.public.kid));
+    let jwk = |public: &PublicKey| {
+        let private = privates
+            .get(&public.kid)
+            .ok_or_else(|| OutputError::NoPrivate(public.kid.clone()))?;
+        PrivateJwk::from_pkcs8(&public.kid, public.spec, private).map_err(OutputError::in_file(FILE))
+    };
+    let keys: Vec<PrivateJwk> = selected.map(|member| jwk(&member.public)).collect::<Result<_, _>>()?;
+    match signing.pop_first() {
+        Some(unknown) => Err(OutputError::NotInGeneration(unknown)),
+        None => Ok(Secret::new(json(&keys))),
+    }
+}
+
+/// Writes into a buffer that never grows: one that did would leave its old bytes behind.
+fn json(keys: &[PrivateJwk]) -> Vec<u8> {
+    const NEVER: &str = "maps of text are always JSON, and memory takes every byte";
+    let jwks = Jwks {
+        keys: keys.iter().map(PrivateJwk::expose).collect(),
+    };
+    let mut length = Length(0);
+    serde_json::to_writer(&mut length, &jwks).expect(NEVER);
+    let mut bytes = Vec::with_capacity(length.0);
+    serde_json::to_writer(&mut bytes, &jwks).expect(NEVER);
+    bytes
+}
+
+/// A writer that only counts.
+struct Length(usize);
+
+impl Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The kids in the bytes of a `private.jwks.json` that was read back.
+///
+/// # Errors
+/// It is no JWKS, a key in it lacks a member, or two kids are alike.
+pub fn kids_of_private(bytes: &[u8]) -> Result<BTreeSet<Kid>, OutputError> {
+    let keys = private_keys(bytes)?;
+    Ok(keys.iter().map(|key| key.kid().clone()).collect())
+}
+
+/// The keys in the bytes of a `private.jwks.json`, ready to sign with.
+///
+/// # Errors
+/// Those of [`kids_of_private`], or a key is not whole.
+pub fn signing_keys(bytes: &[u8]) -> Result<Vec<SigningKey>, OutputError> {
+    let keys = private_keys(bytes)?;
+    let signing = keys.iter().map(PrivateJwk::signing_key).collect::<Result<_, _>>();
+    signing.map_err(OutputError::in_file(FILE))
+}
+
+fn private_keys(bytes: &[u8]) -> Result<Vec<PrivateJwk>, OutputError> {
+    let keys = jwks::parse(FILE, bytes)?.into_iter().map(PrivateJwk::from_members);
+    let keys: Vec<PrivateJwk> = keys.collect::<Result<_, _>>().map_err(OutputError::in_file(FILE))?;
+    distinct_kids(keys.iter().map(PrivateJwk::kid)).map_err(OutputError::in_file(FILE))?;
+    Ok(keys)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::tests::{all_small_specs, key};
+
+    #[test]
+    fn the_buffer_of_the_private_file_never_grew() {
+        let keys = all_small_specs().map(|spec| {
+            let key = key(spec);
+            PrivateJwk::from_pkcs8(&key.public.kid, spec, &key.private).unwrap()
+        });
+        let bytes = json(&keys);
+        assert!(bytes.len() > 1000);
+        assert_eq!(bytes.capacity(), bytes.len());
+    }
+}
