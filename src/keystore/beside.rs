@@ -1,0 +1,220 @@
+//! The files beside the database: anchor, segments, snapshots; and the order in which they follow it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::anchor::Anchor;
+use super::commit::{Commit, SecretName};
+use super::error::{KeystoreError, io};
+use super::form::secret_key;
+use super::meta::{Meta, SCHEMA};
+use super::read::Reader;
+use super::retention::kept;
+use super::segment::Segments;
+use super::snapshot::{self, SnapshotHeader, companion_of};
+use super::verify::Current;
+use crate::durable;
+use crate::types::{Generation, Seq, Time, Version};
+
+/// The files beside an open database.
+#[derive(Debug)]
+pub(super) struct Beside {
+    dir: PathBuf,
+    segments: Segments,
+}
+
+pub(super) fn segments_dir(dir: &Path) -> PathBuf {
+    dir.join("segments")
+}
+
+pub(super) fn snapshots_dir(dir: &Path) -> PathBuf {
+    dir.join("snapshots")
+}
+
+impl Beside {
+    /// For a database that was just made.
+    pub(super) fn create(dir: &Path, current: &Current) -> Result<Self, KeystoreError> {
+        durable::create_folder(&segments_dir(dir), 0o700)?;
+        durable::create_folder(&snapshots_dir(dir), 0o700)?;
+        anchor(current).write(dir)?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            segments: Segments::new(segments_dir(dir)),
+        })
+    }
+
+    /// Finishes what the last process may have left undone after its last durable step.
+    pub(super) fn catch_up(dir: &Path, reader: Reader<'_>, current: &Current) -> Result<Self, KeystoreError> {
+        for folder in [segments_dir(dir), snapshots_dir(dir)] {
+            durable::create_folder(&folder, 0o700)?;
+        }
+        let beside = Self {
+            dir: dir.to_owned(),
+            segments: Segments::level(segments_dir(dir), reader)?,
+        };
+        beside.clear_destroyed(reader)?;
+        if let Some((_, taken_at)) = current.meta.made {
+            beside.take_snapshot(reader, &current.meta, taken_at)?;
+        }
+        let now = anchor(current);
+        if Anchor::read(dir)? != Some(now) {
+            now.write(dir)?;
+        }
+        Ok(beside)
+    }
+
+    /// Follows a commit that is durable in the database. The anchor comes last.
+    pub(super) fn follow(
+        &mut self,
+        reader: Reader<'_>,
+        first: Seq,
+        commit: &Commit,
+        current: &Current,
+    ) -> Result<(), KeystoreError> {
+        let records = commit.records.iter().map(|record| record.bytes.as_slice());
+        self.segments.append(first, records)?;
+        if !commit.destroy_secrets.is_empty() {
+            self.clear_destroyed(reader)?;
+        }
+        self.take_snapshot(reader, &current.meta, commit.now)?;
+        self.follow_observations(current)
+    }
+
+    pub(super) fn follow_observations(&self, current: &Current) -> Result<(), KeystoreError> {
+        anchor(current).write(&self.dir)
+    }
+
+    /// Writes the snapshot of the version that `meta` speaks of, if it made a generation, and lets old snapshots go.
+    fn take_snapshot(&self, reader: Reader<'_>, meta: &Meta, now: Time) -> Result<(), KeystoreError> {
+        let Some((generation, taken_at)) = meta.made else {
+            return Ok(());
+        };
+        let name = Name {
+            generation,
+            version: meta.version,
+            taken_at,
+        };
+        let path = snapshots_dir(&self.dir).join(name.file());
+        if path.exists() {
+            return Ok(());
+        }
+        let header = SnapshotHeader {
+            schema: SCHEMA,
+            generation,
+            version: meta.version,
+            taken_at,
+            next_seq: meta.next_seq,
+            head: meta.head,
+            master_key: snapshot::key_id(&reader.forms.master),
+        };
+        let state = reader.state(meta.version)?;
+        snapshot::write(&path, reader.forms, &header, &state, &reader.sealed_secrets()?)?;
+        self.let_go(now)
+    }
+
+    fn let_go(&self, now: Time) -> Result<(), KeystoreError> {
+        let snapshots = snapshots(&self.dir)?;
+        let taken: Vec<Time> = snapshots.iter().map(|(name, _)| name.taken_at).collect();
+        let kept = kept(&taken, now);
+        for (place, (_, path)) in snapshots.iter().enumerate() {
+            if !kept.contains(&place) {
+                durable::remove_file(path)?;
+                durable::remove_file(&companion_of(path))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the data keys of all secrets that the database does not hold out of the kept snapshots.
+    fn clear_destroyed(&self, reader: Reader<'_>) -> Result<(), KeystoreError> {
+        let live: Vec<Vec<u8>> = reader
+            .sealed_secrets()?
+            .iter()
+            .map(|secret| secret_key(&secret.name))
+            .collect();
+        let keep = |name: &SecretName| live.contains(&secret_key(name));
+        for path in files(&snapshots_dir(&self.dir), "keys")? {
+            if path.with_extension("snap").exists() {
+                snapshot::clear_companion(&path, &keep)?;
+            } else {
+                durable::remove_file(&path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn anchor(current: &Current) -> Anchor {
+    let Meta {
+        version, next_seq, head, ..
+    } = current.meta;
+    Anchor::new(version, next_seq, head, current.observed.batch)
+}
+
+/// The name of a snapshot: all that is needed to order and to keep it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Name {
+    version: Version,
+    generation: Generation,
+    taken_at: Time,
+}
+
+impl Name {
+    fn file(self) -> String {
+        format!(
+            "{:020}-{:020}-{:020}.snap",
+            self.version.0, self.generation.0, self.taken_at.0
+        )
+    }
+
+    fn parse(path: &Path) -> Option<Self> {
+        let stem = path.file_stem()?.to_str()?;
+        let mut numbers = stem.split('-').map(str::parse);
+        let mut next = || numbers.next()?.ok();
+        Some(Self {
+            version: Version(next()?),
+            generation: Generation(next()?),
+            taken_at: Time(next()?),
+        })
+    }
+}
+
+fn files(dir: &Path, extension: &str) -> Result<Vec<PathBuf>, KeystoreError> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).map_err(io("read", dir))? {
+        let path = entry.map_err(io("read", dir))?.path();
+        if path.extension().is_some_and(|own| own == extension) {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+/// The snapshots of a keystore, from the newest to the oldest.
+fn snapshots(dir: &Path) -> Result<Vec<(Name, PathBuf)>, KeystoreError> {
+    let mut found: Vec<_> = files(&snapshots_dir(dir), "snap")?
+        .into_iter()
+        .filter_map(|path| Some((Name::parse(&path)?, path)))
+        .collect();
+    found.sort_unstable_by(|(a, _), (b, _)| b.cmp(a));
+    Ok(found)
+}
+
+/// What to do about damage: the usual advice, with the newest snapshot by name where there is one.
+pub(super) fn advice(dir: &Path) -> String {
+    match snapshots(dir).ok().as_deref() {
+        Some([(_, newest), ..]) => format!(
+            "Keep the folder as it is, and run `jkeys restore` with the newest snapshot, {}, or a backup",
+            newest.display()
+        ),
+        _ => super::error::RESTORE.to_owned(),
+    }
+}
+
+/// The snapshots of the keystore in `dir`, from the newest to the oldest.
+///
+/// # Errors
+/// The folder can't be read.
+pub fn snapshot_files(dir: &Path) -> Result<Vec<PathBuf>, KeystoreError> {
+    Ok(snapshots(dir)?.into_iter().map(|(_, path)| path).collect())
+}

@@ -1,0 +1,271 @@
+//! The keystore: one durable, conditional commit of state and records; observations; sealed secrets; snapshots.
+//!
+//! ```text
+//! DIR/lock, lock.pid     one process a keystore
+//! DIR/db/                sled
+//! DIR/anchor             how far the database came: a database behind it is refused
+//! DIR/segments/          every record again, one a line
+//! DIR/snapshots/         sealed snapshots, with their data keys in files of their own
+//! ```
+//!
+//! A step is durable in the database first; then segments, snapshots and anchor follow, and what a crash leaves undone of that is
+//! done by the next start. All calls block: an async caller uses `spawn_blocking`. The first error of the storage ends the right
+//! to read and to write until the keystore is opened anew.
+
+mod anchor;
+mod backend;
+mod beside;
+mod commit;
+mod error;
+mod form;
+mod lock;
+mod memory;
+mod meta;
+mod open;
+mod plan;
+mod read;
+mod retention;
+mod segment;
+mod sled_store;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+mod verify;
+
+use std::ops::Range;
+use std::sync::{Mutex, OnceLock};
+
+pub use backend::{Applied, Backend, Entry, Expected, Tree, Visit, Write};
+pub use beside::snapshot_files;
+pub use commit::{
+    Commit, Loaded, MAX_EVIDENCE_BYTES, MAX_OBSERVATION_KEY_BYTES, MAX_STATE_BYTES, MAX_VALUE_BYTES, NewRecord, SecretName,
+    StoredRecord,
+};
+pub use error::KeystoreError;
+pub use memory::Memory;
+pub use plan::KEPT_VERSIONS;
+pub use retention::{KEPT_DAYS, KEPT_NEWEST};
+pub use snapshot::{Snapshot, SnapshotHeader, read_snapshot};
+
+use crate::types::{Digest, Kid, Secret, Seq, Version};
+use beside::Beside;
+use form::Forms;
+use lock::Lock;
+use meta::{META_KEY, OBSERVED_KEY};
+use read::Reader;
+use verify::Current;
+
+/// An open keystore.
+pub struct Keystore {
+    inner: Mutex<Inner>,
+    backend: Box<dyn Backend>,
+    forms: Forms,
+    failed: OnceLock<String>,
+    /// Given back last.
+    _lock: Option<Lock>,
+}
+
+/// What changes with each step.
+struct Inner {
+    current: Current,
+    beside: Option<Beside>,
+}
+
+impl Keystore {
+    /// Makes one step durable: state, records, evidence and secrets together, or nothing. Returns the new version.
+    ///
+    /// # Errors
+    /// [`KeystoreError::Conflict`] when another step came first; `TooLarge` and `Refused` for a bad commit: nothing was written.
+    /// [`KeystoreError::Storage`]: the step may or may not be durable; the keystore must be opened anew to know.
+    pub fn commit(&self, commit: &Commit) -> Result<Version, KeystoreError> {
+        commit.check()?;
+        self.writing(|inner| self.step(inner, commit))
+    }
+
+    fn step(&self, inner: &mut Inner, commit: &Commit) -> Result<Version, KeystoreError> {
+        let before = &inner.current.meta;
+        let conflict = || KeystoreError::Conflict {
+            expected: commit.expected,
+            found: before.version,
+        };
+        if before.version != commit.expected {
+            return Err(conflict());
+        }
+        let planned = plan::plan(&*self.backend, &self.forms, before, commit)?;
+        let expected = Expected {
+            key: META_KEY,
+            value: Some(&inner.current.meta_value),
+        };
+        if self.backend.apply(expected, &planned.writes)? == Applied::Changed {
+            return Err(conflict());
+        }
+        let first = inner.current.meta.next_seq;
+        inner.current.meta = planned.meta;
+        inner.current.meta_value = planned.meta_value;
+        if let Some(beside) = &mut inner.beside {
+            beside.follow(self.reader(), first, commit, &inner.current)?;
+        }
+        Ok(inner.current.meta.version)
+    }
+
+    /// Makes a batch of observations durable: `None` removes. Returns the number of the batch. It changes no version.
+    ///
+    /// # Errors
+    /// [`KeystoreError::TooLarge`]: nothing was written. [`KeystoreError::Storage`].
+    pub fn observe(&self, batch: &[(Vec<u8>, Option<Vec<u8>>)]) -> Result<u64, KeystoreError> {
+        for (key, value) in batch {
+            commit::within("the key of an observation", key, MAX_OBSERVATION_KEY_BYTES)?;
+            commit::within("an observation", value.as_deref().unwrap_or_default(), MAX_VALUE_BYTES)?;
+        }
+        self.writing(|inner| self.note(inner, batch))
+    }
+
+    fn note(&self, inner: &mut Inner, batch: &[(Vec<u8>, Option<Vec<u8>>)]) -> Result<u64, KeystoreError> {
+        let (observed, writes) = plan::observations(&*self.backend, &self.forms, inner.current.observed, batch)?;
+        let value = observed.encode(&self.forms);
+        let expected = Expected {
+            key: OBSERVED_KEY,
+            value: inner.current.observed_value.as_deref(),
+        };
+        if self.backend.apply(expected, &writes)? == Applied::Changed {
+            return Err(KeystoreError::damaged("the observations changed under an open keystore"));
+        }
+        inner.current.observed = observed;
+        inner.current.observed_value = Some(value);
+        if let Some(beside) = &inner.beside {
+            beside.follow_observations(&inner.current)?;
+        }
+        Ok(observed.batch)
+    }
+
+    /// The newest state.
+    ///
+    /// # Errors
+    /// Damage; an earlier failure of the storage.
+    pub fn load(&self) -> Result<Loaded, KeystoreError> {
+        self.writing(|inner| {
+            let meta = &inner.current.meta;
+            Ok(Loaded {
+                version: meta.version,
+                state: self.reader().state(meta.version)?,
+                next_seq: meta.next_seq,
+            })
+        })
+    }
+
+    /// The state of an earlier version; the last [`KEPT_VERSIONS`] are kept.
+    ///
+    /// # Errors
+    /// [`KeystoreError::Missing`]; damage; an earlier failure of the storage.
+    pub fn state_at(&self, version: Version) -> Result<Vec<u8>, KeystoreError> {
+        self.reading(|reader| reader.state(version))
+    }
+
+    /// A secret.
+    ///
+    /// # Errors
+    /// [`KeystoreError::Missing`] when it was never put, or was destroyed; damage; an earlier failure of the storage.
+    pub fn secret(&self, name: &SecretName) -> Result<Secret, KeystoreError> {
+        self.reading(|reader| reader.secret(name))
+    }
+
+    /// The names of all secrets.
+    ///
+    /// # Errors
+    /// Damage; an earlier failure of the storage.
+    pub fn secret_names(&self) -> Result<Vec<SecretName>, KeystoreError> {
+        self.reading(|reader| Ok(reader.sealed_secrets()?.into_iter().map(|secret| secret.name).collect()))
+    }
+
+    /// The records of a range that are there, in order.
+    ///
+    /// # Errors
+    /// Damage; an earlier failure of the storage.
+    pub fn records(&self, range: Range<Seq>) -> Result<Vec<StoredRecord>, KeystoreError> {
+        self.reading(|reader| reader.records(range))
+    }
+
+    /// One record.
+    ///
+    /// # Errors
+    /// [`KeystoreError::Missing`]; damage; an earlier failure of the storage.
+    pub fn record(&self, seq: Seq) -> Result<StoredRecord, KeystoreError> {
+        let found = self.reading(|reader| reader.records(seq..seq.next()))?;
+        found
+            .into_iter()
+            .next()
+            .ok_or_else(|| KeystoreError::Missing(format!("record {seq}")))
+    }
+
+    /// The records that speak of a key, in order.
+    ///
+    /// # Errors
+    /// Damage; an earlier failure of the storage.
+    pub fn records_of(&self, kid: &Kid) -> Result<Vec<Seq>, KeystoreError> {
+        self.reading(|reader| reader.records_of(kid))
+    }
+
+    /// A list of confirmations, by its SHA-256.
+    ///
+    /// # Errors
+    /// [`KeystoreError::Missing`]; damage; an earlier failure of the storage.
+    pub fn evidence(&self, digest: Digest) -> Result<Vec<u8>, KeystoreError> {
+        self.reading(|reader| reader.evidence(digest))
+    }
+
+    /// All observations, ordered by key.
+    ///
+    /// # Errors
+    /// Damage; an earlier failure of the storage.
+    pub fn observations(&self) -> Result<Vec<Entry>, KeystoreError> {
+        self.reading(|reader| reader.observations())
+    }
+
+    fn reader(&self) -> Reader<'_> {
+        Reader {
+            backend: &*self.backend,
+            forms: &self.forms,
+        }
+    }
+
+    fn reading<T>(&self, read: impl FnOnce(Reader<'_>) -> Result<T, KeystoreError>) -> Result<T, KeystoreError> {
+        self.healthy()?;
+        self.watched(read(self.reader()))
+    }
+
+    fn writing<T>(&self, write: impl FnOnce(&mut Inner) -> Result<T, KeystoreError>) -> Result<T, KeystoreError> {
+        let Ok(mut inner) = self.inner.lock() else {
+            return Err(self.fail("a step was cut off by a panic".to_owned()));
+        };
+        self.healthy()?;
+        self.watched(write(&mut inner))
+    }
+
+    fn healthy(&self) -> Result<(), KeystoreError> {
+        match self.failed.get() {
+            Some(why) => Err(KeystoreError::Failed { why: why.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    fn watched<T>(&self, result: Result<T, KeystoreError>) -> Result<T, KeystoreError> {
+        if let Err(KeystoreError::Storage(why)) = &result {
+            self.fail(why.clone());
+        }
+        result
+    }
+
+    /// From here on the keystore neither reads nor writes. The first reason stands.
+    fn fail(&self, why: String) -> KeystoreError {
+        let why = self.failed.get_or_init(|| why).clone();
+        KeystoreError::Failed { why }
+    }
+}
+
+impl std::fmt::Debug for Keystore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keystore")
+            .field("failed", &self.failed.get())
+            .finish_non_exhaustive()
+    }
+}

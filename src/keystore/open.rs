@@ -1,0 +1,178 @@
+//! Making and opening a keystore: guards first, then the database, then the check of everything.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock};
+
+use super::anchor::{self, Anchor};
+use super::backend::{Applied, Backend, Expected};
+use super::beside::{self, Beside};
+use super::error::{KeystoreError, RESTORE, io};
+use super::form::Forms;
+use super::lock::Lock;
+use super::meta::META_KEY;
+use super::read::Reader;
+use super::sled_store::{SledStore, data_file};
+use super::verify::{self, Current};
+use super::{Inner, Keystore, plan};
+use crate::crypto::seal::MasterKey;
+use crate::durable;
+use crate::types::Version;
+
+/// The least free space that sled is opened with: a full disk while opening leaves it unable to open again.
+const MIN_FREE_MIB: u64 = 64;
+
+fn database_dir(dir: &Path) -> PathBuf {
+    dir.join("db")
+}
+
+impl Keystore {
+    /// Makes a keystore in `dir`, which must be absent or empty. Only `jkeys init leader` calls this.
+    ///
+    /// # Errors
+    /// [`KeystoreError::Exists`], [`KeystoreError::NoSpace`], [`KeystoreError::Storage`].
+    pub fn create(dir: &Path, master: MasterKey) -> Result<Self, KeystoreError> {
+        durable::create_folder(dir, 0o700)?;
+        if dir.read_dir().map_err(io("read", dir))?.next().is_some() {
+            return Err(KeystoreError::Exists { dir: dir.to_owned() });
+        }
+        enough_space(dir, MIN_FREE_MIB)?;
+        let lock = Lock::take(dir)?;
+        let backend = SledStore::open(&database_dir(dir))?;
+        durable::sync_folder(dir)?;
+        let forms = Forms::new(master);
+        let current = begin(&backend, &forms)?;
+        let beside = Beside::create(dir, &current)?;
+        Ok(Self::from_parts(Box::new(backend), forms, current, Some((beside, lock))))
+    }
+
+    /// Opens the keystore in `dir` and checks all of it. It creates nothing.
+    ///
+    /// # Errors
+    /// [`KeystoreError::Absent`], [`KeystoreError::Empty`], [`KeystoreError::Held`], [`KeystoreError::NoSpace`],
+    /// [`KeystoreError::WrongMasterKey`], [`KeystoreError::NewerSchema`]; [`KeystoreError::Damaged`] and [`KeystoreError::Older`]
+    /// with what to restore from; [`KeystoreError::Storage`].
+    pub fn open(dir: &Path, master: MasterKey) -> Result<Self, KeystoreError> {
+        Self::open_with_space(dir, master, MIN_FREE_MIB)
+    }
+
+    pub(super) fn open_with_space(dir: &Path, master: MasterKey, min_free_mib: u64) -> Result<Self, KeystoreError> {
+        open_checked(dir, master, min_free_mib).map_err(|error| error.advising(&beside::advice(dir)))
+    }
+
+    /// Opens or makes a keystore on a database of its own, with no files beside it.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn on(backend: Box<dyn Backend>, master: MasterKey) -> Result<Self, KeystoreError> {
+        let forms = Forms::new(master);
+        let reader = Reader {
+            backend: &*backend,
+            forms: &forms,
+        };
+        let current = match verify::current(reader)? {
+            Some(current) => {
+                verify::whole(reader, &current)?;
+                current
+            }
+            None => begin(&*backend, &forms)?,
+        };
+        Ok(Self::from_parts(backend, forms, current, None))
+    }
+
+    fn from_parts(backend: Box<dyn Backend>, forms: Forms, current: Current, files: Option<(Beside, Lock)>) -> Self {
+        let (beside, lock) = files.unzip();
+        Self {
+            inner: Mutex::new(Inner { current, beside }),
+            backend,
+            forms,
+            failed: OnceLock::new(),
+            _lock: lock,
+        }
+    }
+}
+
+fn open_checked(dir: &Path, master: MasterKey, min_free_mib: u64) -> Result<Keystore, KeystoreError> {
+    let database = database_dir(dir);
+    let has_data = data_file(&database).metadata().is_ok_and(|data| data.len() > 0);
+    if !has_data && !dir.join("anchor").exists() {
+        return Err(KeystoreError::Absent { dir: dir.to_owned() });
+    }
+    let lock = Lock::take(dir)?;
+    let anchor = Anchor::read(dir)?;
+    if !has_data {
+        return Err(empty_beside(dir, anchor));
+    }
+    enough_space(dir, min_free_mib)?;
+    let backend = SledStore::open(&database)?;
+    let forms = Forms::new(master);
+    let reader = Reader {
+        backend: &backend,
+        forms: &forms,
+    };
+    let Some(current) = verify::current(reader).map_err(unreadable)? else {
+        return Err(empty_beside(dir, anchor));
+    };
+    verify::whole(reader, &current).map_err(unreadable)?;
+    match &anchor {
+        Some(anchor) => verify::reaches(reader, &current, anchor).map_err(unreadable)?,
+        None if current.meta.version > Version(0) => return Err(anchor::gone(dir)),
+        None => {}
+    }
+    if current.meta.version == Version(0) {
+        return Err(KeystoreError::Empty { dir: dir.to_owned() });
+    }
+    let beside = Beside::catch_up(dir, reader, &current)?;
+    Ok(Keystore::from_parts(Box::new(backend), forms, current, Some((beside, lock))))
+}
+
+/// A database that opens and can't be read is damaged: starting again would not mend it.
+fn unreadable(error: KeystoreError) -> KeystoreError {
+    match error {
+        KeystoreError::Storage(why) => KeystoreError::damaged(why),
+        other => other,
+    }
+}
+
+/// Nothing in the database: never finished, or lost.
+fn empty_beside(dir: &Path, anchor: Option<Anchor>) -> KeystoreError {
+    match anchor {
+        Some(anchor) if anchor.version > Version(0) => KeystoreError::Older {
+            what: format!(
+                "{} holds nothing, and its anchor file remembers version {} and {} records",
+                database_dir(dir).display(),
+                anchor.version,
+                anchor.next_seq
+            ),
+            advice: RESTORE.to_owned(),
+        },
+        _ => KeystoreError::Empty { dir: dir.to_owned() },
+    }
+}
+
+/// Writes version 0 into an empty database.
+fn begin(backend: &dyn Backend, forms: &Forms) -> Result<Current, KeystoreError> {
+    let planned = plan::first(backend, forms)?;
+    let expected = Expected {
+        key: META_KEY,
+        value: None,
+    };
+    if backend.apply(expected, &planned.writes)? == Applied::Changed {
+        return Err(KeystoreError::Refused(
+            "another process made the keystore just now".to_owned(),
+        ));
+    }
+    verify::current(Reader { backend, forms })?.ok_or_else(|| KeystoreError::damaged("what was just written is not there"))
+}
+
+fn enough_space(dir: &Path, needed_mib: u64) -> Result<(), KeystoreError> {
+    let stat = rustix::fs::statvfs(dir).map_err(|error| io("look at the free space of", dir)(error.into()))?;
+    let free_mib = stat.f_bavail.saturating_mul(stat.f_frsize) / (1024 * 1024);
+    if free_mib >= needed_mib {
+        return Ok(());
+    }
+    Err(KeystoreError::NoSpace {
+        dir: dir.to_owned(),
+        free_mib,
+        needed_mib,
+    })
+}

@@ -1,0 +1,166 @@
+//! sled, with the guards that it needs. Nothing else sees sled.
+//!
+//! `flush` is no fsync on Linux, so every write ends with an fdatasync of our own on sled's one data file. sled can panic on
+//! damage, so every call is fenced. Values stay below 64 KiB: larger ones would go to files that this fdatasync does not cover.
+
+use std::fs::{self, File};
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use sled::Transactional as _;
+use sled::transaction::{ConflictableTransactionError, TransactionError};
+
+use super::backend::{Applied, Backend, Expected, Tree, Visit, Write};
+use super::error::{KeystoreError, io};
+use crate::durable;
+
+/// Read cache. The state is small, and the leader keeps it in memory anyway.
+const CACHE_BYTES: u64 = 16 * 1024 * 1024;
+/// Above this sled puts a value into a file of its own.
+const MAX_STORED_BYTES: usize = 64 * 1024;
+
+/// An open sled database. The caller holds the lock of the keystore.
+pub struct SledStore {
+    trees: Vec<sled::Tree>,
+    db: sled::Db,
+    data: File,
+}
+
+/// The one file that holds sled's data.
+pub(super) fn data_file(dir: &Path) -> PathBuf {
+    dir.join("db")
+}
+
+impl SledStore {
+    /// Opens the database in `dir`, or makes it.
+    pub fn open(dir: &Path) -> Result<Self, KeystoreError> {
+        remove_half_written(dir)?;
+        let opened = fenced(|| {
+            let db = sled::Config::new()
+                .path(dir)
+                .cache_capacity(CACHE_BYTES)
+                .flush_every_ms(None)
+                .open()?;
+            let trees = Tree::ALL
+                .iter()
+                .map(|tree| db.open_tree(tree.name()))
+                .collect::<sled::Result<Vec<_>>>()?;
+            db.flush()?;
+            Ok((db, trees))
+        });
+        let (db, trees) = opened.map_err(|why| KeystoreError::damaged(format!("{} does not open ({why})", dir.display())))?;
+        sync_files(dir)?;
+        let path = data_file(dir);
+        let data = File::open(&path).map_err(io("open", &path))?;
+        Ok(Self { trees, db, data })
+    }
+
+    fn tree(&self, tree: Tree) -> &sled::Tree {
+        &self.trees[place(tree)]
+    }
+
+    fn make_durable(&self) -> Result<(), KeystoreError> {
+        fenced(|| self.db.flush().map(drop)).map_err(KeystoreError::Storage)?;
+        self.data
+            .sync_data()
+            .map_err(|error| KeystoreError::Storage(format!("could not sync the database: {error}")))
+    }
+}
+
+fn place(tree: Tree) -> usize {
+    Tree::ALL
+        .iter()
+        .position(|other| *other == tree)
+        .expect("Tree::ALL lists every tree")
+}
+
+/// Half-written snapshots of sled's own, from a full disk or a kill while opening, make every later open fail.
+fn remove_half_written(dir: &Path) -> Result<(), KeystoreError> {
+    if !dir.exists() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(dir).map_err(io("read", dir))? {
+        let name = entry.map_err(io("read", dir))?.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            durable::remove_file(&dir.join(&*name))?;
+        }
+    }
+    Ok(())
+}
+
+/// What sled wrote while opening is durable before anything is built on it.
+fn sync_files(dir: &Path) -> Result<(), KeystoreError> {
+    for entry in fs::read_dir(dir).map_err(io("read", dir))? {
+        let path = entry.map_err(io("read", dir))?.path();
+        File::open(&path)
+            .and_then(|file| file.sync_all())
+            .map_err(io("sync", &path))?;
+    }
+    durable::sync_folder(dir)?;
+    Ok(())
+}
+
+/// sled's answer; a panic inside is an error like any other.
+fn fenced<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(panic) => {
+            let text = panic
+                .downcast_ref::<&str>()
+                .map(ToString::to_string)
+                .or_else(|| panic.downcast_ref::<String>().cloned());
+            Err(format!("sled panicked: {}", text.as_deref().unwrap_or("without words")))
+        }
+    }
+}
+
+impl Backend for SledStore {
+    fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, KeystoreError> {
+        fenced(|| self.tree(tree).get(key))
+            .map(|found| found.map(|value| value.to_vec()))
+            .map_err(KeystoreError::Storage)
+    }
+
+    fn scan(&self, tree: Tree, from: &[u8], visit: &mut Visit<'_>) -> Result<(), KeystoreError> {
+        let mut entries = self.tree(tree).range(from..);
+        while let Some((key, value)) = fenced(|| entries.next().transpose()).map_err(KeystoreError::Storage)? {
+            if visit(&key, &value)? == ControlFlow::Break(()) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&self, expected: Expected<'_>, writes: &[Write]) -> Result<Applied, KeystoreError> {
+        for value in writes.iter().filter_map(|write| write.value.as_ref()) {
+            super::commit::within("a stored value", value, MAX_STORED_BYTES)?;
+        }
+        let step = |trees: &Vec<sled::transaction::TransactionalTree>| {
+            let found = trees[place(Tree::Meta)].get(expected.key)?;
+            if found.as_deref() != expected.value {
+                return Err(ConflictableTransactionError::Abort(()));
+            }
+            for write in writes {
+                let tree = &trees[place(write.tree)];
+                match &write.value {
+                    Some(value) => tree.insert(write.key.as_slice(), value.as_slice())?,
+                    None => tree.remove(write.key.as_slice())?,
+                };
+            }
+            Ok(())
+        };
+        let applied = fenced(|| match self.trees.as_slice().transaction(step) {
+            Ok(()) => Ok(Applied::Durable),
+            Err(TransactionError::Abort(())) => Ok(Applied::Changed),
+            Err(TransactionError::Storage(error)) => Err(error),
+        })
+        .map_err(KeystoreError::Storage)?;
+        if applied == Applied::Durable {
+            self.make_durable()?;
+        }
+        Ok(applied)
+    }
+}

@@ -1,0 +1,248 @@
+//! Segments and snapshots, and what the next start does when a crash cut them off.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::support::{Folder, day, key, loaded, master, overwrite, record, secret, step};
+use crate::keystore::{Keystore, KeystoreError, read_snapshot, snapshot_files};
+use crate::types::{Generation, Seq, Version};
+
+fn segment(folder: &Folder) -> PathBuf {
+    folder.dir.join("segments/00000000000000000000.jsonl")
+}
+
+fn lines(steps: u64) -> Vec<u8> {
+    (1..=steps)
+        .flat_map(|number| format!("{{\"action\":\"step {number}\"}}\n").into_bytes())
+        .collect()
+}
+
+#[test]
+fn a_segment_holds_the_exact_records_one_a_line() {
+    let folder = Folder::with_steps(3);
+    assert_eq!(fs::read(segment(&folder)).unwrap(), lines(3));
+    let store = folder.open().unwrap();
+    store.commit(&step(4)).unwrap();
+    assert_eq!(fs::read(segment(&folder)).unwrap(), lines(4));
+}
+
+#[test]
+fn a_segment_with_a_torn_or_missing_tail_is_brought_level() {
+    let folder = Folder::with_steps(3);
+    let whole = lines(3);
+    let zeros = [&lines(2)[..], &[0; 40]].concat();
+    let beyond = [&whole[..], b"{\"action\":"].concat();
+    for found in [&whole[..whole.len() - 3], &lines(2), &lines(1)[..5], b"", &zeros, &beyond] {
+        overwrite(&segment(&folder), found);
+        drop(folder.open().unwrap());
+        assert_eq!(fs::read(segment(&folder)).unwrap(), whole);
+    }
+    fs::remove_file(segment(&folder)).unwrap();
+    folder.open().unwrap().commit(&step(4)).unwrap();
+    assert_eq!(fs::read(segment(&folder)).unwrap(), lines(4));
+}
+
+#[test]
+fn a_segment_that_says_something_else_is_refused() {
+    let folder = Folder::with_steps(3);
+    let text = String::from_utf8(lines(3)).unwrap().replace("step 2", "step 9");
+    overwrite(&segment(&folder), text.as_bytes());
+    let error = folder.refusal();
+    assert!(matches!(error, KeystoreError::Damaged { .. }), "{error}");
+}
+
+#[test]
+fn a_segment_ahead_of_the_database_is_refused() {
+    let folder = Folder::with_steps(3);
+    overwrite(&segment(&folder), &lines(4));
+    assert!(matches!(folder.refusal(), KeystoreError::Older { .. }));
+    overwrite(&segment(&folder), &lines(3));
+    overwrite(&folder.dir.join("segments/00000000000000000099.jsonl"), &lines(1));
+    assert!(matches!(folder.refusal(), KeystoreError::Older { .. }));
+}
+
+#[test]
+fn a_full_segment_is_followed_by_another_and_both_are_checked() {
+    let folder = Folder::new();
+    let store = Keystore::create(&folder.dir, master(0xA5)).unwrap();
+    let large = format!("\"{}\"", "x".repeat(47 * 1024));
+    for number in 1..=4 {
+        let mut commit = step(number);
+        commit.records = vec![record("small", &[]); 50];
+        for record in &mut commit.records {
+            record.bytes = large.clone().into_bytes();
+        }
+        store.commit(&commit).unwrap();
+    }
+    drop(store);
+    let mut names: Vec<_> = fs::read_dir(folder.dir.join("segments"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    names.sort();
+    assert_eq!(names.len(), 2);
+    let content: Vec<_> = names.iter().map(|path| fs::read(path).unwrap()).collect();
+    for path in &names {
+        fs::remove_file(path).unwrap();
+        drop(folder.open().unwrap());
+    }
+    let again: Vec<_> = names.iter().map(|path| fs::read(path).unwrap()).collect();
+    assert!(content == again, "a lost segment is written again byte for byte");
+}
+
+#[test]
+fn a_snapshot_holds_the_state_and_the_secrets() {
+    let folder = Folder::new();
+    let store = Keystore::create(&folder.dir, master(0xA5)).unwrap();
+    let mut commit = step(1);
+    commit.put_secrets = vec![(key("a"), secret("one")), (key("b"), secret("two"))];
+    commit.state = vec![b's'; 200_000];
+    store.commit(&commit).unwrap();
+    let files = snapshot_files(&folder.dir).unwrap();
+    let snapshot = read_snapshot(&files[0], master(0xA5)).unwrap();
+    assert_eq!(
+        (snapshot.header.version, snapshot.header.generation),
+        (Version(1), Generation(1))
+    );
+    assert_eq!((snapshot.header.next_seq, snapshot.header.taken_at), (Seq(1), day(1)));
+    assert_eq!(snapshot.state, vec![b's'; 200_000]);
+    let secrets: Vec<_> = snapshot
+        .secrets
+        .iter()
+        .map(|(name, secret)| (name.clone(), secret.expose()))
+        .collect();
+    assert_eq!(secrets, [(key("a"), &b"one"[..]), (key("b"), b"two")]);
+}
+
+#[test]
+fn a_step_that_makes_no_generation_writes_no_snapshot() {
+    let folder = Folder::with_steps(1);
+    let mut commit = step(2);
+    commit.snapshot = None;
+    folder.open().unwrap().commit(&commit).unwrap();
+    assert_eq!(snapshot_files(&folder.dir).unwrap().len(), 1);
+}
+
+#[test]
+fn a_destroyed_data_key_is_in_no_kept_snapshot() {
+    let folder = Folder::new();
+    let store = Keystore::create(&folder.dir, master(0xA5)).unwrap();
+    let mut commit = step(1);
+    commit.put_secrets = vec![(key("a"), secret("one")), (key("b"), secret("two"))];
+    store.commit(&commit).unwrap();
+    store.commit(&step(2)).unwrap();
+    let before = folder.copy();
+    let mut commit = step(3);
+    commit.destroy_secrets = vec![key("a")];
+    store.commit(&commit).unwrap();
+    check_destroyed(&folder);
+    drop(store);
+
+    // Killed after the database had it, and before the snapshots did.
+    for entry in fs::read_dir(before.dir.join("snapshots")).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, folder.dir.join("snapshots").join(path.file_name().unwrap())).unwrap();
+    }
+    let orphan = folder.dir.join("snapshots/orphan.keys");
+    fs::copy(snapshot_files(&before.dir).unwrap()[0].with_extension("keys"), &orphan).unwrap();
+    drop(folder.open().unwrap());
+    check_destroyed(&folder);
+    assert!(!orphan.exists());
+}
+
+fn check_destroyed(folder: &Folder) {
+    let files = snapshot_files(&folder.dir).unwrap();
+    assert_eq!(files.len(), 3);
+    for path in &files {
+        let snapshot = read_snapshot(path, master(0xA5)).unwrap();
+        assert!(
+            snapshot.secrets.iter().all(|(name, _)| *name == key("b")),
+            "{}",
+            path.display()
+        );
+        assert_eq!(snapshot.secrets.len(), 1);
+        let keys = fs::read_to_string(path.with_extension("keys")).unwrap();
+        assert!(!keys.contains("key/a") && keys.contains("key/b"), "{keys}");
+    }
+    assert_eq!(read_snapshot(&files[1], master(0xA5)).unwrap().destroyed, [key("a")]);
+}
+
+#[test]
+fn a_damaged_snapshot_is_refused_at_every_byte() {
+    let folder = Folder::with_steps(1);
+    let path = snapshot_files(&folder.dir).unwrap().remove(0);
+    let whole = fs::read(&path).unwrap();
+    for place in (0..whole.len()).step_by(7) {
+        let mut changed = whole.clone();
+        changed[place] ^= 4;
+        overwrite(&path, &changed);
+        assert!(read_snapshot(&path, master(0xA5)).is_err(), "byte {place}");
+        overwrite(&path, &whole[..place]);
+        assert!(read_snapshot(&path, master(0xA5)).is_err(), "cut at {place}");
+    }
+    overwrite(&path, &whole);
+    read_snapshot(&path, master(0xA5)).unwrap();
+    let error = read_snapshot(&path, master(0xB6)).unwrap_err();
+    assert!(matches!(error, KeystoreError::WrongMasterKey { .. }), "{error}");
+}
+
+#[test]
+fn a_snapshot_with_a_forged_header_does_not_open() {
+    let folder = Folder::with_steps(1);
+    let path = snapshot_files(&folder.dir).unwrap().remove(0);
+    let whole = fs::read(&path).unwrap();
+    let content = &whole[..whole.len() - 32];
+    let place = content.windows(14).position(|part| part == b"\"generation\":1").unwrap();
+    let mut forged = content.to_vec();
+    forged[place + 13] = b'2';
+    forged.extend(crate::types::Digest::of(&forged).0);
+    overwrite(&path, &forged);
+    let error = read_snapshot(&path, master(0xA5)).unwrap_err();
+    assert!(error.to_string().contains("does not open"), "{error}");
+}
+
+#[test]
+fn the_sixteen_newest_snapshots_and_one_a_day_are_kept() {
+    let folder = Folder::new();
+    let store = Keystore::create(&folder.dir, master(0xA5)).unwrap();
+    for number in 1..=40 {
+        let mut commit = step(number);
+        commit.now = day(number / 2);
+        store.commit(&commit).unwrap();
+    }
+    let kept: Vec<u64> = snapshot_files(&folder.dir)
+        .unwrap()
+        .iter()
+        .map(|path| read_snapshot(path, master(0xA5)).unwrap().header.generation.0)
+        .collect();
+    // The days 20 back to 7: the newest of each, and the 16 newest of all.
+    let expected: Vec<u64> = (1..=40)
+        .rev()
+        .filter(|number| *number > 24 || (*number >= 15 && number % 2 == 1))
+        .collect();
+    assert_eq!(kept, expected);
+    let companions = fs::read_dir(folder.dir.join("snapshots")).unwrap().count();
+    assert_eq!(companions, 2 * kept.len());
+}
+
+#[test]
+fn a_snapshot_that_a_crash_prevented_is_written_by_the_next_start() {
+    let folder = Folder::with_steps(2);
+    let newest = snapshot_files(&folder.dir).unwrap().remove(0);
+    fs::remove_file(&newest).unwrap();
+    fs::remove_file(newest.with_extension("keys")).unwrap();
+    drop(folder.open().unwrap());
+    assert_eq!(snapshot_files(&folder.dir).unwrap()[0], newest);
+    read_snapshot(&newest, master(0xA5)).unwrap();
+}
+
+#[test]
+fn an_anchor_behind_the_database_is_brought_level() {
+    let folder = Folder::with_steps(2);
+    let old = fs::read(folder.dir.join("anchor")).unwrap();
+    folder.open().unwrap().commit(&step(3)).unwrap();
+    let new = fs::read(folder.dir.join("anchor")).unwrap();
+    overwrite(&folder.dir.join("anchor"), &old);
+    assert_eq!(loaded(&folder.open().unwrap()).version, Version(3));
+    assert_eq!(fs::read(folder.dir.join("anchor")).unwrap(), new);
+}

@@ -1,0 +1,251 @@
+//! Damage and rollback: refused in words, or nothing was lost. Never a panic, never silently older.
+
+use std::fs;
+
+use super::support::{Folder, copy_folder, loaded, overwrite, step};
+use crate::keystore::backend::{Backend as _, Expected, Tree, Write};
+use crate::keystore::meta::META_KEY;
+use crate::keystore::sled_store::SledStore;
+use crate::keystore::{Keystore, KeystoreError};
+use crate::types::{Seq, Version};
+
+const STEPS: u64 = 6;
+
+/// Everything that a keystore of [`STEPS`] steps and one batch of observations must hold.
+fn check_exact(store: &Keystore, case: &str) {
+    let found = loaded(store);
+    assert_eq!((found.version, found.next_seq), (Version(STEPS), Seq(STEPS)), "{case}");
+    assert_eq!(found.state, format!("state {STEPS}").into_bytes(), "{case}");
+    assert_eq!(store.records(Seq(0)..Seq(99)).unwrap().len() as u64, STEPS, "{case}");
+    assert_eq!(store.observations().unwrap().len(), 1, "{case}");
+}
+
+fn keystore() -> Folder {
+    let folder = Folder::with_steps(STEPS);
+    folder
+        .open()
+        .unwrap()
+        .observe(&[(b"up".to_vec(), Some(b"1".to_vec()))])
+        .unwrap();
+    folder
+}
+
+/// Opens a damaged copy. Whether it was refused.
+fn refused_or_exact(folder: &Folder, case: &str) -> bool {
+    match folder.open() {
+        Ok(store) => {
+            check_exact(&store, case);
+            false
+        }
+        Err(error) => {
+            let told = matches!(error, KeystoreError::Damaged { .. } | KeystoreError::Older { .. });
+            assert!(told && error.to_string().contains("jkeys restore"), "{case}: {error}");
+            true
+        }
+    }
+}
+
+#[test]
+fn a_flipped_bit_anywhere_is_refused_or_harmless() {
+    let whole = keystore();
+    let bytes = fs::read(whole.data()).unwrap();
+    let used = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    let mut refused = 0;
+    for number in 0..60 {
+        let place = used * number / 59;
+        let copy = whole.copy();
+        // Without sled's own snapshot it reads its whole log, which is where it is weakest.
+        for entry in fs::read_dir(copy.dir.join("db")).unwrap() {
+            let path = entry.unwrap().path();
+            if path.file_name().unwrap().to_string_lossy().starts_with("snap.") {
+                fs::remove_file(path).unwrap();
+            }
+        }
+        let mut damaged = bytes.clone();
+        damaged[place] ^= 1 << (number % 8);
+        overwrite(&copy.data(), &damaged);
+        refused += usize::from(refused_or_exact(&copy, &format!("bit flipped in byte {place}")));
+    }
+    assert!(
+        refused > 10,
+        "{refused} of 60 flips were found; the test does not reach what is stored"
+    );
+}
+
+#[test]
+fn a_database_cut_short_anywhere_is_refused_or_harmless() {
+    let whole = keystore();
+    let bytes = fs::read(whole.data()).unwrap();
+    let used = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    let mut refused = 0;
+    for number in 0..20 {
+        let copy = whole.copy();
+        overwrite(&copy.data(), &bytes[..used * number / 20]);
+        refused += usize::from(refused_or_exact(&copy, &format!("cut at {number}/20")));
+    }
+    assert!(refused > 5, "{refused}");
+}
+
+#[test]
+fn a_deleted_database_beside_its_anchor_is_refused_with_what_to_restore() {
+    let folder = keystore();
+    fs::remove_dir_all(folder.dir.join("db")).unwrap();
+    let error = folder.refusal();
+    assert!(matches!(error, KeystoreError::Older { .. }), "{error}");
+    let newest = crate::keystore::snapshot_files(&folder.dir).unwrap().remove(0);
+    assert!(error.to_string().contains("jkeys restore"), "{error}");
+    assert!(error.to_string().contains(newest.to_str().unwrap()), "{error}");
+    assert!(!folder.dir.join("db").exists(), "nothing new was made");
+}
+
+#[test]
+fn an_emptied_database_beside_its_anchor_is_refused() {
+    let folder = keystore();
+    let fresh = Folder::with_steps(0);
+    fs::remove_dir_all(folder.dir.join("db")).unwrap();
+    copy_folder(&fresh.dir.join("db"), &folder.dir.join("db"));
+    assert!(matches!(folder.refusal(), KeystoreError::Older { .. }));
+}
+
+#[test]
+fn an_older_database_beside_its_anchor_is_refused() {
+    let folder = Folder::with_steps(2);
+    let old = folder.copy();
+    let store = folder.open().unwrap();
+    store.commit(&step(3)).unwrap();
+    drop(store);
+    fs::remove_dir_all(folder.dir.join("db")).unwrap();
+    copy_folder(&old.dir.join("db"), &folder.dir.join("db"));
+    let error = folder.refusal();
+    assert!(matches!(error, KeystoreError::Older { .. }), "{error}");
+    assert!(
+        error.to_string().contains("version 2") && error.to_string().contains("version 3"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_database_that_lost_observations_only_is_refused() {
+    let folder = Folder::with_steps(2);
+    let old = folder.copy();
+    folder
+        .open()
+        .unwrap()
+        .observe(&[(b"up".to_vec(), Some(b"1".to_vec()))])
+        .unwrap();
+    fs::remove_dir_all(folder.dir.join("db")).unwrap();
+    copy_folder(&old.dir.join("db"), &folder.dir.join("db"));
+    assert!(matches!(folder.refusal(), KeystoreError::Older { .. }));
+}
+
+#[test]
+fn a_database_of_another_history_is_refused() {
+    let folder = Folder::with_steps(3);
+    let other = Folder::new();
+    let store = Keystore::create(&other.dir, super::support::master(0xA5)).unwrap();
+    for number in 1..=4 {
+        let mut commit = step(number);
+        commit.records = vec![super::support::record("other", &[])];
+        store.commit(&commit).unwrap();
+    }
+    drop(store);
+    fs::remove_dir_all(folder.dir.join("db")).unwrap();
+    copy_folder(&other.dir.join("db"), &folder.dir.join("db"));
+    let error = folder.refusal();
+    assert!(error.to_string().contains("are not those"), "{error}");
+}
+
+#[test]
+fn a_database_without_its_anchor_is_refused() {
+    let folder = keystore();
+    fs::remove_file(folder.dir.join("anchor")).unwrap();
+    let error = folder.refusal();
+    assert!(matches!(error, KeystoreError::Older { .. }), "{error}");
+}
+
+#[test]
+fn a_changed_anchor_is_refused() {
+    let folder = keystore();
+    let anchor = folder.dir.join("anchor");
+    let text = fs::read_to_string(&anchor).unwrap();
+    overwrite(&anchor, text.replace("\"version\":6", "\"version\":5").as_bytes());
+    assert!(matches!(folder.refusal(), KeystoreError::Damaged { .. }));
+}
+
+/// Changes one entry in the database behind the keystore's back.
+fn tamper(folder: &Folder, tree: Tree, change: impl Fn(&[u8], &[u8]) -> Option<Vec<u8>>) {
+    let sled = SledStore::open(&folder.dir.join("db")).unwrap();
+    let mut first = None;
+    sled.scan(tree, b"", &mut |key, value| {
+        first = Some((key.to_vec(), value.to_vec()));
+        Ok(std::ops::ControlFlow::Break(()))
+    })
+    .unwrap();
+    let (key, value) = first.unwrap();
+    let meta = sled.get(Tree::Meta, META_KEY).unwrap().unwrap();
+    let write = Write {
+        tree,
+        value: change(&key, &value),
+        key,
+    };
+    let expected = Expected {
+        key: META_KEY,
+        value: Some(&meta),
+    };
+    assert_eq!(sled.apply(expected, &[write]).unwrap(), crate::keystore::Applied::Durable);
+}
+
+#[test]
+fn an_entry_dropped_from_any_tree_is_found() {
+    let whole = keystore();
+    for tree in [Tree::States, Tree::Records, Tree::KidIndex, Tree::Observations] {
+        let copy = whole.copy();
+        tamper(&copy, tree, |_, _| None);
+        let error = copy.refusal();
+        assert!(matches!(error, KeystoreError::Damaged { .. }), "{}: {error}", tree.name());
+    }
+}
+
+#[test]
+fn an_entry_changed_in_any_tree_is_found() {
+    let whole = keystore();
+    for tree in [Tree::States, Tree::Records, Tree::KidIndex, Tree::Observations] {
+        let copy = whole.copy();
+        tamper(&copy, tree, |_, value| {
+            let mut changed = value.to_vec();
+            *changed.last_mut().unwrap() ^= 1;
+            Some(changed)
+        });
+        let error = copy.refusal();
+        assert!(matches!(error, KeystoreError::Damaged { .. }), "{}: {error}", tree.name());
+    }
+}
+
+#[test]
+fn a_value_changed_under_an_open_keystore_is_not_given_out() {
+    use super::support::{Faulty, key, master, secret};
+    let faulty = Faulty::default();
+    let store = Keystore::on(Box::new(faulty.clone()), master(1)).unwrap();
+    let mut commit = step(1);
+    commit.put_secrets = vec![(key("a"), secret("one")), (key("b"), secret("two"))];
+    store.commit(&commit).unwrap();
+    // Each value is whole in itself, but not in this place.
+    let other = |tree, name: &[u8]| faulty.memory.get(tree, name).unwrap();
+    let meta = other(Tree::Meta, META_KEY);
+    let swap = |tree| Write {
+        tree,
+        key: b"key/a".to_vec(),
+        value: other(tree, b"key/b"),
+    };
+    let writes = [swap(Tree::Secrets), swap(Tree::DataKeys)];
+    let expected = Expected {
+        key: META_KEY,
+        value: meta.as_deref(),
+    };
+    assert_eq!(
+        faulty.memory.apply(expected, &writes).unwrap(),
+        crate::keystore::Applied::Durable
+    );
+    assert!(matches!(store.secret(&key("a")).unwrap_err(), KeystoreError::Damaged { .. }));
+    assert_eq!(store.secret(&key("b")).unwrap().expose(), b"two");
+}

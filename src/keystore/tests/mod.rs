@@ -1,0 +1,8 @@
+//! Tests of the keystore: the contract of every backend, and each guard.
+
+mod beside;
+mod contract;
+mod damage;
+mod guards;
+mod kill;
+mod support;
