@@ -105,7 +105,7 @@ impl Beside {
             taken_at,
             next_seq: meta.next_seq,
             head: meta.head,
-            master_key: snapshot::key_id(&reader.forms.master),
+            master_key: snapshot::key_id(reader.forms),
         };
         let state = reader.state(meta.version)?;
         snapshot::write(&path, reader.forms, &header, &state, &reader.sealed_secrets()?)?;

@@ -30,7 +30,7 @@ impl Keystore {
     ///
     /// # Errors
     /// [`KeystoreError::Exists`], [`KeystoreError::NoSpace`], [`KeystoreError::Storage`].
-    pub fn create(dir: &Path, master: MasterKey) -> Result<Self, KeystoreError> {
+    pub fn create(dir: &Path, master: &MasterKey) -> Result<Self, KeystoreError> {
         durable::create_folder(dir, 0o700)?;
         if dir.read_dir().map_err(io("read", dir))?.next().is_some() {
             return Err(KeystoreError::Exists { dir: dir.to_owned() });
@@ -51,11 +51,11 @@ impl Keystore {
     /// [`KeystoreError::Absent`], [`KeystoreError::Empty`], [`KeystoreError::Held`], [`KeystoreError::NoSpace`],
     /// [`KeystoreError::WrongMasterKey`], [`KeystoreError::NewerSchema`]; [`KeystoreError::Damaged`] and [`KeystoreError::Older`]
     /// with what to restore from; [`KeystoreError::Storage`].
-    pub fn open(dir: &Path, master: MasterKey) -> Result<Self, KeystoreError> {
+    pub fn open(dir: &Path, master: &MasterKey) -> Result<Self, KeystoreError> {
         Self::open_with_space(dir, master, MIN_FREE_MIB)
     }
 
-    pub(super) fn open_with_space(dir: &Path, master: MasterKey, min_free_mib: u64) -> Result<Self, KeystoreError> {
+    pub(super) fn open_with_space(dir: &Path, master: &MasterKey, min_free_mib: u64) -> Result<Self, KeystoreError> {
         open_checked(dir, master, min_free_mib).map_err(|error| error.advising(&beside::advice(dir)))
     }
 
@@ -63,7 +63,7 @@ impl Keystore {
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn on(backend: Box<dyn Backend>, master: MasterKey) -> Result<Self, KeystoreError> {
+    pub fn on(backend: Box<dyn Backend>, master: &MasterKey) -> Result<Self, KeystoreError> {
         let forms = Forms::new(master);
         let reader = Reader {
             backend: &*backend,
@@ -91,7 +91,7 @@ impl Keystore {
     }
 }
 
-fn open_checked(dir: &Path, master: MasterKey, min_free_mib: u64) -> Result<Keystore, KeystoreError> {
+fn open_checked(dir: &Path, master: &MasterKey, min_free_mib: u64) -> Result<Keystore, KeystoreError> {
     let database = database_dir(dir);
     let has_data = data_file(&database).metadata().is_ok_and(|data| data.len() > 0);
     if !has_data && !dir.join("anchor").exists() {

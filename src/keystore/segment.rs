@@ -5,7 +5,6 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use super::error::{KeystoreError, RESTORE, io};
@@ -72,10 +71,7 @@ impl Segments {
             dir,
             open: None,
         };
-        reader.walk_records(Seq(0), &mut |link| {
-            level.next(link.seq, &link.bytes)?;
-            Ok(ControlFlow::Continue(()))
-        })?;
+        reader.walk_records(Seq(0)..Seq(u64::MAX), &mut |link| level.next(link.seq, &link.bytes))?;
         level.finish()
     }
 }

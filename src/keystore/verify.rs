@@ -73,16 +73,13 @@ pub(super) fn whole(reader: Reader<'_>, current: &Current) -> Result<(), Keystor
 /// The head of the chain before record `end`, computed anew from the first record on; or at the last one, if that comes sooner.
 fn head_at(reader: Reader<'_>, end: Seq) -> Result<(Seq, Digest), KeystoreError> {
     let mut reached = (Seq(0), FIRST_HEAD);
-    reader.walk_records(Seq(0), &mut |link| {
-        if link.seq >= end {
-            return Ok(ControlFlow::Break(()));
-        }
+    reader.walk_records(Seq(0)..end, &mut |link| {
         let head = chained(reached.1, &link.bytes);
         if head != link.head {
             return Err(KeystoreError::damaged(format!("the chain of records breaks at {}", link.seq)));
         }
         reached = (link.seq.next(), head);
-        Ok(ControlFlow::Continue(()))
+        Ok(())
     })?;
     Ok(reached)
 }

@@ -13,7 +13,7 @@ use crate::types::{Seq, Version};
 #[test]
 fn after_a_failed_write_nothing_is_read_or_written_until_it_is_opened_anew() {
     let faulty = Faulty::default();
-    let store = Keystore::on(Box::new(faulty.clone()), master(1)).unwrap();
+    let store = Keystore::on(Box::new(faulty.clone()), &master(1)).unwrap();
     store.commit(&step(1)).unwrap();
     faulty.fail_after.store(1, Ordering::SeqCst);
     assert!(matches!(store.commit(&step(2)).unwrap_err(), KeystoreError::Storage(_)));
@@ -31,7 +31,7 @@ fn after_a_failed_write_nothing_is_read_or_written_until_it_is_opened_anew() {
             "storage failed earlier: no space left on device; restart the leader"
         );
     }
-    let store = Keystore::on(Box::new(faulty), master(1)).unwrap();
+    let store = Keystore::on(Box::new(faulty), &master(1)).unwrap();
     assert_eq!(loaded(&store).version, Version(1));
 }
 
@@ -66,7 +66,7 @@ fn an_empty_keystore_is_refused() {
 #[test]
 fn a_keystore_is_not_made_where_something_is() {
     let folder = Folder::with_steps(1);
-    let error = Keystore::create(&folder.dir, master(0xA5)).unwrap_err();
+    let error = Keystore::create(&folder.dir, &master(0xA5)).unwrap_err();
     assert!(matches!(error, KeystoreError::Exists { .. }));
     assert_eq!(loaded(&folder.open().unwrap()).version, Version(1));
 }
@@ -87,7 +87,7 @@ fn a_second_leader_is_refused_in_words() {
 fn a_full_disk_is_found_before_the_database_is_touched() {
     let folder = Folder::with_steps(1);
     let before = fs::read(folder.data()).unwrap();
-    let error = Keystore::open_with_space(&folder.dir, master(0xA5), u64::MAX).unwrap_err();
+    let error = Keystore::open_with_space(&folder.dir, &master(0xA5), u64::MAX).unwrap_err();
     assert!(matches!(error, KeystoreError::NoSpace { .. }));
     assert!(error.to_string().contains("make room"));
     assert_eq!(fs::read(folder.data()).unwrap(), before);
@@ -167,7 +167,7 @@ fn a_write_on_a_condition_that_does_not_hold_changes_nothing() {
 #[test]
 fn no_private_half_lies_readable_in_any_file() {
     let folder = Folder::new();
-    let store = Keystore::create(&folder.dir, master(0xA5)).unwrap();
+    let store = Keystore::create(&folder.dir, &master(0xA5)).unwrap();
     let mut commit = step(1);
     let text = "a private half that nobody may find";
     commit.put_secrets = vec![(super::support::key("k"), super::support::secret(text))];

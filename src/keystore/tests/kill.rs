@@ -14,7 +14,7 @@ const FOLDER: &str = "JKEYS_TEST_KEYSTORE";
 #[ignore = "the process that another test kills"]
 fn victim() {
     let dir = std::env::var_os(FOLDER).unwrap();
-    let store = Keystore::open(dir.as_ref(), master(0xA5)).unwrap();
+    let store = Keystore::open(dir.as_ref(), &master(0xA5)).unwrap();
     let start = loaded(&store).version.0 + 1;
     for number in start.. {
         let mut commit = step(number);

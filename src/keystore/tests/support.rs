@@ -66,7 +66,7 @@ impl Folder {
     /// With a keystore of so many steps in it, closed again.
     pub(super) fn with_steps(steps: u64) -> Self {
         let folder = Self::new();
-        let store = Keystore::create(&folder.dir, master(0xA5)).unwrap();
+        let store = Keystore::create(&folder.dir, &master(0xA5)).unwrap();
         for number in 1..=steps {
             store.commit(&step(number)).unwrap();
         }
@@ -74,7 +74,7 @@ impl Folder {
     }
 
     pub(super) fn open(&self) -> Result<Keystore, KeystoreError> {
-        Keystore::open(&self.dir, master(0xA5))
+        Keystore::open(&self.dir, &master(0xA5))
     }
 
     pub(super) fn refusal(&self) -> KeystoreError {
