@@ -200,17 +200,6 @@ fn snapshots(dir: &Path) -> Result<Vec<(Name, PathBuf)>, KeystoreError> {
     Ok(found)
 }
 
-/// What to do about damage: the usual advice, with the newest snapshot by name where there is one.
-pub(super) fn advice(dir: &Path) -> String {
-    match snapshots(dir).ok().as_deref() {
-        Some([(_, newest), ..]) => format!(
-            "Keep the folder as it is, and run `jkeys restore` with the newest snapshot, {}, or a backup",
-            newest.display()
-        ),
-        _ => super::error::RESTORE.to_owned(),
-    }
-}
-
 /// The snapshots of the keystore in `dir`, from the newest to the oldest.
 ///
 /// # Errors

@@ -1,12 +1,13 @@
 //! Making and opening a keystore: guards first, then the database, then the check of everything.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 
 use super::anchor::{self, Anchor};
 use super::backend::{Applied, Backend, Expected};
-use super::beside::{self, Beside};
-use super::error::{KeystoreError, RESTORE, io};
+use super::beside::{Beside, snapshot_files};
+use super::error::{KeystoreError, io};
 use super::form::Forms;
 use super::lock::Lock;
 use super::meta::META_KEY;
@@ -56,7 +57,10 @@ impl Keystore {
     }
 
     pub(super) fn open_with_space(dir: &Path, master: &MasterKey, min_free_mib: u64) -> Result<Self, KeystoreError> {
-        open_checked(dir, master, min_free_mib).map_err(|error| error.advising(&beside::advice(dir)))
+        open_checked(dir, master, min_free_mib).map_err(|error| match snapshot_files(dir).ok().as_deref() {
+            Some([newest, ..]) => error.naming(newest),
+            _ => error,
+        })
     }
 
     /// Opens or makes a keystore on a database of its own, with no files beside it.
@@ -93,8 +97,8 @@ impl Keystore {
 
 fn open_checked(dir: &Path, master: &MasterKey, min_free_mib: u64) -> Result<Keystore, KeystoreError> {
     let database = database_dir(dir);
-    let has_data = data_file(&database).metadata().is_ok_and(|data| data.len() > 0);
-    if !has_data && !dir.join("anchor").exists() {
+    let has_data = bytes(&data_file(&database))? > 0;
+    if !has_data && bytes(&dir.join("anchor"))? == 0 {
         return Err(KeystoreError::Absent { dir: dir.to_owned() });
     }
     let lock = Lock::take(dir)?;
@@ -125,6 +129,15 @@ fn open_checked(dir: &Path, master: &MasterKey, min_free_mib: u64) -> Result<Key
     Ok(Keystore::from_parts(Box::new(backend), forms, current, Some((beside, lock))))
 }
 
+/// The size of a file; 0 when there is none.
+fn bytes(path: &Path) -> Result<u64, KeystoreError> {
+    match path.metadata() {
+        Ok(found) => Ok(found.len()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(io("look at", path)(error)),
+    }
+}
+
 /// A database that opens and can't be read is damaged: starting again would not mend it.
 fn unreadable(error: KeystoreError) -> KeystoreError {
     match error {
@@ -136,15 +149,12 @@ fn unreadable(error: KeystoreError) -> KeystoreError {
 /// Nothing in the database: never finished, or lost.
 fn empty_beside(dir: &Path, anchor: Option<Anchor>) -> KeystoreError {
     match anchor {
-        Some(anchor) if anchor.version > Version(0) => KeystoreError::Older {
-            what: format!(
-                "{} holds nothing, and its anchor file remembers version {} and {} records",
-                database_dir(dir).display(),
-                anchor.version,
-                anchor.next_seq
-            ),
-            advice: RESTORE.to_owned(),
-        },
+        Some(anchor) if anchor.version > Version(0) => KeystoreError::older(format!(
+            "{} holds nothing, and its anchor file remembers version {} and {} records",
+            database_dir(dir).display(),
+            anchor.version,
+            anchor.next_seq
+        )),
         _ => KeystoreError::Empty { dir: dir.to_owned() },
     }
 }

@@ -116,7 +116,7 @@ pub fn read_snapshot(path: &Path, master: &MasterKey) -> Result<Snapshot, Keysto
     let forms = Forms::new(master);
     let damaged = |why: &str| {
         let what = format!("the snapshot {} {why}", path.display());
-        KeystoreError::damaged(what).advising("Use the one before it, or a backup")
+        KeystoreError::damaged_advising(what, "Use the one before it, or a backup")
     };
     let file = fs::read(path).map_err(io("read", path))?;
     let (content, digest) = file.split_last_chunk().ok_or_else(|| damaged("is cut short"))?;
@@ -182,7 +182,12 @@ pub(super) fn companion_of(snapshot: &Path) -> PathBuf {
 
 fn read_companion(path: &Path) -> Result<Companion, KeystoreError> {
     let content = fs::read(path).map_err(io("read", path))?;
-    let companion: Companion = parse(&path.display().to_string(), &content)?;
+    let companion: Companion = serde_json::from_slice(&content).map_err(|error| {
+        KeystoreError::damaged_advising(
+            format!("{} does not parse ({error})", path.display()),
+            "It may hold data keys of destroyed keys: erase it together with its snapshot; nothing else needs them",
+        )
+    })?;
     known_schema("the snapshot's file of data keys", companion.schema)?;
     Ok(companion)
 }

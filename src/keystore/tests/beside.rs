@@ -49,6 +49,22 @@ fn a_segment_that_says_something_else_is_refused() {
     overwrite(&segment(&folder), text.as_bytes());
     let error = folder.refusal();
     assert!(matches!(error, KeystoreError::Damaged { .. }), "{error}");
+    assert!(error.to_string().contains("move that file away"), "{error}");
+    fs::rename(segment(&folder), folder.dir.join("other")).unwrap();
+    drop(folder.open().unwrap());
+    assert_eq!(fs::read(segment(&folder)).unwrap(), lines(3));
+}
+
+#[test]
+fn a_damaged_file_of_data_keys_is_refused_with_what_to_do() {
+    let folder = Folder::with_steps(2);
+    let snapshot = snapshot_files(&folder.dir).unwrap().remove(1);
+    overwrite(&snapshot.with_extension("keys"), b"{");
+    let error = folder.refusal();
+    assert!(error.to_string().contains("erase it together with its snapshot"), "{error}");
+    fs::remove_file(snapshot.with_extension("keys")).unwrap();
+    fs::remove_file(snapshot).unwrap();
+    folder.open().unwrap();
 }
 
 #[test]
