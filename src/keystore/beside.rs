@@ -48,6 +48,10 @@ impl Beside {
         for folder in [segments_dir(dir), snapshots_dir(dir)] {
             durable::create_folder(&folder, 0o700)?;
         }
+        // One of a file of data keys may hold a destroyed one.
+        for folder in [dir, &snapshots_dir(dir)] {
+            durable::remove_leftovers(folder)?;
+        }
         let beside = Self {
             dir: dir.to_owned(),
             segments: Segments::level(segments_dir(dir), reader)?,

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::support::{Folder, day, key, loaded, master, overwrite, record, secret, step};
+use crate::durable::TEMPORARY_PREFIX;
 use crate::keystore::{Keystore, KeystoreError, read_snapshot, snapshot_files};
 use crate::types::{Generation, Seq, Version};
 
@@ -161,9 +162,11 @@ fn a_destroyed_data_key_is_in_no_kept_snapshot() {
     }
     let orphan = folder.dir.join("snapshots/orphan.keys");
     fs::copy(snapshot_files(&before.dir).unwrap()[0].with_extension("keys"), &orphan).unwrap();
+    let leftover = folder.dir.join("snapshots").join(format!("{TEMPORARY_PREFIX}1"));
+    fs::copy(&orphan, &leftover).unwrap();
     drop(folder.open().unwrap());
     check_destroyed(&folder);
-    assert!(!orphan.exists());
+    assert!(!orphan.exists() && !leftover.exists());
 }
 
 fn check_destroyed(folder: &Folder) {

@@ -1,9 +1,12 @@
 //! The guards at the door, and the one against a storage that failed.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::Ordering;
 
 use super::support::{Faulty, Folder, loaded, master, overwrite, record, step};
+use crate::durable::small_disk::on_small_disk;
 use crate::keystore::backend::{Applied, Backend as _, Expected, Tree, Write};
 use crate::keystore::meta::{META_KEY, SCHEMA};
 use crate::keystore::sled_store::SledStore;
@@ -193,4 +196,48 @@ fn no_private_half_lies_readable_in_any_file() {
         }
     }
     assert!(files >= 7, "{files}");
+}
+
+#[test]
+fn on_a_full_disk_the_keystore_stops_and_opens_whole_when_there_is_room_again() {
+    on_small_disk(
+        "keystore::tests::guards::on_a_full_disk_the_keystore_stops_and_opens_whole_when_there_is_room_again",
+        |disk| {
+            let dir = disk.join("keystore");
+            resize(disk, "100m");
+            let store = Keystore::create(&dir, &master(0xA5)).unwrap();
+            resize(disk, "6m");
+            let mut acknowledged = 0;
+            let error = loop {
+                let mut commit = step(acknowledged + 1);
+                commit.state.resize(300_000, b'.');
+                commit.snapshot = None;
+                match store.commit(&commit) {
+                    Ok(_) => acknowledged += 1,
+                    Err(error) => break error,
+                }
+            };
+            assert!(
+                matches!(error, KeystoreError::Storage(_)) && acknowledged > 2,
+                "{acknowledged}: {error}"
+            );
+            resize(disk, "100m");
+            assert!(matches!(store.load().unwrap_err(), KeystoreError::Failed { .. }));
+            drop(store);
+            resize(disk, "10m");
+            assert!(matches!(
+                Keystore::open(&dir, &master(0xA5)).unwrap_err(),
+                KeystoreError::NoSpace { .. }
+            ));
+            resize(disk, "100m");
+            let store = Keystore::open(&dir, &master(0xA5)).unwrap();
+            assert!(loaded(&store).version >= Version(acknowledged));
+        },
+    );
+}
+
+fn resize(disk: &Path, size: &str) {
+    let mut mount = Command::new("mount");
+    let done = mount.args(["-o", &format!("remount,size={size}")]).arg(disk).status();
+    assert!(done.unwrap().success());
 }
