@@ -101,12 +101,12 @@ fn open_checked(dir: &Path, master: &MasterKey, min_free_mib: u64) -> Result<Key
     if !has_data && bytes(&dir.join("anchor"))? == 0 {
         return Err(KeystoreError::Absent { dir: dir.to_owned() });
     }
+    enough_space(dir, min_free_mib)?;
     let lock = Lock::take(dir)?;
     let anchor = Anchor::read(dir)?;
     if !has_data {
         return Err(empty_beside(dir, anchor));
     }
-    enough_space(dir, min_free_mib)?;
     let backend = SledStore::open(&database)?;
     let forms = Forms::new(master);
     let reader = Reader {

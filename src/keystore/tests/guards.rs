@@ -203,10 +203,10 @@ fn on_a_full_disk_the_keystore_stops_and_opens_whole_when_there_is_room_again() 
     on_small_disk(
         "keystore::tests::guards::on_a_full_disk_the_keystore_stops_and_opens_whole_when_there_is_room_again",
         |disk| {
-            let dir = disk.join("keystore");
-            resize(disk, "100m");
+            mount_another(disk);
+            let (dir, filler) = (disk.join("keystore"), disk.join("filler"));
             let store = Keystore::create(&dir, &master(0xA5)).unwrap();
-            resize(disk, "6m");
+            fill(&filler);
             let mut acknowledged = 0;
             let error = loop {
                 let mut commit = step(acknowledged + 1);
@@ -221,23 +221,33 @@ fn on_a_full_disk_the_keystore_stops_and_opens_whole_when_there_is_room_again() 
                 matches!(error, KeystoreError::Storage(_)) && acknowledged > 2,
                 "{acknowledged}: {error}"
             );
-            resize(disk, "100m");
             assert!(matches!(store.load().unwrap_err(), KeystoreError::Failed { .. }));
             drop(store);
-            resize(disk, "10m");
             assert!(matches!(
                 Keystore::open(&dir, &master(0xA5)).unwrap_err(),
                 KeystoreError::NoSpace { .. }
             ));
-            resize(disk, "100m");
+            fs::remove_file(filler).unwrap();
             let store = Keystore::open(&dir, &master(0xA5)).unwrap();
             assert!(loaded(&store).version >= Version(acknowledged));
         },
     );
 }
 
-fn resize(disk: &Path, size: &str) {
+/// The small disk is smaller than an empty keystore.
+fn mount_another(folder: &Path) {
     let mut mount = Command::new("mount");
-    let done = mount.args(["-o", &format!("remount,size={size}")]).arg(disk).status();
+    let done = mount
+        .args(["-t", "tmpfs", "-o", "size=100m", "keystore"])
+        .arg(folder)
+        .status();
     assert!(done.unwrap().success());
+}
+
+/// Leaves 4 MiB.
+fn fill(filler: &Path) {
+    let file = fs::File::create(filler).unwrap();
+    let free = rustix::fs::fstatvfs(&file).unwrap();
+    let bytes = free.f_bavail * free.f_frsize - (4 << 20);
+    rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, bytes).unwrap();
 }
