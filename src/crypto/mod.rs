@@ -1,4 +1,4 @@
-//! Making keys, their kids and certificates, and proving that two halves belong together.
+//! Making keys, their kids and certificates, proving that two halves belong together, and sealing.
 //!
 //! Keys are made and used for signing by josekit. Everything that comes from elsewhere is checked here, by length and by ring's
 //! strict parsers, before josekit sees it: its DER reader trusts the lengths that it is given.

@@ -5,11 +5,17 @@
 //! what is written often, and is no secret, gets a [`MacKey`] instead.
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::hmac;
 use ring::rand::{SecureRandom as _, SystemRandom};
-use ring::{hkdf, hmac};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::types::Secret;
+
+mod master;
+#[cfg(test)]
+mod tests;
+
+pub use master::{MasterKey, MasterKeyError, MasterKeyId, WrappingKey};
 
 /// The first byte of everything sealed.
 const FORM: u8 = 1;
@@ -36,20 +42,6 @@ pub enum SealError {
     UnknownForm(u8),
 }
 
-/// Why a file's content is no master key.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum MasterKeyError {
-    /// Neither 32 bytes nor 64 hexadecimal digits.
-    #[error(
-        "the master key file holds {0} bytes, and no master key: it must hold 64 hexadecimal digits or exactly 32 raw bytes. \
-         For a new keystore make one with `openssl rand -hex 32`; for one that exists, bring back its own file"
-    )]
-    Form(usize),
-    /// 32 bytes that someone typed.
-    #[error("the master key file holds 32 typed characters; that is a password, not a key. Make one with `openssl rand -hex 32`")]
-    Typed,
-}
-
 /// Where a sealed value belongs: a purpose and the names of the place. Two different bindings never have the same bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Binding(Vec<u8>);
@@ -73,104 +65,6 @@ impl Binding {
     #[must_use]
     pub fn with_number(self, number: u64) -> Self {
         self.with(&number.to_be_bytes())
-    }
-}
-
-/// Which master key something was sealed under: derived from the key, and says nothing of it.
-pub type MasterKeyId = [u8; 16];
-
-/// The key that all others hang on. 32 bytes, from a file or a systemd credential.
-#[derive(Debug)]
-pub struct MasterKey(Secret);
-
-impl MasterKey {
-    /// A new one.
-    ///
-    /// # Errors
-    /// [`SealError::NoRandomness`].
-    pub fn generate() -> Result<Self, SealError> {
-        random_key().map(Self)
-    }
-
-    /// From the content of its file: 64 hexadecimal digits, a newline after them or not; or exactly 32 raw bytes.
-    ///
-    /// # Errors
-    /// Any other content, in words that say what to do.
-    pub fn from_file(content: &Secret) -> Result<Self, MasterKeyError> {
-        let bytes = content.expose();
-        if bytes.len() == KEY_BYTES {
-            if bytes.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()) {
-                return Err(MasterKeyError::Typed);
-            }
-            return Ok(Self(Secret::new(bytes.to_vec())));
-        }
-        let digits = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-        let digits = digits.strip_suffix(b"\r").unwrap_or(digits);
-        from_hex(digits).map(Self).ok_or(MasterKeyError::Form(bytes.len()))
-    }
-
-    /// The content of its file: 64 hexadecimal digits and a newline.
-    #[must_use]
-    pub fn to_file(&self) -> Secret {
-        let mut text = Vec::with_capacity(2 * KEY_BYTES + 1);
-        for byte in self.0.expose() {
-            text.extend([byte >> 4, byte & 15].map(|digit| b"0123456789abcdef"[usize::from(digit)]));
-        }
-        text.push(b'\n');
-        Secret::new(text)
-    }
-
-    /// Which key this is.
-    #[must_use]
-    pub fn id(&self) -> MasterKeyId {
-        let derived = self.derived("id");
-        let mut id = MasterKeyId::default();
-        id.copy_from_slice(&derived.expose()[..16]);
-        id
-    }
-
-    /// A key for one purpose, always the same (HKDF-SHA-256, RFC 5869).
-    #[must_use]
-    pub fn data_key(&self, purpose: &str) -> DataKey {
-        DataKey(self.derived(&format!("seal {purpose}")))
-    }
-
-    /// A key for one purpose that authenticates and does not hide, always the same.
-    #[must_use]
-    pub fn mac_key(&self, purpose: &str) -> MacKey {
-        let key = self.derived(&format!("mac {purpose}"));
-        MacKey(hmac::Key::new(hmac::HMAC_SHA256, key.expose()))
-    }
-
-    /// Seals a data key. Whoever deletes the result has destroyed all that the data key sealed.
-    ///
-    /// # Errors
-    /// [`SealError::NoRandomness`].
-    pub fn wrap(&self, key: &DataKey, binding: &Binding) -> Result<Vec<u8>, SealError> {
-        self.data_key("wrap").seal(key.0.expose(), binding)
-    }
-
-    /// The data key again.
-    ///
-    /// # Errors
-    /// [`SealError::DoesNotOpen`], [`SealError::UnknownForm`].
-    pub fn unwrap(&self, wrapped: &[u8], binding: &Binding) -> Result<DataKey, SealError> {
-        let key = self.data_key("wrap").open(wrapped, binding)?;
-        if key.expose().len() == KEY_BYTES {
-            Ok(DataKey(key))
-        } else {
-            Err(SealError::DoesNotOpen)
-        }
-    }
-
-    fn derived(&self, purpose: &str) -> Secret {
-        let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, b"jkeys master key");
-        let mut key = vec![0; KEY_BYTES];
-        salt.extract(self.0.expose())
-            .expand(&[purpose.as_bytes()], hkdf::HKDF_SHA256)
-            .and_then(|output| output.fill(&mut key))
-            .expect("HKDF-SHA-256 gives up to 8160 bytes");
-        Secret::new(key)
     }
 }
 
@@ -256,140 +150,4 @@ fn random_key() -> Result<Secret, SealError> {
     let mut bytes = vec![0; KEY_BYTES];
     SystemRandom::new().fill(&mut bytes).map_err(|_| SealError::NoRandomness)?;
     Ok(Secret::new(bytes))
-}
-
-fn from_hex(digits: &[u8]) -> Option<Secret> {
-    if digits.len() != 2 * KEY_BYTES {
-        return None;
-    }
-    let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_BYTES));
-    for pair in digits.chunks_exact(2) {
-        let [high, low] = [pair[0], pair[1]].map(|digit| char::from(digit).to_digit(16));
-        bytes.push(u8::try_from(high? << 4 | low?).ok()?);
-    }
-    Some(Secret::new(std::mem::take(&mut *bytes)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn secret(bytes: &[u8]) -> Secret {
-        Secret::new(bytes.to_vec())
-    }
-
-    #[test]
-    fn what_is_sealed_opens_again() {
-        let key = DataKey::generate().unwrap();
-        let binding = Binding::new("key").with(b"kid");
-        for plain in [&b""[..], b"x", &[7; 5000]] {
-            let sealed = key.seal(plain, &binding).unwrap();
-            assert_eq!(sealed.len(), plain.len() + OVERHEAD_BYTES);
-            assert_eq!(key.open(&sealed, &binding).unwrap().expose(), plain);
-        }
-    }
-
-    #[test]
-    fn every_changed_byte_and_every_cut_is_found() {
-        let key = DataKey::generate().unwrap();
-        let binding = Binding::new("key");
-        let sealed = key.seal(b"a private half", &binding).unwrap();
-        for place in 0..sealed.len() {
-            let mut changed = sealed.clone();
-            changed[place] ^= 0x10;
-            assert!(key.open(&changed, &binding).is_err(), "byte {place}");
-            assert!(key.open(&sealed[..place], &binding).is_err(), "cut at {place}");
-        }
-    }
-
-    #[test]
-    fn a_sealed_thing_opens_only_in_its_own_place_and_under_its_own_key() {
-        let key = DataKey::generate().unwrap();
-        let sealed = key.seal(b"x", &Binding::new("key").with(b"ab")).unwrap();
-        for other in [
-            Binding::new("key").with(b"a").with(b"b"),
-            Binding::new("key").with(b"abc"),
-            Binding::new("keyab"),
-            Binding::new("key").with(b"ab").with(b""),
-            Binding::new("ca").with(b"ab"),
-        ] {
-            assert_eq!(key.open(&sealed, &other).unwrap_err(), SealError::DoesNotOpen, "{other:?}");
-        }
-        let other = DataKey::generate().unwrap();
-        assert!(other.open(&sealed, &Binding::new("key").with(b"ab")).is_err());
-    }
-
-    #[test]
-    fn two_sealings_of_one_thing_differ() {
-        let key = DataKey::generate().unwrap();
-        let seal = || key.seal(b"x", &Binding::new("key")).unwrap();
-        assert_ne!(seal(), seal());
-    }
-
-    #[test]
-    fn a_form_of_the_future_is_named() {
-        let key = DataKey::generate().unwrap();
-        assert_eq!(
-            key.open(&[9; 60], &Binding::new("key")).unwrap_err(),
-            SealError::UnknownForm(9)
-        );
-    }
-
-    #[test]
-    fn a_wrapped_key_comes_back_only_under_its_master_key_and_binding() {
-        let (master, other) = (MasterKey::generate().unwrap(), MasterKey::generate().unwrap());
-        let (key, binding) = (DataKey::generate().unwrap(), Binding::new("data key").with(b"kid"));
-        let wrapped = master.wrap(&key, &binding).unwrap();
-        assert!(master.unwrap(&wrapped, &binding).unwrap().0.same(&key.0));
-        assert!(other.unwrap(&wrapped, &binding).is_err());
-        assert!(master.unwrap(&wrapped, &Binding::new("data key").with(b"other")).is_err());
-    }
-
-    #[test]
-    fn a_master_key_is_read_from_text_and_from_raw_bytes() {
-        let master = MasterKey::generate().unwrap();
-        let text = master.to_file();
-        let digits = &text.expose()[..64];
-        for content in [
-            text.expose().to_vec(),
-            digits.to_vec(),
-            [digits, b"\r\n"].concat(),
-            digits.to_ascii_uppercase(),
-        ] {
-            assert!(MasterKey::from_file(&Secret::new(content)).unwrap().0.same(&master.0));
-        }
-        let raw = [0xA5; 32];
-        assert_eq!(MasterKey::from_file(&secret(&raw)).unwrap().0.expose(), raw);
-    }
-
-    #[test]
-    fn what_is_no_master_key_is_refused_in_words() {
-        let digits = [b'a'; 66];
-        for wrong in [
-            &b""[..],
-            b"short",
-            &digits[..63],
-            &digits[..65],
-            &[0xA5; 31],
-            &[0xA5; 33],
-            &[b'g'; 64],
-        ] {
-            let error = MasterKey::from_file(&secret(wrong)).unwrap_err();
-            assert_eq!(error, MasterKeyError::Form(wrong.len()));
-            assert!(error.to_string().contains("openssl rand -hex 32"));
-        }
-        let typed = secret(b"correct horse battery staple 123");
-        assert_eq!(MasterKey::from_file(&typed).unwrap_err(), MasterKeyError::Typed);
-    }
-
-    #[test]
-    fn keys_for_two_purposes_differ_and_stay_the_same() {
-        let master = MasterKey::generate().unwrap();
-        assert!(master.data_key("a").0.same(&master.data_key("a").0));
-        assert!(!master.data_key("a").0.same(&master.data_key("b").0));
-        assert_ne!(master.id(), MasterKey::generate().unwrap().id());
-        let code = |purpose| master.mac_key(purpose).code(b"x", &Binding::new("here"));
-        assert_eq!(code("a"), code("a"));
-        assert_ne!(code("a"), code("b"));
-    }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::error::{KeystoreError, RESTORE, io};
+use super::error::{KeystoreError, io};
 use super::meta::{SCHEMA, known_schema, parse};
 use crate::durable::{self, FileAttrs};
 use crate::types::{Digest, Seq, Version};
@@ -77,11 +77,8 @@ fn with_digest(json: &[u8]) -> Vec<u8> {
 
 /// What to do about a database that lacks its anchor.
 pub(super) fn gone(dir: &Path) -> KeystoreError {
-    KeystoreError::Older {
-        what: format!(
-            "{} is gone, so nothing tells whether the database is the newest one",
-            file(dir).display()
-        ),
-        advice: RESTORE.to_owned(),
-    }
+    KeystoreError::older(format!(
+        "{} is gone, so nothing tells whether the database is the newest one",
+        file(dir).display()
+    ))
 }

@@ -48,6 +48,10 @@ impl Beside {
         for folder in [segments_dir(dir), snapshots_dir(dir)] {
             durable::create_folder(&folder, 0o700)?;
         }
+        // One of a file of data keys may hold a destroyed one.
+        for folder in [dir, &snapshots_dir(dir)] {
+            durable::remove_leftovers(folder)?;
+        }
         let beside = Self {
             dir: dir.to_owned(),
             segments: Segments::level(segments_dir(dir), reader)?,
@@ -105,7 +109,7 @@ impl Beside {
             taken_at,
             next_seq: meta.next_seq,
             head: meta.head,
-            master_key: snapshot::key_id(&reader.forms.master),
+            master_key: snapshot::key_id(reader.forms),
         };
         let state = reader.state(meta.version)?;
         snapshot::write(&path, reader.forms, &header, &state, &reader.sealed_secrets()?)?;
@@ -198,17 +202,6 @@ fn snapshots(dir: &Path) -> Result<Vec<(Name, PathBuf)>, KeystoreError> {
         .collect();
     found.sort_unstable_by(|(a, _), (b, _)| b.cmp(a));
     Ok(found)
-}
-
-/// What to do about damage: the usual advice, with the newest snapshot by name where there is one.
-pub(super) fn advice(dir: &Path) -> String {
-    match snapshots(dir).ok().as_deref() {
-        Some([(_, newest), ..]) => format!(
-            "Keep the folder as it is, and run `jkeys restore` with the newest snapshot, {}, or a backup",
-            newest.display()
-        ),
-        _ => super::error::RESTORE.to_owned(),
-    }
 }
 
 /// The snapshots of the keystore in `dir`, from the newest to the oldest.

@@ -1,6 +1,6 @@
 //! What can go wrong with the keystore: what happened, then what to do.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::crypto::seal::SealError;
 use crate::durable::DurableError;
@@ -118,7 +118,7 @@ pub enum KeystoreError {
 }
 
 /// What to do about damage when no better advice is known.
-pub(super) const RESTORE: &str = "Keep the folder as it is, and run `jkeys restore` with the newest snapshot or backup";
+const RESTORE: &str = "Keep the folder as it is, and run `jkeys restore` with the newest snapshot or backup";
 
 impl KeystoreError {
     /// Damage, with the usual advice.
@@ -129,10 +129,28 @@ impl KeystoreError {
         }
     }
 
-    /// The same error, its advice replaced where it has one.
-    pub(super) fn advising(mut self, new: &str) -> Self {
-        if let Self::Damaged { advice, .. } | Self::Older { advice, .. } = &mut self {
-            new.clone_into(advice);
+    /// Damage, with advice of its own.
+    pub(super) fn damaged_advising(what: impl Into<String>, advice: &str) -> Self {
+        Self::Damaged {
+            what: what.into(),
+            advice: advice.to_owned(),
+        }
+    }
+
+    /// A database behind what was once durable, with the usual advice.
+    pub(super) fn older(what: impl Into<String>) -> Self {
+        Self::Older {
+            what: what.into(),
+            advice: RESTORE.to_owned(),
+        }
+    }
+
+    /// The same error, with the newest snapshot by name where it advises to restore.
+    pub(super) fn naming(mut self, newest_snapshot: &Path) -> Self {
+        if let Self::Damaged { advice, .. } | Self::Older { advice, .. } = &mut self
+            && advice == RESTORE
+        {
+            *advice = format!("{RESTORE}. The newest snapshot is {}", newest_snapshot.display());
         }
         self
     }
@@ -155,6 +173,6 @@ impl From<SealError> for KeystoreError {
 }
 
 /// An I/O error while doing something to `path`.
-pub(super) fn io<'a>(doing: &'a str, path: &'a std::path::Path) -> impl FnOnce(std::io::Error) -> KeystoreError + 'a {
+pub(super) fn io<'a>(doing: &'a str, path: &'a Path) -> impl FnOnce(std::io::Error) -> KeystoreError + 'a {
     move |error| KeystoreError::Storage(format!("could not {doing} {}: {error}", path.display()))
 }

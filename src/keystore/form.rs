@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::backend::Tree;
 use super::commit::SecretName;
 use super::error::KeystoreError;
-use crate::crypto::seal::{Binding, DataKey, MacKey, MasterKey};
+use crate::crypto::seal::{Binding, DataKey, MacKey, MasterKey, MasterKeyId, WrappingKey};
 use crate::types::{Digest, Kid, Secret, Seq, Version};
 
 const CODE_BYTES: usize = 32;
@@ -16,7 +16,9 @@ const CODE_BYTES: usize = 32;
 /// The keys of a keystore, all derived from the master key.
 #[derive(Debug)]
 pub(super) struct Forms {
-    pub(super) master: MasterKey,
+    pub(super) master_id: MasterKeyId,
+    pub(super) wrapping: WrappingKey,
+    pub(super) snapshot: DataKey,
     seal: DataKey,
     code: MacKey,
     entry: MacKey,
@@ -27,12 +29,14 @@ fn place(tree: Tree, key: &[u8]) -> Binding {
 }
 
 impl Forms {
-    pub(super) fn new(master: MasterKey) -> Self {
+    pub(super) fn new(master: &MasterKey) -> Self {
         Self {
+            master_id: master.id(),
+            wrapping: master.wrapping_key(),
+            snapshot: master.data_key("keystore snapshot"),
             seal: master.data_key("keystore"),
             code: master.mac_key("keystore value"),
             entry: master.mac_key("keystore entry"),
-            master,
         }
     }
 

@@ -65,7 +65,7 @@ impl Meta {
     pub(super) fn encode(&self, forms: &Forms) -> Result<Vec<u8>, KeystoreError> {
         let plain = serde_json::to_vec(self).expect("meta has only string keys");
         let mut value = SCHEMA.to_be_bytes().to_vec();
-        value.extend(forms.master.id());
+        value.extend(forms.master_id);
         value.extend(forms.sealed(Tree::Meta, META_KEY, u64::from(SCHEMA), &plain)?);
         Ok(value)
     }
@@ -75,7 +75,7 @@ impl Meta {
         let (schema, rest) = value.split_first_chunk().ok_or_else(cut)?;
         let (id, sealed) = rest.split_first_chunk::<{ size_of::<MasterKeyId>() }>().ok_or_else(cut)?;
         known_schema("the keystore", u32::from_be_bytes(*schema))?;
-        if *id != forms.master.id() {
+        if *id != forms.master_id {
             return Err(KeystoreError::WrongMasterKey {
                 what: "the keystore".to_owned(),
             });

@@ -1,12 +1,13 @@
 //! Making and opening a keystore: guards first, then the database, then the check of everything.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 
 use super::anchor::{self, Anchor};
 use super::backend::{Applied, Backend, Expected};
-use super::beside::{self, Beside};
-use super::error::{KeystoreError, RESTORE, io};
+use super::beside::{Beside, snapshot_files};
+use super::error::{KeystoreError, io};
 use super::form::Forms;
 use super::lock::Lock;
 use super::meta::META_KEY;
@@ -30,7 +31,7 @@ impl Keystore {
     ///
     /// # Errors
     /// [`KeystoreError::Exists`], [`KeystoreError::NoSpace`], [`KeystoreError::Storage`].
-    pub fn create(dir: &Path, master: MasterKey) -> Result<Self, KeystoreError> {
+    pub fn create(dir: &Path, master: &MasterKey) -> Result<Self, KeystoreError> {
         durable::create_folder(dir, 0o700)?;
         if dir.read_dir().map_err(io("read", dir))?.next().is_some() {
             return Err(KeystoreError::Exists { dir: dir.to_owned() });
@@ -51,19 +52,22 @@ impl Keystore {
     /// [`KeystoreError::Absent`], [`KeystoreError::Empty`], [`KeystoreError::Held`], [`KeystoreError::NoSpace`],
     /// [`KeystoreError::WrongMasterKey`], [`KeystoreError::NewerSchema`]; [`KeystoreError::Damaged`] and [`KeystoreError::Older`]
     /// with what to restore from; [`KeystoreError::Storage`].
-    pub fn open(dir: &Path, master: MasterKey) -> Result<Self, KeystoreError> {
+    pub fn open(dir: &Path, master: &MasterKey) -> Result<Self, KeystoreError> {
         Self::open_with_space(dir, master, MIN_FREE_MIB)
     }
 
-    pub(super) fn open_with_space(dir: &Path, master: MasterKey, min_free_mib: u64) -> Result<Self, KeystoreError> {
-        open_checked(dir, master, min_free_mib).map_err(|error| error.advising(&beside::advice(dir)))
+    pub(super) fn open_with_space(dir: &Path, master: &MasterKey, min_free_mib: u64) -> Result<Self, KeystoreError> {
+        open_checked(dir, master, min_free_mib).map_err(|error| match snapshot_files(dir).ok().as_deref() {
+            Some([newest, ..]) => error.naming(newest),
+            _ => error,
+        })
     }
 
     /// Opens or makes a keystore on a database of its own, with no files beside it.
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn on(backend: Box<dyn Backend>, master: MasterKey) -> Result<Self, KeystoreError> {
+    pub fn on(backend: Box<dyn Backend>, master: &MasterKey) -> Result<Self, KeystoreError> {
         let forms = Forms::new(master);
         let reader = Reader {
             backend: &*backend,
@@ -91,18 +95,18 @@ impl Keystore {
     }
 }
 
-fn open_checked(dir: &Path, master: MasterKey, min_free_mib: u64) -> Result<Keystore, KeystoreError> {
+fn open_checked(dir: &Path, master: &MasterKey, min_free_mib: u64) -> Result<Keystore, KeystoreError> {
     let database = database_dir(dir);
-    let has_data = data_file(&database).metadata().is_ok_and(|data| data.len() > 0);
-    if !has_data && !dir.join("anchor").exists() {
+    let has_data = bytes(&data_file(&database))? > 0;
+    if !has_data && bytes(&dir.join("anchor"))? == 0 {
         return Err(KeystoreError::Absent { dir: dir.to_owned() });
     }
+    enough_space(dir, min_free_mib)?;
     let lock = Lock::take(dir)?;
     let anchor = Anchor::read(dir)?;
     if !has_data {
         return Err(empty_beside(dir, anchor));
     }
-    enough_space(dir, min_free_mib)?;
     let backend = SledStore::open(&database)?;
     let forms = Forms::new(master);
     let reader = Reader {
@@ -125,6 +129,15 @@ fn open_checked(dir: &Path, master: MasterKey, min_free_mib: u64) -> Result<Keys
     Ok(Keystore::from_parts(Box::new(backend), forms, current, Some((beside, lock))))
 }
 
+/// The size of a file; 0 when there is none.
+fn bytes(path: &Path) -> Result<u64, KeystoreError> {
+    match path.metadata() {
+        Ok(found) => Ok(found.len()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(io("look at", path)(error)),
+    }
+}
+
 /// A database that opens and can't be read is damaged: starting again would not mend it.
 fn unreadable(error: KeystoreError) -> KeystoreError {
     match error {
@@ -136,15 +149,12 @@ fn unreadable(error: KeystoreError) -> KeystoreError {
 /// Nothing in the database: never finished, or lost.
 fn empty_beside(dir: &Path, anchor: Option<Anchor>) -> KeystoreError {
     match anchor {
-        Some(anchor) if anchor.version > Version(0) => KeystoreError::Older {
-            what: format!(
-                "{} holds nothing, and its anchor file remembers version {} and {} records",
-                database_dir(dir).display(),
-                anchor.version,
-                anchor.next_seq
-            ),
-            advice: RESTORE.to_owned(),
-        },
+        Some(anchor) if anchor.version > Version(0) => KeystoreError::older(format!(
+            "{} holds nothing, and its anchor file remembers version {} and {} records",
+            database_dir(dir).display(),
+            anchor.version,
+            anchor.next_seq
+        )),
         _ => KeystoreError::Empty { dir: dir.to_owned() },
     }
 }

@@ -132,7 +132,7 @@ impl Plan<'_> {
             return Err(KeystoreError::Refused(format!("the secret {name} is there already")));
         }
         let data_key = DataKey::generate()?;
-        let wrapped = self.forms.master.wrap(&data_key, &secret_binding(Tree::DataKeys, name))?;
+        let wrapped = self.forms.wrapping.wrap(&data_key, &secret_binding(Tree::DataKeys, name))?;
         let sealed = data_key.seal(secret.expose(), &secret_binding(Tree::Secrets, name))?;
         self.set(Tree::DataKeys, key.clone(), Some(wrapped))?;
         self.set(Tree::Secrets, key, Some(sealed))

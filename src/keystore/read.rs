@@ -64,27 +64,27 @@ impl Reader<'_> {
 
     pub(super) fn records(&self, range: Range<Seq>) -> Result<Vec<StoredRecord>, KeystoreError> {
         let mut found = Vec::new();
-        self.walk_records(range.start, &mut |link| {
-            if link.seq >= range.end {
-                return Ok(ControlFlow::Break(()));
-            }
+        self.walk_records(range, &mut |link| {
             found.push(StoredRecord {
                 seq: link.seq,
                 bytes: link.bytes,
             });
-            Ok(ControlFlow::Continue(()))
+            Ok(())
         })?;
         Ok(found)
     }
 
-    /// Every record from `from` on, none left out.
+    /// Every record of a range, as far as there are any, none left out.
     pub(super) fn walk_records(
         &self,
-        from: Seq,
-        visit: &mut dyn FnMut(Link) -> Result<ControlFlow<()>, KeystoreError>,
+        range: Range<Seq>,
+        visit: &mut dyn FnMut(Link) -> Result<(), KeystoreError>,
     ) -> Result<(), KeystoreError> {
-        let mut next = from;
-        self.backend.scan(Tree::Records, &record_key(from), &mut |key, value| {
+        let mut next = range.start;
+        self.backend.scan(Tree::Records, &record_key(next), &mut |key, value| {
+            if next >= range.end {
+                return Ok(ControlFlow::Break(()));
+            }
             if number_at_end(Tree::Records, key)? != next.0 || key.len() != 8 {
                 return Err(KeystoreError::damaged(format!("record {next} is not there")));
             }
@@ -98,7 +98,8 @@ impl Reader<'_> {
                 bytes: bytes.to_vec(),
             };
             next = next.next();
-            visit(link)
+            visit(link)?;
+            Ok(ControlFlow::Continue(()))
         })
     }
 
@@ -172,7 +173,7 @@ pub(super) struct SealedSecret {
 pub(super) fn open_secret(forms: &Forms, name: &SecretName, wrapped: &[u8], sealed: &[u8]) -> Result<Secret, KeystoreError> {
     let damaged = |error| KeystoreError::damaged(format!("the secret {name}: {error}"));
     let data_key = forms
-        .master
+        .wrapping
         .unwrap(wrapped, &secret_binding(Tree::DataKeys, name))
         .map_err(damaged)?;
     data_key.open(sealed, &secret_binding(Tree::Secrets, name)).map_err(damaged)

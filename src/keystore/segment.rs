@@ -5,10 +5,9 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use super::error::{KeystoreError, RESTORE, io};
+use super::error::{KeystoreError, io};
 use super::read::Reader;
 use crate::durable::{self, Appender};
 use crate::types::Seq;
@@ -72,10 +71,7 @@ impl Segments {
             dir,
             open: None,
         };
-        reader.walk_records(Seq(0), &mut |link| {
-            level.next(link.seq, &link.bytes)?;
-            Ok(ControlFlow::Continue(()))
-        })?;
+        reader.walk_records(Seq(0)..Seq(u64::MAX), &mut |link| level.next(link.seq, &link.bytes))?;
         level.finish()
     }
 }
@@ -168,12 +164,14 @@ impl OpenSegment {
             return Ok(());
         }
         if self.found[self.right..].contains(&b'\n') {
-            return Err(KeystoreError::damaged(format!(
-                "{} holds another record at byte {} than the database",
-                self.path.display(),
-                self.right
-            ))
-            .advising("Move that file away and keep it; the next start writes it again from the database, which is whole"));
+            return Err(KeystoreError::damaged_advising(
+                format!(
+                    "{} holds another record at byte {} than the database",
+                    self.path.display(),
+                    self.right
+                ),
+                "The database is whole: move that file away and keep it, and the next start writes it again",
+            ));
         }
         self.cut()?;
         self.missing.extend(line);
@@ -204,8 +202,5 @@ impl OpenSegment {
 }
 
 fn ahead(path: &Path) -> KeystoreError {
-    KeystoreError::Older {
-        what: format!("{} holds records that it lacks", path.display()),
-        advice: RESTORE.to_owned(),
-    }
+    KeystoreError::older(format!("{} holds records that it lacks", path.display()))
 }

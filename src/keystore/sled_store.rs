@@ -164,3 +164,33 @@ impl Backend for SledStore {
         Ok(applied)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_that_can_not_be_synced_is_not_acknowledged() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = SledStore::open(folder.path()).unwrap();
+        // No device stands behind it, so fdatasync fails.
+        store.data = File::open("/dev/null").unwrap();
+        let write = Write {
+            tree: Tree::Observations,
+            key: b"up".to_vec(),
+            value: Some(vec![1]),
+        };
+        let expected = Expected {
+            key: b"meta",
+            value: None,
+        };
+        let error = store.apply(expected, &[write]).unwrap_err();
+        assert!(error.to_string().contains("could not sync the database"), "{error}");
+    }
+
+    #[test]
+    fn a_panic_inside_sled_is_an_error_with_its_words() {
+        let error = fenced::<()>(|| panic!("page {} is gone", 7)).unwrap_err();
+        assert_eq!(error, "sled panicked: page 7 is gone");
+    }
+}

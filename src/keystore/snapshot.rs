@@ -39,7 +39,7 @@ pub struct SnapshotHeader {
     pub next_seq: Seq,
     /// The head of the chain over those records.
     pub head: Digest,
-    /// Which master key it is sealed under.
+    /// The id of the master key that it is sealed under, base64.
     pub master_key: String,
 }
 
@@ -68,8 +68,9 @@ struct Companion {
     data_keys: BTreeMap<SecretName, String>,
 }
 
-pub(super) fn key_id(master: &MasterKey) -> String {
-    Digest::of(&master.id()).to_string()[..32].to_owned()
+/// The master key's id, base64.
+pub(super) fn key_id(forms: &Forms) -> String {
+    STANDARD.encode(forms.master_id)
 }
 
 /// Writes a snapshot; the data keys first, so that no snapshot is ever without them.
@@ -96,10 +97,7 @@ pub(super) fn write(
     };
     durable::write_file(&companion_of(path), &json(&companion), &ATTRS)?;
     let mut file = [MAGIC, &json(header), b"\n"].concat();
-    let sealed = forms
-        .master
-        .data_key(PURPOSE)
-        .seal(&json(&body), &Binding::new(PURPOSE).with(&file))?;
+    let sealed = forms.snapshot.seal(&json(&body), &Binding::new(PURPOSE).with(&file))?;
     file.extend(sealed);
     file.extend(Digest::of(&file).0);
     durable::write_file(path, &file, &ATTRS)?;
@@ -114,11 +112,11 @@ fn json(value: &impl Serialize) -> Vec<u8> {
 ///
 /// # Errors
 /// Damage, another master key, a newer schema: in words.
-pub fn read_snapshot(path: &Path, master: MasterKey) -> Result<Snapshot, KeystoreError> {
+pub fn read_snapshot(path: &Path, master: &MasterKey) -> Result<Snapshot, KeystoreError> {
     let forms = Forms::new(master);
     let damaged = |why: &str| {
         let what = format!("the snapshot {} {why}", path.display());
-        KeystoreError::damaged(what).advising("Use the one before it, or a backup")
+        KeystoreError::damaged_advising(what, "Use the one before it, or a backup")
     };
     let file = fs::read(path).map_err(io("read", path))?;
     let (content, digest) = file.split_last_chunk().ok_or_else(|| damaged("is cut short"))?;
@@ -133,8 +131,7 @@ pub fn read_snapshot(path: &Path, master: MasterKey) -> Result<Snapshot, Keystor
     let header = read_header(path, &rest[..end], &forms)?;
     let (clear, sealed) = content.split_at(MAGIC.len() + end + 1);
     let plain = forms
-        .master
-        .data_key(PURPOSE)
+        .snapshot
         .open(sealed, &Binding::new(PURPOSE).with(clear))
         .map_err(|error| damaged(&format!("does not open: {error}")))?;
     let body: Body = parse("the snapshot", plain.expose())?;
@@ -164,7 +161,7 @@ fn read_header(path: &Path, line: &[u8], forms: &Forms) -> Result<SnapshotHeader
     }
     known_schema("the snapshot", parse::<Schema>("the snapshot's header", line)?.schema)?;
     let header: SnapshotHeader = parse("the snapshot's header", line)?;
-    if header.master_key != key_id(&forms.master) {
+    if header.master_key != key_id(forms) {
         return Err(KeystoreError::WrongMasterKey {
             what: format!("the snapshot {}", path.display()),
         });
@@ -185,7 +182,12 @@ pub(super) fn companion_of(snapshot: &Path) -> PathBuf {
 
 fn read_companion(path: &Path) -> Result<Companion, KeystoreError> {
     let content = fs::read(path).map_err(io("read", path))?;
-    let companion: Companion = parse(&path.display().to_string(), &content)?;
+    let companion: Companion = serde_json::from_slice(&content).map_err(|error| {
+        KeystoreError::damaged_advising(
+            format!("{} does not parse ({error})", path.display()),
+            "It may hold data keys of destroyed keys: erase it together with its snapshot; nothing else needs them",
+        )
+    })?;
     known_schema("the snapshot's file of data keys", companion.schema)?;
     Ok(companion)
 }

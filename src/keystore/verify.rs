@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::anchor::Anchor;
 use super::backend::Tree;
-use super::error::{KeystoreError, RESTORE};
+use super::error::KeystoreError;
 use super::form::{FIRST_HEAD, TreeDigest, chained};
 use super::meta::{META_KEY, Meta, OBSERVED_KEY, Observed};
 use super::read::Reader;
@@ -73,16 +73,13 @@ pub(super) fn whole(reader: Reader<'_>, current: &Current) -> Result<(), Keystor
 /// The head of the chain before record `end`, computed anew from the first record on; or at the last one, if that comes sooner.
 fn head_at(reader: Reader<'_>, end: Seq) -> Result<(Seq, Digest), KeystoreError> {
     let mut reached = (Seq(0), FIRST_HEAD);
-    reader.walk_records(Seq(0), &mut |link| {
-        if link.seq >= end {
-            return Ok(ControlFlow::Break(()));
-        }
+    reader.walk_records(Seq(0)..end, &mut |link| {
         let head = chained(reached.1, &link.bytes);
         if head != link.head {
             return Err(KeystoreError::damaged(format!("the chain of records breaks at {}", link.seq)));
         }
         reached = (link.seq.next(), head);
-        Ok(ControlFlow::Continue(()))
+        Ok(())
     })?;
     Ok(reached)
 }
@@ -90,18 +87,14 @@ fn head_at(reader: Reader<'_>, end: Seq) -> Result<(Seq, Digest), KeystoreError>
 /// Checks that the database goes on from what the anchor remembers.
 pub(super) fn reaches(reader: Reader<'_>, current: &Current, anchor: &Anchor) -> Result<(), KeystoreError> {
     let Meta { version, next_seq, .. } = current.meta;
-    let older = |what| KeystoreError::Older {
-        what,
-        advice: RESTORE.to_owned(),
-    };
     if anchor.version > version || anchor.next_seq > next_seq || anchor.observed > current.observed.batch {
-        return Err(older(format!(
+        return Err(KeystoreError::older(format!(
             "it stands at version {version}, {next_seq} records and {} batches of observations, and its anchor file remembers version {}, {} records and {} batches",
             current.observed.batch, anchor.version, anchor.next_seq, anchor.observed
         )));
     }
     if head_at(reader, anchor.next_seq)? != (anchor.next_seq, anchor.head) {
-        return Err(older(format!(
+        return Err(KeystoreError::older(format!(
             "its first {} records are not those that its anchor file remembers",
             anchor.next_seq
         )));

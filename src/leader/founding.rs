@@ -109,7 +109,7 @@ pub fn read_master_key(path: &Path) -> Result<MasterKey, FoundingError> {
 /// Something is in `dir`, or the storage fails.
 pub fn found(
     dir: &Path,
-    master: MasterKey,
+    master: &MasterKey,
     trust_domain: &TrustDomain,
     actor: &Actor,
     clock: &Clock,

@@ -100,7 +100,7 @@ impl Leader {
     /// Anything that is missing, damaged or taken, in words.
     pub async fn open(config: &LeaderConfig, clock: Clock) -> Result<Self, LeaderError> {
         let master = read_master_key(&config.master_key_file)?;
-        let keystore = Arc::new(Keystore::open(&config.state_dir, master)?);
+        let keystore = Arc::new(Keystore::open(&config.state_dir, &master)?);
         let (store, restored) = Store::open(keystore.clone())?;
         let authority = Authority::load(&keystore, &restored.state, &config.trust_domain)?;
         let listening = |why| LeaderError::Listen {

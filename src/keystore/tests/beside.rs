@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::support::{Folder, day, key, loaded, master, overwrite, record, secret, step};
+use crate::durable::TEMPORARY_PREFIX;
 use crate::keystore::{Keystore, KeystoreError, read_snapshot, snapshot_files};
 use crate::types::{Generation, Seq, Version};
 
@@ -49,6 +50,22 @@ fn a_segment_that_says_something_else_is_refused() {
     overwrite(&segment(&folder), text.as_bytes());
     let error = folder.refusal();
     assert!(matches!(error, KeystoreError::Damaged { .. }), "{error}");
+    assert!(error.to_string().contains("move that file away"), "{error}");
+    fs::rename(segment(&folder), folder.dir.join("other")).unwrap();
+    drop(folder.open().unwrap());
+    assert_eq!(fs::read(segment(&folder)).unwrap(), lines(3));
+}
+
+#[test]
+fn a_damaged_file_of_data_keys_is_refused_with_what_to_do() {
+    let folder = Folder::with_steps(2);
+    let snapshot = snapshot_files(&folder.dir).unwrap().remove(1);
+    overwrite(&snapshot.with_extension("keys"), b"{");
+    let error = folder.refusal();
+    assert!(error.to_string().contains("erase it together with its snapshot"), "{error}");
+    fs::remove_file(snapshot.with_extension("keys")).unwrap();
+    fs::remove_file(snapshot).unwrap();
+    folder.open().unwrap();
 }
 
 #[test]
@@ -64,7 +81,7 @@ fn a_segment_ahead_of_the_database_is_refused() {
 #[test]
 fn a_full_segment_is_followed_by_another_and_both_are_checked() {
     let folder = Folder::new();
-    let store = Keystore::create(&folder.dir, master(0xA5)).unwrap();
+    let store = Keystore::create(&folder.dir, &master(0xA5)).unwrap();
     let large = format!("\"{}\"", "x".repeat(47 * 1024));
     for number in 1..=4 {
         let mut commit = step(number);
@@ -93,13 +110,13 @@ fn a_full_segment_is_followed_by_another_and_both_are_checked() {
 #[test]
 fn a_snapshot_holds_the_state_and_the_secrets() {
     let folder = Folder::new();
-    let store = Keystore::create(&folder.dir, master(0xA5)).unwrap();
+    let store = Keystore::create(&folder.dir, &master(0xA5)).unwrap();
     let mut commit = step(1);
     commit.put_secrets = vec![(key("a"), secret("one")), (key("b"), secret("two"))];
     commit.state = vec![b's'; 200_000];
     store.commit(&commit).unwrap();
     let files = snapshot_files(&folder.dir).unwrap();
-    let snapshot = read_snapshot(&files[0], master(0xA5)).unwrap();
+    let snapshot = read_snapshot(&files[0], &master(0xA5)).unwrap();
     assert_eq!(
         (snapshot.header.version, snapshot.header.generation),
         (Version(1), Generation(1))
@@ -126,7 +143,7 @@ fn a_step_that_makes_no_generation_writes_no_snapshot() {
 #[test]
 fn a_destroyed_data_key_is_in_no_kept_snapshot() {
     let folder = Folder::new();
-    let store = Keystore::create(&folder.dir, master(0xA5)).unwrap();
+    let store = Keystore::create(&folder.dir, &master(0xA5)).unwrap();
     let mut commit = step(1);
     commit.put_secrets = vec![(key("a"), secret("one")), (key("b"), secret("two"))];
     store.commit(&commit).unwrap();
@@ -145,16 +162,18 @@ fn a_destroyed_data_key_is_in_no_kept_snapshot() {
     }
     let orphan = folder.dir.join("snapshots/orphan.keys");
     fs::copy(snapshot_files(&before.dir).unwrap()[0].with_extension("keys"), &orphan).unwrap();
+    let leftover = folder.dir.join("snapshots").join(format!("{TEMPORARY_PREFIX}1"));
+    fs::copy(&orphan, &leftover).unwrap();
     drop(folder.open().unwrap());
     check_destroyed(&folder);
-    assert!(!orphan.exists());
+    assert!(!orphan.exists() && !leftover.exists());
 }
 
 fn check_destroyed(folder: &Folder) {
     let files = snapshot_files(&folder.dir).unwrap();
     assert_eq!(files.len(), 3);
     for path in &files {
-        let snapshot = read_snapshot(path, master(0xA5)).unwrap();
+        let snapshot = read_snapshot(path, &master(0xA5)).unwrap();
         assert!(
             snapshot.secrets.iter().all(|(name, _)| *name == key("b")),
             "{}",
@@ -164,7 +183,7 @@ fn check_destroyed(folder: &Folder) {
         let keys = fs::read_to_string(path.with_extension("keys")).unwrap();
         assert!(!keys.contains("key/a") && keys.contains("key/b"), "{keys}");
     }
-    assert_eq!(read_snapshot(&files[1], master(0xA5)).unwrap().destroyed, [key("a")]);
+    assert_eq!(read_snapshot(&files[1], &master(0xA5)).unwrap().destroyed, [key("a")]);
 }
 
 #[test]
@@ -176,13 +195,13 @@ fn a_damaged_snapshot_is_refused_at_every_byte() {
         let mut changed = whole.clone();
         changed[place] ^= 4;
         overwrite(&path, &changed);
-        assert!(read_snapshot(&path, master(0xA5)).is_err(), "byte {place}");
+        assert!(read_snapshot(&path, &master(0xA5)).is_err(), "byte {place}");
         overwrite(&path, &whole[..place]);
-        assert!(read_snapshot(&path, master(0xA5)).is_err(), "cut at {place}");
+        assert!(read_snapshot(&path, &master(0xA5)).is_err(), "cut at {place}");
     }
     overwrite(&path, &whole);
-    read_snapshot(&path, master(0xA5)).unwrap();
-    let error = read_snapshot(&path, master(0xB6)).unwrap_err();
+    read_snapshot(&path, &master(0xA5)).unwrap();
+    let error = read_snapshot(&path, &master(0xB6)).unwrap_err();
     assert!(matches!(error, KeystoreError::WrongMasterKey { .. }), "{error}");
 }
 
@@ -197,14 +216,14 @@ fn a_snapshot_with_a_forged_header_does_not_open() {
     forged[place + 13] = b'2';
     forged.extend(crate::types::Digest::of(&forged).0);
     overwrite(&path, &forged);
-    let error = read_snapshot(&path, master(0xA5)).unwrap_err();
+    let error = read_snapshot(&path, &master(0xA5)).unwrap_err();
     assert!(error.to_string().contains("does not open"), "{error}");
 }
 
 #[test]
 fn the_sixteen_newest_snapshots_and_one_a_day_are_kept() {
     let folder = Folder::new();
-    let store = Keystore::create(&folder.dir, master(0xA5)).unwrap();
+    let store = Keystore::create(&folder.dir, &master(0xA5)).unwrap();
     for number in 1..=40 {
         let mut commit = step(number);
         commit.now = day(number / 2);
@@ -213,7 +232,7 @@ fn the_sixteen_newest_snapshots_and_one_a_day_are_kept() {
     let kept: Vec<u64> = snapshot_files(&folder.dir)
         .unwrap()
         .iter()
-        .map(|path| read_snapshot(path, master(0xA5)).unwrap().header.generation.0)
+        .map(|path| read_snapshot(path, &master(0xA5)).unwrap().header.generation.0)
         .collect();
     // The days 20 back to 7: the newest of each, and the 16 newest of all.
     let expected: Vec<u64> = (1..=40)
@@ -233,7 +252,7 @@ fn a_snapshot_that_a_crash_prevented_is_written_by_the_next_start() {
     fs::remove_file(newest.with_extension("keys")).unwrap();
     drop(folder.open().unwrap());
     assert_eq!(snapshot_files(&folder.dir).unwrap()[0], newest);
-    read_snapshot(&newest, master(0xA5)).unwrap();
+    read_snapshot(&newest, &master(0xA5)).unwrap();
 }
 
 #[test]

@@ -17,15 +17,15 @@ impl Place {
 
     fn create(&self) -> Keystore {
         match self {
-            Self::Sled(folder) => Keystore::create(&folder.dir, master(0xA5)).unwrap(),
-            Self::Memory(memory) => Keystore::on(Box::new(memory.clone()), master(0xA5)).unwrap(),
+            Self::Sled(folder) => Keystore::create(&folder.dir, &master(0xA5)).unwrap(),
+            Self::Memory(memory) => Keystore::on(Box::new(memory.clone()), &master(0xA5)).unwrap(),
         }
     }
 
     fn open(&self, byte: u8) -> Result<Keystore, KeystoreError> {
         match self {
-            Self::Sled(folder) => Keystore::open(&folder.dir, master(byte)),
-            Self::Memory(memory) => Keystore::on(Box::new(memory.clone()), master(byte)),
+            Self::Sled(folder) => Keystore::open(&folder.dir, &master(byte)),
+            Self::Memory(memory) => Keystore::on(Box::new(memory.clone()), &master(byte)),
         }
     }
 }

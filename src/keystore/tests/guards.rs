@@ -1,9 +1,12 @@
 //! The guards at the door, and the one against a storage that failed.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::Ordering;
 
 use super::support::{Faulty, Folder, loaded, master, overwrite, record, step};
+use crate::durable::small_disk::on_small_disk;
 use crate::keystore::backend::{Applied, Backend as _, Expected, Tree, Write};
 use crate::keystore::meta::{META_KEY, SCHEMA};
 use crate::keystore::sled_store::SledStore;
@@ -13,7 +16,7 @@ use crate::types::{Seq, Version};
 #[test]
 fn after_a_failed_write_nothing_is_read_or_written_until_it_is_opened_anew() {
     let faulty = Faulty::default();
-    let store = Keystore::on(Box::new(faulty.clone()), master(1)).unwrap();
+    let store = Keystore::on(Box::new(faulty.clone()), &master(1)).unwrap();
     store.commit(&step(1)).unwrap();
     faulty.fail_after.store(1, Ordering::SeqCst);
     assert!(matches!(store.commit(&step(2)).unwrap_err(), KeystoreError::Storage(_)));
@@ -31,7 +34,7 @@ fn after_a_failed_write_nothing_is_read_or_written_until_it_is_opened_anew() {
             "storage failed earlier: no space left on device; restart the leader"
         );
     }
-    let store = Keystore::on(Box::new(faulty), master(1)).unwrap();
+    let store = Keystore::on(Box::new(faulty), &master(1)).unwrap();
     assert_eq!(loaded(&store).version, Version(1));
 }
 
@@ -66,7 +69,7 @@ fn an_empty_keystore_is_refused() {
 #[test]
 fn a_keystore_is_not_made_where_something_is() {
     let folder = Folder::with_steps(1);
-    let error = Keystore::create(&folder.dir, master(0xA5)).unwrap_err();
+    let error = Keystore::create(&folder.dir, &master(0xA5)).unwrap_err();
     assert!(matches!(error, KeystoreError::Exists { .. }));
     assert_eq!(loaded(&folder.open().unwrap()).version, Version(1));
 }
@@ -87,7 +90,7 @@ fn a_second_leader_is_refused_in_words() {
 fn a_full_disk_is_found_before_the_database_is_touched() {
     let folder = Folder::with_steps(1);
     let before = fs::read(folder.data()).unwrap();
-    let error = Keystore::open_with_space(&folder.dir, master(0xA5), u64::MAX).unwrap_err();
+    let error = Keystore::open_with_space(&folder.dir, &master(0xA5), u64::MAX).unwrap_err();
     assert!(matches!(error, KeystoreError::NoSpace { .. }));
     assert!(error.to_string().contains("make room"));
     assert_eq!(fs::read(folder.data()).unwrap(), before);
@@ -167,7 +170,7 @@ fn a_write_on_a_condition_that_does_not_hold_changes_nothing() {
 #[test]
 fn no_private_half_lies_readable_in_any_file() {
     let folder = Folder::new();
-    let store = Keystore::create(&folder.dir, master(0xA5)).unwrap();
+    let store = Keystore::create(&folder.dir, &master(0xA5)).unwrap();
     let mut commit = step(1);
     let text = "a private half that nobody may find";
     commit.put_secrets = vec![(super::support::key("k"), super::support::secret(text))];
@@ -193,4 +196,58 @@ fn no_private_half_lies_readable_in_any_file() {
         }
     }
     assert!(files >= 7, "{files}");
+}
+
+#[test]
+fn on_a_full_disk_the_keystore_stops_and_opens_whole_when_there_is_room_again() {
+    on_small_disk(
+        "keystore::tests::guards::on_a_full_disk_the_keystore_stops_and_opens_whole_when_there_is_room_again",
+        |disk| {
+            mount_another(disk);
+            let (dir, filler) = (disk.join("keystore"), disk.join("filler"));
+            let store = Keystore::create(&dir, &master(0xA5)).unwrap();
+            fill(&filler);
+            let mut acknowledged = 0;
+            let error = loop {
+                let mut commit = step(acknowledged + 1);
+                commit.state.resize(300_000, b'.');
+                commit.snapshot = None;
+                match store.commit(&commit) {
+                    Ok(_) => acknowledged += 1,
+                    Err(error) => break error,
+                }
+            };
+            assert!(
+                matches!(error, KeystoreError::Storage(_)) && acknowledged > 2,
+                "{acknowledged}: {error}"
+            );
+            assert!(matches!(store.load().unwrap_err(), KeystoreError::Failed { .. }));
+            drop(store);
+            assert!(matches!(
+                Keystore::open(&dir, &master(0xA5)).unwrap_err(),
+                KeystoreError::NoSpace { .. }
+            ));
+            fs::remove_file(filler).unwrap();
+            let store = Keystore::open(&dir, &master(0xA5)).unwrap();
+            assert!(loaded(&store).version >= Version(acknowledged));
+        },
+    );
+}
+
+/// The small disk is smaller than an empty keystore.
+fn mount_another(folder: &Path) {
+    let mut mount = Command::new("mount");
+    let done = mount
+        .args(["-t", "tmpfs", "-o", "size=100m", "keystore"])
+        .arg(folder)
+        .status();
+    assert!(done.unwrap().success());
+}
+
+/// Leaves 4 MiB.
+fn fill(filler: &Path) {
+    let file = fs::File::create(filler).unwrap();
+    let free = rustix::fs::fstatvfs(&file).unwrap();
+    let bytes = free.f_bavail * free.f_frsize - (4 << 20);
+    rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, bytes).unwrap();
 }

@@ -13,8 +13,8 @@ const FOLDER: &str = "JKEYS_TEST_KEYSTORE";
 #[test]
 #[ignore = "the process that another test kills"]
 fn victim() {
-    let dir = std::env::var_os(FOLDER).unwrap();
-    let store = Keystore::open(dir.as_ref(), master(0xA5)).unwrap();
+    let Some(dir) = std::env::var_os(FOLDER) else { return };
+    let store = Keystore::open(dir.as_ref(), &master(0xA5)).unwrap();
     let start = loaded(&store).version.0 + 1;
     for number in start.. {
         let mut commit = step(number);

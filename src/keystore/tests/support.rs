@@ -65,16 +65,23 @@ impl Folder {
 
     /// With a keystore of so many steps in it, closed again.
     pub(super) fn with_steps(steps: u64) -> Self {
+        Self::with_steps_of(steps, 0)
+    }
+
+    /// The same with states of at least so many bytes.
+    pub(super) fn with_steps_of(steps: u64, state_bytes: usize) -> Self {
         let folder = Self::new();
-        let store = Keystore::create(&folder.dir, master(0xA5)).unwrap();
+        let store = Keystore::create(&folder.dir, &master(0xA5)).unwrap();
         for number in 1..=steps {
-            store.commit(&step(number)).unwrap();
+            let mut commit = step(number);
+            commit.state.resize(commit.state.len().max(state_bytes), b'.');
+            store.commit(&commit).unwrap();
         }
         folder
     }
 
     pub(super) fn open(&self) -> Result<Keystore, KeystoreError> {
-        Keystore::open(&self.dir, master(0xA5))
+        Keystore::open(&self.dir, &master(0xA5))
     }
 
     pub(super) fn refusal(&self) -> KeystoreError {
