@@ -108,7 +108,7 @@ impl NodeKeys {
     }
 
     /// SHA-256 of the TLS key's public half.
-    pub(super) fn tls_digest(&self) -> Result<Digest, PkiError> {
+    pub fn tls_digest(&self) -> Result<Digest, PkiError> {
         Ok(spki_digest(&*p256("the node's TLS key", &self.tls)?))
     }
 
