@@ -4,6 +4,7 @@
 pub mod clock;
 pub mod crypto;
 pub mod durable;
+pub mod hooks;
 pub mod lifecycle;
 pub mod outputs;
 pub mod rpc;
