@@ -1,11 +1,13 @@
 //! jkeys rotates the signing keys of an OpenID Connect provider on a cluster of VMs. ARCHITECTURE.md says how the parts meet.
 #![forbid(unsafe_code)]
 
+pub mod agent;
 pub mod audit;
 pub mod clock;
 pub mod config;
 pub mod crypto;
 pub mod durable;
+pub mod hooks;
 pub mod keystore;
 pub mod leader;
 pub mod lifecycle;

@@ -88,12 +88,17 @@ impl Clock {
 
     /// Returns once `span` has passed by the monotonic clock.
     pub async fn sleep(&self, span: Span) {
+        self.sleep_until_monotonic(self.monotonic() + span).await;
+    }
+
+    /// Returns once the monotonic clock stands at `until` or later.
+    pub async fn sleep_until_monotonic(&self, until: Span) {
         match &self.0 {
-            Source::Machine { .. } => tokio::time::sleep(Duration::from_millis(span.0)).await,
-            Source::Stepped(reading) => {
-                let until = reading.borrow().monotonic + span;
-                wait(reading, |now| now.monotonic >= until).await;
+            Source::Machine { .. } => {
+                let left = until - self.monotonic();
+                tokio::time::sleep(Duration::from_millis(left.0)).await;
             }
+            Source::Stepped(reading) => wait(reading, |now| now.monotonic >= until).await,
         }
     }
 }

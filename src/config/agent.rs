@@ -15,14 +15,10 @@ use crate::types::Span;
 pub struct AgentConfig {
     /// The folder of the identity, of what the node remembers, and of the sealed cache.
     pub state_dir: PathBuf,
-    /// The folder of the view folders. It is never the root, so it has a parent and a name.
-    pub views_dir: PathBuf,
-    /// The file that holds the key of the sealed cache.
-    pub cache_key_file: PathBuf,
+    /// The file that holds the key of the sealed cache; none where the agent makes one of its own in `state_dir`.
+    pub cache_key_file: Option<PathBuf>,
     /// The group of the private files; none is the group of the process.
     pub private_group: Option<String>,
-    /// The mode of the private files: readable and writable to the owner at most, nothing for others.
-    pub private_mode: u32,
     /// How long after its last confirmation a cached view still counts as ready.
     pub cache_ready_for: Span,
     /// What to run, in this order.
@@ -70,12 +66,10 @@ impl AgentConfig {
             .get("state_dir", value::path)
             .unwrap_or_else(|| "/var/lib/jkeys/agent".into());
         let config = Self {
-            views_dir: top.get("views_dir", views_dir).unwrap_or_else(|| state_dir.join("views")),
             cache_key_file: top
                 .get("cache_key_file", value::path)
-                .unwrap_or_else(|| cache_key_file(credentials, &state_dir)),
+                .or_else(|| credentials.map(|folder| folder.join(CACHE_KEY_CREDENTIAL))),
             private_group: top.get("private_group", value::name),
-            private_mode: top.get("private_mode", private_mode).unwrap_or(0o640),
             cache_ready_for: top.get("cache_ready_for", value::bounded_span).unwrap_or(Span::hours(7 * 24)),
             hooks: hooks(top.tables("hook"), &mut errors),
             state_dir,
@@ -88,7 +82,7 @@ impl AgentConfig {
     /// The link through which programs read the current view.
     #[must_use]
     pub fn live_link(&self) -> PathBuf {
-        self.views_dir.with_file_name("live")
+        self.state_dir.join("live")
     }
 
     /// The settings in which `next` differs and that only a restart can change.
@@ -96,7 +90,6 @@ impl AgentConfig {
     pub fn needs_restart(&self, next: &Self) -> Vec<&'static str> {
         let fixed = [
             ("state_dir", self.state_dir != next.state_dir),
-            ("views_dir", self.views_dir != next.views_dir),
             ("cache_key_file", self.cache_key_file != next.cache_key_file),
         ];
         fixed
@@ -104,32 +97,6 @@ impl AgentConfig {
             .filter_map(|(name, differs)| differs.then_some(name))
             .collect()
     }
-}
-
-fn views_dir(value: &DeValue<'_>) -> Result<PathBuf, String> {
-    let path = value::path(value)?;
-    match path.file_name() {
-        Some(name) if name != "live" => Ok(path),
-        _ => Err(format!(
-            "\"{}\" can't hold views; name a folder, other than `live`",
-            path.display()
-        )),
-    }
-}
-
-fn cache_key_file(credentials: Option<&Path>, state_dir: &Path) -> PathBuf {
-    credentials.map_or_else(|| state_dir.join("cache.key"), |folder| folder.join(CACHE_KEY_CREDENTIAL))
-}
-
-fn private_mode(value: &DeValue<'_>) -> Result<u32, String> {
-    let text = value::text(value)?;
-    let mode = u32::from_str_radix(text, 8).map_err(|_| format!("{text:?} is not an octal mode such as \"0640\""))?;
-    if mode & 0o400 != 0 && mode & !0o660 == 0 {
-        return Ok(mode);
-    }
-    Err(format!(
-        "{text:?} is refused: the owner must read the private files, others must not, and nobody runs them; write \"0640\" or \"0600\""
-    ))
 }
 
 fn hooks(tables: Vec<Fields<'_>>, errors: &mut Vec<ConfigError>) -> Vec<Hook> {

@@ -58,7 +58,7 @@ fn write_temporary(place: &Place<'_>, temporary: &str, bytes: &[u8], attrs: &Fil
 }
 
 /// The mode comes after the owner: chown(2) may clear bits of it, and the wrong group must not have it for an instant.
-fn own(file: &OwnedFd, attrs: &FileAttrs) -> Result<(), Errno> {
+pub(super) fn own(file: &OwnedFd, attrs: &FileAttrs) -> Result<(), Errno> {
     if attrs.owner.is_some() || attrs.group.is_some() {
         rustix::fs::fchown(file, attrs.owner.map(Uid::from_raw), attrs.group.map(Gid::from_raw))?;
     }

@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 
 use super::error::{KeystoreError, io};
 use super::read::Reader;
-use crate::durable::{self, Appender};
+use crate::durable::{self, Appender, FileAttrs};
 use crate::types::Seq;
 
 /// A file that has reached this size is full.
 const FULL_BYTES: u64 = 8 * 1024 * 1024;
-const MODE: u32 = 0o600;
+const ATTRS: FileAttrs = FileAttrs::mode(0o600);
 
 /// The segment files of a keystore, open at the end of the last.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl Segments {
                 full => {
                     full.map_or(Ok(()), |full| full.file.sync_data())?;
                     Last {
-                        file: Appender::open(&self.dir.join(file_name(seq)), MODE)?,
+                        file: Appender::open(&self.dir.join(file_name(seq)), &ATTRS)?,
                         bytes: 0,
                     }
                 }
@@ -145,7 +145,7 @@ impl OpenSegment {
             read => read.map_err(io("read", &path))?,
         };
         Ok(Self {
-            file: Appender::open(&path, MODE)?,
+            file: Appender::open(&path, &ATTRS)?,
             path,
             found,
             right: 0,

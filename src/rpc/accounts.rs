@@ -1,13 +1,15 @@
 //! Names of users and groups, from the machine's own files.
 
 /// The name of that account in `/etc/passwd`, or the number where there is none.
-pub(super) fn account_name(uid: u32) -> String {
+#[must_use]
+pub fn account_name(uid: u32) -> String {
     let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     name_of(uid, &passwd).unwrap_or_else(|| uid.to_string())
 }
 
 /// The number of that group in `/etc/group`.
-pub(super) fn group_id(name: &str) -> Option<u32> {
+#[must_use]
+pub fn group_id(name: &str) -> Option<u32> {
     let group = std::fs::read_to_string("/etc/group").unwrap_or_default();
     id_of(name, &group)
 }

@@ -1,0 +1,136 @@
+//! What comes into the core and what goes out of it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::trusted::{Trusted, ViewId};
+use crate::lifecycle::{Installed, Report, View};
+use crate::rpc::fleet::{Bundle, LeaderMessage, Welcome};
+use crate::types::{Digest, Kid, Span, Time};
+
+/// What an agent's configuration says to its core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// How long after a start the leader is asked before files are made from the sealed cache.
+    pub ask_leader_for: Span,
+    /// How long after the last answer of the leader the sealed cache may still be used.
+    pub cache_ready_for: Span,
+    /// Whether an older one may be used too.
+    pub use_old_cache: bool,
+    /// Whether there are hooks to run.
+    pub has_hooks: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            ask_leader_for: Span::secs(30),
+            cache_ready_for: Span::hours(7 * 24),
+            use_old_cache: false,
+            has_hooks: false,
+        }
+    }
+}
+
+/// What was found on the disk at the start.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The trusted state; none on a node that has never held anything.
+    pub trusted: Option<Trusted>,
+    /// The content of the sealed cache.
+    pub cached: Option<Bundle>,
+    /// What was read back through the `live` link.
+    pub installed: Option<Installed>,
+    /// Why something could not be read, in words that say what to do.
+    pub problem: Option<String>,
+}
+
+/// What the sealed cache holds, as read back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheHolds {
+    /// The digest of the generation in it.
+    pub digest: Digest,
+    /// The private halves in it.
+    pub kids: BTreeSet<Kid>,
+}
+
+/// Something that the core must know.
+#[derive(Debug)]
+pub enum Input {
+    /// The stream stands, and the leader has said its welcome.
+    Connected(Welcome),
+    /// The leader sent something.
+    Message(LeaderMessage),
+    /// The stream is gone.
+    Lost,
+    /// The instant of [`Wake`] has come.
+    Tick,
+    /// How an effect on the disk has ended.
+    Disk(DiskResult),
+    /// How the hooks of a view have ended: the first failure in words, if there was one.
+    HooksRan(ViewId, Result<(), String>),
+}
+
+/// How an effect on the disk has ended.
+#[derive(Debug)]
+pub enum DiskResult {
+    /// [`DiskWork::WriteCache`]: what the cache holds now.
+    CacheWritten(CacheHolds),
+    /// [`DiskWork::SaveTrusted`]: it is durable.
+    TrustedSaved(Box<Trusted>),
+    /// [`DiskWork::Install`]: what was read back.
+    Installed(Installed),
+    /// [`DiskWork::Erase`]: what was read back, if a view is still there.
+    Erased(Option<Installed>),
+    /// Any of them failed, in words that say what to do.
+    Failed(String),
+}
+
+/// Something that the shell must do.
+#[derive(Debug)]
+pub enum Effect {
+    /// Work on the disk. There is never more than one at a time.
+    Disk(DiskWork),
+    /// Run the hooks of a view. There is never more than one run at a time.
+    RunHooks(ViewId),
+    /// Send a report.
+    Send(Report),
+    /// Say that the node has been without its leader for too long (rule R10), or that it has it back.
+    SayStale(bool),
+    /// A view is in place: say `READY=1`.
+    SayReady,
+    /// Something of the leader's was refused, in words for the log.
+    SayRefused(String),
+}
+
+/// Work on the disk.
+#[derive(Debug)]
+pub enum DiskWork {
+    /// Seal a generation into the cache, with these private halves only.
+    WriteCache {
+        /// The generation.
+        bundle: Arc<Bundle>,
+        /// The private halves to keep.
+        held: BTreeSet<Kid>,
+    },
+    /// Make the trusted state durable.
+    SaveTrusted(Box<Trusted>),
+    /// Make this view the live one.
+    Install {
+        /// The generation.
+        bundle: Arc<Bundle>,
+        /// The view of it.
+        view: View,
+    },
+    /// Erase every private file and the sealed cache.
+    Erase,
+}
+
+/// When the core wants its next tick: when either clock gets there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Wake {
+    /// By the wall clock.
+    pub wall: Option<Time>,
+    /// By the monotonic clock.
+    pub monotonic: Option<Span>,
+}

@@ -1,0 +1,338 @@
+//! The rules of a node: `(state, input, now) -> (state, effects)`, without I/O.
+//!
+//! An input changes what the node knows; [`settle`](State::settle) then compares what is with what should be and says what to do about
+//! the difference. So the order of inputs doesn't matter, and whatever fails is simply still different at the next look.
+
+mod io;
+mod settle;
+mod status;
+#[cfg(test)]
+mod tests;
+mod time;
+mod trusted;
+mod verify;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+pub use io::{CacheHolds, DiskResult, DiskWork, Effect, Found, Input, Settings, Wake};
+pub use status::Status;
+pub use time::Now;
+pub use trusted::{GoingBack, Newest, Standing, Trusted, ViewId};
+pub use verify::{Refusal, verify, verify_cached};
+
+use crate::lifecycle::{Installed, Report, Switches, view};
+use crate::rpc::fleet::{Answer, Bundle, LeaderMessage, Welcome};
+use crate::types::{Kid, Secret, Span, Time};
+use time::{Contact, Work};
+
+const NOT_AS_WRITTEN: &str = "what was read back from the disk is not what was written there; look at the kernel's log, and at who \
+                              else writes to the agent's folder";
+
+/// All that a node knows.
+#[derive(Debug)]
+pub struct State {
+    settings: Settings,
+    /// What the node trusts; it acts on it only once it is `durable`.
+    trusted: Trusted,
+    /// The trusted state as it is on the disk.
+    durable: Trusted,
+    /// The newest generation accepted, where its content is at hand.
+    content: Option<Content>,
+    cache: Option<CacheHolds>,
+    installed: Option<Installed>,
+    erase: bool,
+    disk: Work,
+    hooks: Work,
+    link: Link,
+    contact: Contact,
+    refusal: Option<String>,
+    found_problem: Option<String>,
+    /// Whether the leader last answered so long ago that this may be an old disk image, which must not sign.
+    too_old: bool,
+    stale: bool,
+    ready: bool,
+    in_service: Option<bool>,
+}
+
+/// A generation, and who vouches for it.
+#[derive(Debug, Clone)]
+struct Content {
+    bundle: Arc<Bundle>,
+    source: Source,
+}
+
+/// Who vouches for a generation since this start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// The leader sent it.
+    Leader,
+    /// It was in the sealed cache. The leader is asked until the given monotonic instant.
+    Cache { ask_until: Span },
+}
+
+#[derive(Debug)]
+enum Link {
+    Down,
+    Up {
+        report_every: Span,
+        /// Whether the leader's epoch is one to listen to (rule R5).
+        trusted: bool,
+        last: Option<Sent>,
+    },
+}
+
+#[derive(Debug)]
+struct Sent {
+    report: Report,
+    at: Span,
+}
+
+/// A node that starts with what was found on its disk.
+#[must_use]
+pub fn start(settings: Settings, found: Found, now: Now) -> (State, Vec<Effect>) {
+    let trusted = found.trusted.unwrap_or_default();
+    let fresh = trusted
+        .heard_at
+        .is_some_and(|heard_at| now.wall.since(heard_at) <= settings.cache_ready_for);
+    let mut state = State {
+        settings,
+        contact: Contact::new(trusted.heard_at, now),
+        too_old: trusted.newest.is_some() && !fresh && !settings.use_old_cache,
+        durable: trusted.clone(),
+        trusted,
+        content: None,
+        cache: None,
+        installed: None,
+        erase: false,
+        disk: Work::default(),
+        hooks: Work::default(),
+        link: Link::Down,
+        refusal: None,
+        found_problem: found.problem,
+        stale: false,
+        ready: false,
+        in_service: None,
+    };
+    let mut effects = Vec::new();
+    if let Some(bundle) = found.cached {
+        state.take_cached(bundle, now, &mut effects);
+    }
+    if let Some(mut installed) = found.installed {
+        installed.hooks_succeeded = !settings.has_hooks || state.trusted.hooked.as_ref() == Some(&ViewId::from(&installed));
+        state.installed = Some(installed);
+    }
+    state.settle(now, &mut effects);
+    (state, effects)
+}
+
+/// One step of a node.
+#[must_use]
+pub fn step(mut state: State, input: Input, now: Now) -> (State, Vec<Effect>) {
+    let mut effects = Vec::new();
+    match input {
+        Input::Connected(welcome) | Input::Message(LeaderMessage::Welcome(welcome)) => state.connected(&welcome, &mut effects),
+        Input::Message(LeaderMessage::Generation(bundle)) => state.take_sent(bundle, now, &mut effects),
+        Input::Message(LeaderMessage::Answer(answer)) => state.answered(&answer, now, &mut effects),
+        Input::Message(LeaderMessage::Erase) => {
+            state.erase = true;
+            state.content = None;
+            state.disk.hurry();
+        }
+        Input::Lost => {
+            state.link = Link::Down;
+            state.contact.lost();
+        }
+        Input::Tick => {}
+        Input::Disk(result) => state.disk_ended(result, now),
+        Input::HooksRan(id, result) => state.hooks_ended(id, result, now),
+    }
+    state.settle(now, &mut effects);
+    (state, effects)
+}
+
+impl State {
+    fn connected(&mut self, welcome: &Welcome, effects: &mut Vec<Effect>) {
+        self.contact.lost();
+        let judged = self.trusted.judge_leader(welcome.epoch);
+        self.link = Link::Up {
+            report_every: welcome.report_every,
+            trusted: judged.is_ok(),
+            last: None,
+        };
+        match judged {
+            Ok(()) => {
+                self.trusted.epoch = welcome.epoch;
+                self.refusal = None;
+            }
+            Err(why) => self.refuse(why.to_string(), effects),
+        }
+    }
+
+    fn refuse(&mut self, words: String, effects: &mut Vec<Effect>) {
+        effects.push(Effect::SayRefused(words.clone()));
+        self.refusal = Some(words);
+    }
+
+    fn take_sent(&mut self, bundle: Bundle, now: Now, effects: &mut Vec<Effect>) {
+        if !matches!(self.link, Link::Up { trusted: true, .. }) {
+            return;
+        }
+        match verify(&bundle, &self.trusted, self.content.is_some()) {
+            Ok(standing) => {
+                self.refusal = None;
+                self.take(standing, bundle, Source::Leader, now);
+            }
+            Err(why) => self.refuse(why.to_string(), effects),
+        }
+    }
+
+    fn take_cached(&mut self, bundle: Bundle, now: Now, effects: &mut Vec<Effect>) {
+        if bundle.set.generation < self.trusted.generation() {
+            // A crash came between the trusted state and the cache; the leader sends the newer one again.
+            return;
+        }
+        self.cache = Some(CacheHolds::of(&bundle));
+        let needed = view(&bundle.set, &self.carried(&bundle), now.wall).held;
+        match verify_cached(&bundle, &self.trusted, &needed) {
+            Ok(standing) => {
+                let ask_until = now.monotonic + self.settings.ask_leader_for;
+                self.take(standing, bundle, Source::Cache { ask_until }, now);
+            }
+            Err(why) => self.refuse(format!("the sealed cache is not used: {why}"), effects),
+        }
+    }
+
+    /// The switches that a generation starts with: those made before, of keys that it still has as armed. So a switch that the
+    /// leader has been told of is not undone by a generation that came at the same moment, even if the clock was put back since.
+    fn carried(&self, bundle: &Bundle) -> Switches {
+        let mut switches = self.trusted.switches();
+        switches.retain(|kid| bundle.set.member(kid).is_some());
+        switches
+    }
+
+    fn take(&mut self, standing: Standing, bundle: Bundle, source: Source, now: Now) {
+        if standing == Standing::Newer {
+            let time = self.contact.corrected(now, bundle.set.clock_skew);
+            let until = if source == Source::Leader { time } else { Time(0) };
+            let due = view(&bundle.set, &self.carried(&bundle), until).switches;
+            self.trusted.accept(&bundle.set, bundle.digest, due);
+            self.disk.hurry();
+        }
+        self.too_old &= source != Source::Leader;
+        match &mut self.content {
+            Some(content) if standing == Standing::Same => content.source = source,
+            content => {
+                *content = Some(Content {
+                    bundle: Arc::new(bundle),
+                    source,
+                });
+            }
+        }
+    }
+
+    fn answered(&mut self, answer: &Answer, now: Now, effects: &mut Vec<Effect>) {
+        let Some(sent_at) = self.contact.answered(answer, now) else {
+            return;
+        };
+        self.in_service = Some(answer.in_service);
+        let grain = self
+            .content
+            .as_ref()
+            .map_or(Span::mins(1), |content| Span(content.bundle.set.straggler_after.0 / 16));
+        if self
+            .trusted
+            .heard_at
+            .is_none_or(|heard_at| heard_at.distance(sent_at) > grain)
+        {
+            self.trusted.heard_at = Some(sent_at);
+        }
+        if std::mem::take(&mut self.stale) {
+            effects.push(Effect::SayStale(false));
+        }
+    }
+
+    fn disk_ended(&mut self, result: DiskResult, now: Now) {
+        match result {
+            DiskResult::CacheWritten(holds) => self.cache = Some(holds),
+            DiskResult::TrustedSaved(trusted) => self.durable = *trusted,
+            DiskResult::Installed(installed) => {
+                self.take_installed(installed);
+                if self.differs(now) {
+                    return self.disk.failed(NOT_AS_WRITTEN.to_owned(), now);
+                }
+                self.forget_retired(now);
+            }
+            DiskResult::Erased(installed) => {
+                self.erase = false;
+                self.cache = None;
+                self.installed = installed;
+                self.trusted.hooked = None;
+            }
+            DiskResult::Failed(words) => return self.disk.failed(words, now),
+        }
+        self.disk.busy = false;
+        if self.trusted == self.durable && !self.differs(now) {
+            self.disk.done();
+            self.found_problem = None;
+        }
+    }
+
+    /// Takes in what was just put in place: its hooks have yet to run.
+    fn take_installed(&mut self, mut installed: Installed) {
+        let id = ViewId::from(&installed);
+        installed.hooks_succeeded = !self.settings.has_hooks;
+        if self.trusted.hooked.as_ref() == Some(&id) {
+            self.trusted.hooked = None;
+        }
+        self.installed = Some(installed);
+        self.hooks.hurry();
+    }
+
+    fn hooks_ended(&mut self, id: ViewId, result: Result<(), String>, now: Now) {
+        let installed = self.installed.as_mut().filter(|installed| ViewId::from(&**installed) == id);
+        match (installed, result) {
+            (Some(installed), Ok(())) => {
+                installed.hooks_succeeded = true;
+                self.trusted.hooked = Some(id);
+                self.hooks.done();
+            }
+            (Some(_), Err(words)) => self.hooks.failed(words, now),
+            // They ran for a view that is gone: what counts is how they do for the one that is there.
+            (None, _) => self.hooks.done(),
+        }
+    }
+
+    /// Drops the private halves that the live view has retired.
+    fn forget_retired(&mut self, now: Now) {
+        let Some(target) = self.target(now) else { return };
+        let Some(content) = &mut self.content else { return };
+        if content.bundle.privates.keys().any(|kid| !target.held.contains(kid)) {
+            content.bundle = Arc::new(only(&content.bundle, &target.held));
+        }
+    }
+}
+
+/// The same generation with these private halves only.
+fn only(bundle: &Bundle, held: &BTreeSet<Kid>) -> Bundle {
+    let kept = bundle.privates.iter().filter(|(kid, _)| held.contains(*kid));
+    Bundle {
+        set: bundle.set.clone(),
+        public_form: bundle.public_form.clone(),
+        digest: bundle.digest,
+        privates: kept
+            .map(|(kid, secret)| (kid.clone(), Secret::new(secret.expose().to_vec())))
+            .collect(),
+    }
+}
+
+impl CacheHolds {
+    /// What a cache holds that is written from this generation.
+    #[must_use]
+    pub fn of(bundle: &Bundle) -> Self {
+        Self {
+            digest: bundle.digest,
+            kids: bundle.privates.keys().cloned().collect(),
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! What should be, against what is.
+
+use super::io::{DiskWork, Effect, Wake};
+use super::{CacheHolds, Link, Now, Sent, Source, State, ViewId};
+use crate::lifecycle::{Installed, Report, View, view};
+use crate::types::Span;
+
+/// However small the leader says `report_every` is.
+const SHORTEST_REPORT_EVERY: Span = Span(100);
+/// The longest problem that a report may name, in characters.
+const PROBLEM_CHARS: usize = 2000;
+
+impl State {
+    /// Says what to do so that what is becomes what should be.
+    pub(super) fn settle(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        self.note_due(now);
+        if !self.disk.busy
+            && let Some(work) = self.next_disk_work(now)
+        {
+            self.disk.busy = true;
+            effects.push(Effect::Disk(work));
+        }
+        if let Some(id) = self.next_hooks(now) {
+            self.hooks.busy = true;
+            effects.push(Effect::RunHooks(id));
+        }
+        self.say(now, effects);
+        self.send_report(now, effects);
+    }
+
+    /// The view that should be live. Switches that are due belong to it, noted or not.
+    pub(super) fn target(&self, now: Now) -> Option<View> {
+        let set = &self.content.as_ref()?.bundle.set;
+        Some(view(
+            set,
+            &self.trusted.switches(),
+            self.contact.corrected(now, set.clock_skew),
+        ))
+    }
+
+    /// Notes the switches that are due. They are durable before the view that makes them is.
+    fn note_due(&mut self, now: Now) {
+        if !self.may_act(now) {
+            return;
+        }
+        if let Some(target) = self.target(now)
+            && let Some(newest) = &mut self.trusted.newest
+            && newest.switches != target.switches
+        {
+            newest.switches = target.switches;
+            self.disk.hurry();
+        }
+    }
+
+    /// Whether the content at hand may be put in place: the leader vouches for it, or has been asked for long enough and did not
+    /// answer too long ago (an old disk image must not sign).
+    fn may_act(&self, now: Now) -> bool {
+        match self.content.as_ref().map(|content| content.source) {
+            Some(Source::Leader) => true,
+            Some(Source::Cache { ask_until }) => !self.too_old && ask_until <= now.monotonic,
+            None => false,
+        }
+    }
+
+    /// The order: the cache of a new generation, the trusted state, the cache of the view, the view. After a crash between any two
+    /// the node knows how to go on, with or without its leader.
+    fn next_disk_work(&self, now: Now) -> Option<DiskWork> {
+        if !self.disk.may_begin(now) {
+            return None;
+        }
+        if self.erase {
+            return Some(DiskWork::Erase);
+        }
+        let cached = self.cache.as_ref();
+        if self.trusted != self.durable {
+            let is_new = self.trusted.generation() != self.durable.generation();
+            let in_cache = |content: &super::Content| cached.map(|cache| cache.digest) == Some(content.bundle.digest);
+            return match &self.content {
+                Some(content) if is_new && !in_cache(content) => self.write_cache(now),
+                _ => Some(DiskWork::SaveTrusted(Box::new(self.trusted.clone()))),
+            };
+        }
+        if !self.may_act(now) {
+            return None;
+        }
+        let (content, target) = (self.content.as_ref()?, self.target(now)?);
+        let wanted = CacheHolds {
+            digest: content.bundle.digest,
+            kids: target.held.clone(),
+        };
+        if cached != Some(&wanted) {
+            return self.write_cache(now);
+        }
+        if !self.differs(now) {
+            return None;
+        }
+        Some(DiskWork::Install {
+            bundle: content.bundle.clone(),
+            view: target,
+        })
+    }
+
+    fn write_cache(&self, now: Now) -> Option<DiskWork> {
+        Some(DiskWork::WriteCache {
+            bundle: self.content.as_ref()?.bundle.clone(),
+            held: self.target(now)?.held,
+        })
+    }
+
+    /// Whether something else is live than what should be.
+    pub(super) fn differs(&self, now: Now) -> bool {
+        match (self.target(now), &self.installed) {
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some(target), Some(installed)) => !shows(installed, &target),
+        }
+    }
+
+    fn next_hooks(&self, now: Now) -> Option<ViewId> {
+        let installed = self.installed.as_ref()?;
+        let wanted = !installed.hooks_succeeded && self.content.is_some() && !self.erase;
+        (wanted && self.hooks.may_begin(now)).then(|| ViewId::from(installed))
+    }
+
+    fn say(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        if !self.stale && self.stale_at().is_some_and(|at| at <= now.monotonic) {
+            self.stale = true;
+            effects.push(Effect::SayStale(true));
+        }
+        let settled = !self.differs(now) || self.disk.words().is_some();
+        if !self.ready && self.installed.is_some() && settled && !self.too_old && !self.erase {
+            self.ready = true;
+            effects.push(Effect::SayReady);
+        }
+    }
+
+    fn stale_at(&self) -> Option<Span> {
+        let content = self.content.as_ref()?;
+        Some(self.contact.silent_at(content.bundle.set.straggler_after))
+    }
+
+    fn send_report(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let report = self.report(now);
+        let Link::Up { report_every, last, .. } = &mut self.link else {
+            return;
+        };
+        let due = match last {
+            None => true,
+            Some(last) => {
+                let news = Report {
+                    sent_at: last.report.sent_at,
+                    ..report.clone()
+                } != last.report;
+                news || last.at + (*report_every).max(SHORTEST_REPORT_EVERY) <= now.monotonic
+            }
+        };
+        if due {
+            *last = Some(Sent {
+                report: report.clone(),
+                at: now.monotonic,
+            });
+            self.contact.sent(now);
+            effects.push(Effect::Send(report));
+        }
+    }
+
+    fn report(&self, now: Now) -> Report {
+        Report {
+            sent_at: now.wall,
+            highest_epoch: self.durable.epoch,
+            highest_generation: self.durable.generation(),
+            installed: self.installed.clone(),
+            problem: self.problem(),
+        }
+    }
+
+    /// All that keeps the node from going on, in words.
+    pub(super) fn problem(&self) -> Option<String> {
+        let too_old = self.too_old.then_some(
+            "the leader last answered too long ago for the sealed cache to be used: connect the leader, or set use_old_cache if this is \
+             no old disk image",
+        );
+        let all = [
+            self.refusal.as_deref(),
+            too_old,
+            self.found_problem.as_deref(),
+            self.disk.words(),
+            self.hooks.words(),
+        ];
+        let words: Vec<&str> = all.into_iter().flatten().collect();
+        (!words.is_empty()).then(|| words.join("; ").chars().take(PROBLEM_CHARS).collect())
+    }
+
+    /// When the core wants its next tick.
+    #[must_use]
+    pub fn wake(&self, now: Now) -> Wake {
+        let asking = match self.content.as_ref().map(|content| content.source) {
+            Some(Source::Cache { ask_until }) => Some(ask_until),
+            _ => None,
+        };
+        let report = match &self.link {
+            Link::Up {
+                last: Some(last),
+                report_every,
+                ..
+            } => Some(last.at + (*report_every).max(SHORTEST_REPORT_EVERY)),
+            _ => None,
+        };
+        let next = self.next_change();
+        let candidates = [
+            asking,
+            report,
+            self.disk.retry_at(),
+            self.hooks.retry_at(),
+            self.stale_at().filter(|_| !self.stale),
+            next.and_then(|next| self.contact.monotonic_at(next)),
+        ];
+        Wake {
+            wall: next.filter(|next| *next > now.wall),
+            monotonic: candidates.into_iter().flatten().filter(|at| *at > now.monotonic).min(),
+        }
+    }
+
+    /// The next instant at which an armed key becomes active.
+    pub(super) fn next_change(&self) -> Option<crate::types::Time> {
+        let content = self.content.as_ref()?;
+        content.bundle.set.next_change(&self.trusted.switches())
+    }
+}
+
+/// Whether what was read back is this view, whole, and no private half is left anywhere that it does not hold.
+fn shows(installed: &Installed, view: &View) -> bool {
+    installed.generation == view.generation
+        && installed.switches == view.switches
+        && installed
+            .published
+            .iter()
+            .eq(view.published.iter().collect::<std::collections::BTreeSet<_>>())
+        && installed.signing == view.signing()
+        && installed.held == view.held
+}

@@ -1,0 +1,57 @@
+//! What a node shows of itself to its operator.
+
+use serde::Serialize;
+
+use super::{Link, Now, State};
+use crate::lifecycle::Installed;
+use crate::types::{Epoch, Generation, Time};
+
+/// The state of a node at one instant.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// Whether a stream to the leader stands.
+    pub connected: bool,
+    /// Whether the node has been without its leader for longer than `straggler_after` (rule R10).
+    pub stale: bool,
+    /// Whether a view has been in place since the start.
+    pub ready: bool,
+    /// What the leader last said: whether the node is in service.
+    pub in_service: Option<bool>,
+    /// The highest epoch that the node has durably accepted.
+    pub highest_epoch: Epoch,
+    /// The highest generation that the node has durably accepted.
+    pub highest_generation: Generation,
+    /// What was read back from the disk.
+    pub installed: Option<Installed>,
+    /// When an armed key becomes active next.
+    pub next_change: Option<Time>,
+    /// What the leader's clock shows, as far as it was measured since the start.
+    pub leader_time: Option<Time>,
+    /// What keeps the node from going on.
+    pub problem: Option<String>,
+}
+
+impl State {
+    /// Whether work on the disk is under way.
+    #[must_use]
+    pub fn is_writing(&self) -> bool {
+        self.disk.busy
+    }
+
+    /// What the node shows of itself.
+    #[must_use]
+    pub fn status(&self, now: Now) -> Status {
+        Status {
+            connected: matches!(self.link, Link::Up { .. }),
+            stale: self.stale,
+            ready: self.ready,
+            in_service: self.in_service,
+            highest_epoch: self.durable.epoch,
+            highest_generation: self.durable.generation(),
+            installed: self.installed.clone(),
+            next_change: self.next_change(),
+            leader_time: self.contact.leader_time(now),
+            problem: self.problem(),
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! The rules of a node, on a disk that is made of memory.
+
+mod acting;
+mod attacks;
+mod orders;
+mod reporting;
+
+use super::*;
+use crate::agent::testing::{START, answer, armed, bundle, kid, kids, welcome};
+use crate::lifecycle::Stage::{Active, Prepublished, Retiring};
+use crate::types::Generation;
+
+/// A node on a disk of memory, whose clocks are moved by hand.
+struct Node {
+    state: Option<State>,
+    settings: Settings,
+    now: Now,
+    trusted: Option<Trusted>,
+    cache: Option<Bundle>,
+    installed: Option<Installed>,
+    /// Work that the disk refuses.
+    refuses: fn(&DiskWork) -> bool,
+    hooks_fail: bool,
+    hooks_run: Vec<ViewId>,
+    installs: usize,
+    reports: Vec<Report>,
+    said: Vec<&'static str>,
+}
+
+impl Node {
+    fn new(settings: Settings) -> Self {
+        let mut node = Self {
+            state: None,
+            settings,
+            now: Now {
+                wall: START,
+                monotonic: Span(0),
+            },
+            trusted: None,
+            cache: None,
+            installed: None,
+            refuses: |_| false,
+            hooks_fail: false,
+            hooks_run: Vec::new(),
+            installs: 0,
+            reports: Vec::new(),
+            said: Vec::new(),
+        };
+        node.restart();
+        node
+    }
+
+    /// A node that is connected and holds this generation.
+    fn holding(generation: Bundle) -> Self {
+        let mut node = Self::new(Settings::default());
+        node.connect();
+        node.send(generation);
+        node
+    }
+
+    /// Starts anew with what is on the disk, as after a crash.
+    fn restart(&mut self) {
+        let found = Found {
+            trusted: self.trusted.clone(),
+            cached: self
+                .cache
+                .as_ref()
+                .map(|cache| only(cache, &cache.privates.keys().cloned().collect())),
+            installed: self.installed.clone(),
+            problem: None,
+        };
+        let (state, effects) = start(self.settings, found, self.now);
+        self.state = Some(state);
+        self.said.clear();
+        self.carry_out(effects);
+    }
+
+    fn input(&mut self, input: Input) {
+        let (state, effects) = step(self.state.take().unwrap(), input, self.now);
+        self.state = Some(state);
+        self.carry_out(effects);
+    }
+
+    /// Carries out effects, and then says how they ended.
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        let ended: Vec<Input> = effects.into_iter().filter_map(|effect| self.carry_out_one(effect)).collect();
+        for input in ended {
+            self.input(input);
+        }
+    }
+
+    fn carry_out_one(&mut self, effect: Effect) -> Option<Input> {
+        match effect {
+            Effect::Disk(work) if (self.refuses)(&work) => {
+                return Some(Input::Disk(DiskResult::Failed("the disk is full".to_owned())));
+            }
+            Effect::Disk(work) => return Some(Input::Disk(self.work(work))),
+            Effect::RunHooks(id) => {
+                self.hooks_run.push(id.clone());
+                let result = if self.hooks_fail {
+                    Err("the hook failed".to_owned())
+                } else {
+                    Ok(())
+                };
+                return Some(Input::HooksRan(id, result));
+            }
+            Effect::Send(report) => self.reports.push(report),
+            Effect::SayStale(stale) => self.said.push(if stale { "stale" } else { "fresh" }),
+            Effect::SayReady => self.said.push("ready"),
+            Effect::SayRefused(_) => self.said.push("refused"),
+        }
+        None
+    }
+
+    fn work(&mut self, work: DiskWork) -> DiskResult {
+        match work {
+            DiskWork::WriteCache { bundle, held } => {
+                DiskResult::CacheWritten(CacheHolds::of(self.cache.insert(only(&bundle, &held))))
+            }
+            DiskWork::SaveTrusted(trusted) => {
+                self.trusted = Some((*trusted).clone());
+                DiskResult::TrustedSaved(trusted)
+            }
+            DiskWork::Install { bundle, view } => DiskResult::Installed(self.install(&bundle, &view)),
+            DiskWork::Erase => {
+                self.cache = None;
+                if let Some(installed) = &mut self.installed {
+                    installed.signing.clear();
+                    installed.held.clear();
+                }
+                DiskResult::Erased(self.installed.clone())
+            }
+        }
+    }
+
+    fn install(&mut self, bundle: &Bundle, view: &crate::lifecycle::View) -> Installed {
+        let newest = self.trusted.as_ref().and_then(|trusted| trusted.newest.clone()).unwrap();
+        assert_eq!(
+            (newest.generation, newest.switches),
+            (view.generation, view.switches.clone()),
+            "r5: durable before it is used"
+        );
+        let cache = self.cache.as_ref().unwrap();
+        assert_eq!(cache.digest, bundle.digest, "r10: the cache comes before the swap");
+        for kid in view.signing() {
+            assert!(bundle.privates.contains_key(&kid), "the private half of {kid} is at hand");
+        }
+        self.installs += 1;
+        let installed = Installed {
+            generation: view.generation,
+            switches: view.switches.clone(),
+            published: view.published.iter().cloned().collect(),
+            signing: view.signing(),
+            held: cache.privates.keys().cloned().chain(view.signing()).collect(),
+            hooks_succeeded: false,
+        };
+        self.installed.insert(installed).clone()
+    }
+
+    fn connect(&mut self) {
+        self.input(Input::Connected(welcome(1)));
+    }
+
+    fn send(&mut self, generation: Bundle) {
+        self.input(Input::Message(LeaderMessage::Generation(generation)));
+    }
+
+    /// The leader answers the last report; its clock is this far ahead of the node's.
+    fn answer(&mut self, ahead: Span) {
+        let sent = self.reports.last().unwrap().sent_at;
+        self.input(Input::Message(LeaderMessage::Answer(answer(sent, self.now.wall + ahead))));
+    }
+
+    /// Lets time pass, with a tick at each instant that the node asked for and at no other.
+    fn pass(&mut self, span: Span) {
+        let end = self.now.monotonic + span;
+        loop {
+            let wake = self.state.as_ref().unwrap().wake(self.now);
+            let wall = wake.wall.map(|wall| self.now.monotonic + wall.since(self.now.wall));
+            let next = wake.monotonic.into_iter().chain(wall).min();
+            let Some(next) = next.filter(|next| *next <= end) else { break };
+            assert!(next > self.now.monotonic, "the node does not spin");
+            self.move_to(next);
+            self.input(Input::Tick);
+        }
+        self.move_to(end);
+    }
+
+    fn move_to(&mut self, monotonic: Span) {
+        self.now.wall = self.now.wall + (monotonic - self.now.monotonic);
+        self.now.monotonic = monotonic;
+    }
+
+    fn signing(&self) -> BTreeSet<Kid> {
+        self.installed
+            .as_ref()
+            .map(|installed| installed.signing.clone())
+            .unwrap_or_default()
+    }
+
+    fn generation(&self) -> u64 {
+        self.installed.as_ref().map_or(0, |installed| installed.generation.0)
+    }
+
+    fn problem(&self) -> String {
+        self.state.as_ref().unwrap().status(self.now).problem.unwrap_or_default()
+    }
+
+    fn status(&self) -> Status {
+        self.state.as_ref().unwrap().status(self.now)
+    }
+}
+
+/// A generation in which key 0 signs, key 1 follows after an hour, and key 2 is the standby.
+fn usual(number: u64) -> Bundle {
+    bundle(number, &[(0, Active), (1, armed(Span::hours(1))), (2, Prepublished)])
+}

@@ -1,0 +1,151 @@
+//! What is checked of a generation before anything of it is used, in this order:
+//!
+//! 1. its sizes are within the limits;
+//! 2. the digest is that of the public form, and the public form says what the generation says;
+//! 3. rule R5: neither its epoch nor its number goes back, its content is not another than before, no key in it is known as gone;
+//! 4. no kid stands twice, and no profile has two active keys (rule R4);
+//! 5. the form of every public key;
+//! 6. private halves are there for exactly the keys whose stage gives them to nodes;
+//! 7. each private half belongs to its public half: it signs, and the public half verifies.
+
+use std::collections::BTreeSet;
+
+use super::trusted::{GoingBack, Standing, Trusted};
+use crate::crypto;
+use crate::lifecycle::{KeySet, Stage};
+use crate::rpc::fleet::Bundle;
+use crate::types::{Digest, Kid, ProfileName};
+
+/// The largest public form, in bytes.
+const PUBLIC_FORM_BYTES: usize = 2 << 20;
+/// The largest private half, in bytes: PKCS#8 of RSA-4096 has 2.4 KiB.
+const PRIVATE_HALF_BYTES: usize = 16 << 10;
+/// The most keys in a generation: rule T6 allows 100 published at once.
+const KEYS: usize = 100;
+
+/// Why a generation is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Rule R5.
+    #[error(transparent)]
+    GoingBack(#[from] GoingBack),
+    /// More than is allowed.
+    #[error("the generation has {found} {what}, but at most {limit} are allowed; fewer keys or profiles make it smaller")]
+    TooLarge {
+        /// Of what.
+        what: &'static str,
+        /// How much.
+        found: usize,
+        /// How much is allowed.
+        limit: usize,
+    },
+    /// The digest or the content doesn't fit the public form.
+    #[error(
+        "the generation does not fit its public form: it was altered on its way, or made by a release too far away; look at the leader's log"
+    )]
+    NotItsForm,
+    /// A kid that stands twice.
+    #[error("the generation holds the key {0} twice; look at the leader's log")]
+    Twice(Kid),
+    /// Two signers in one profile.
+    #[error("the generation has two active keys in the profile {0}; look at the leader's log")]
+    TwoActive(ProfileName),
+    /// A public key in a wrong form.
+    #[error("the public key {kid} is not in order: {why}; revoke it on the leader")]
+    PublicKey {
+        /// Which.
+        kid: Kid,
+        /// What is wrong.
+        why: String,
+    },
+    /// A private half that should be there.
+    #[error("the generation lacks the private half of {0}; look at the leader's log")]
+    PrivateMissing(Kid),
+    /// A private half that no node may have.
+    #[error("the generation carries a private half of {0}, which no node may have; revoke that key on the leader")]
+    PrivateExtra(Kid),
+    /// A private half of another key.
+    #[error("the private half sent for {kid} does not belong to its public half: {why}; revoke that key on the leader")]
+    Pair {
+        /// Which.
+        kid: Kid,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+/// Checks a generation as the leader sent it. One that is the newest already is told apart before its keys are looked at again, as
+/// far as `known` says that the node has it.
+pub fn verify(bundle: &Bundle, trusted: &Trusted, known: bool) -> Result<Standing, Refusal> {
+    let standing = check_content(bundle, trusted)?;
+    if standing == Standing::Same && known {
+        return Ok(standing);
+    }
+    let needed = bundle.set.members.iter().filter(|member| member.stage.carries_private());
+    check_keys(bundle, needed.map(|member| &member.public.kid))?;
+    Ok(standing)
+}
+
+/// Checks a generation as it was found in the sealed cache, which lacks the private halves that switches have retired; `needed` are
+/// those that it must have.
+pub fn verify_cached(bundle: &Bundle, trusted: &Trusted, needed: &BTreeSet<Kid>) -> Result<Standing, Refusal> {
+    let standing = check_content(bundle, trusted)?;
+    check_keys(bundle, needed.iter())?;
+    Ok(standing)
+}
+
+/// Steps 1 to 4.
+fn check_content(bundle: &Bundle, trusted: &Trusted) -> Result<Standing, Refusal> {
+    within("bytes of public form", bundle.public_form.len(), PUBLIC_FORM_BYTES)?;
+    within("keys", bundle.set.members.len(), KEYS)?;
+    within("private halves", bundle.privates.len(), KEYS)?;
+    for secret in bundle.privates.values() {
+        within("bytes in one private half", secret.expose().len(), PRIVATE_HALF_BYTES)?;
+    }
+    let said: Option<KeySet> = serde_json::from_slice(&bundle.public_form).ok();
+    if Digest::of(&bundle.public_form) != bundle.digest || said.as_ref() != Some(&bundle.set) {
+        return Err(Refusal::NotItsForm);
+    }
+    let standing = trusted.judge(&bundle.set, bundle.digest)?;
+    let (mut kids, mut signing) = (BTreeSet::new(), BTreeSet::new());
+    for member in &bundle.set.members {
+        if !kids.insert(&member.public.kid) {
+            return Err(Refusal::Twice(member.public.kid.clone()));
+        }
+        if member.stage == Stage::Active && !signing.insert(&member.profile) {
+            return Err(Refusal::TwoActive(member.profile.clone()));
+        }
+    }
+    Ok(standing)
+}
+
+/// Steps 5 to 7.
+fn check_keys<'a>(bundle: &Bundle, mut needed: impl Iterator<Item = &'a Kid>) -> Result<(), Refusal> {
+    for member in &bundle.set.members {
+        crypto::check_public(&member.public).map_err(|why| Refusal::PublicKey {
+            kid: member.public.kid.clone(),
+            why: why.to_string(),
+        })?;
+    }
+    if let Some(kid) = needed.find(|kid| !bundle.privates.contains_key(kid)) {
+        return Err(Refusal::PrivateMissing(kid.clone()));
+    }
+    for (kid, secret) in &bundle.privates {
+        let member = bundle.set.member(kid).filter(|member| member.stage.carries_private());
+        let Some(member) = member else {
+            return Err(Refusal::PrivateExtra(kid.clone()));
+        };
+        crypto::prove_pair(&member.public, secret).map_err(|why| Refusal::Pair {
+            kid: kid.clone(),
+            why: why.to_string(),
+        })?;
+    }
+    Ok(())
+}
+
+fn within(what: &'static str, found: usize, limit: usize) -> Result<(), Refusal> {
+    if found > limit {
+        return Err(Refusal::TooLarge { what, found, limit });
+    }
+    Ok(())
+}

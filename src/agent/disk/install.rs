@@ -1,0 +1,151 @@
+//! One view in the place of another: stage, prove, swap, clean, read back.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{Disk, DiskError, read};
+use crate::agent::core::ViewId;
+use crate::durable::{self, FileAttrs};
+use crate::lifecycle::{Installed, View};
+use crate::outputs;
+use crate::rpc::fleet::Bundle;
+
+/// The public JWKS.
+pub(super) const PUBLIC: &str = "jwks.json";
+/// The private JWKS.
+pub(super) const PRIVATE: &str = "private.jwks.json";
+/// Which view this is.
+pub(super) const VIEW: &str = "view.json";
+
+/// A view whose files are durable and proved, but which is not live. Dropped, it is as if a crash had come.
+#[derive(Debug)]
+#[must_use = "a staged view is not live"]
+pub struct Staged<'a> {
+    disk: &'a Disk,
+    name: String,
+}
+
+/// A view that is live, while files of views before it may still be there.
+#[derive(Debug)]
+#[must_use = "private files of older views may still be there"]
+pub struct Live<'a> {
+    disk: &'a Disk,
+}
+
+impl Disk {
+    pub(super) fn install(&self, bundle: &Bundle, view: &View) -> Result<Installed, DiskError> {
+        self.stage(bundle, view)?.swap()?.clean()
+    }
+
+    /// Writes the files of a view into a folder of their own and proves them as they stand there. Files of a staging that a crash cut
+    /// short are replaced; those of the live view are written again one by one, for their content is the same.
+    pub fn stage(&self, bundle: &Bundle, view: &View) -> Result<Staged<'_>, DiskError> {
+        let name = format!("{:06}.{}", view.generation.0, view.step());
+        let folder = self.root.join("views").join(&name);
+        let is_live = self.live_folder()?.as_ref() == Some(&folder);
+        if !is_live {
+            durable::remove_folder_all(&folder)?;
+        }
+        let staged = self.write_view(&folder, &name, bundle, view);
+        if staged.is_err() && !is_live {
+            // The first error is the one to tell; the space may be what was lacking.
+            let _ = durable::remove_folder_all(&folder);
+        }
+        staged.map(|()| Staged { disk: self, name })
+    }
+
+    fn write_view(&self, folder: &Path, name: &str, bundle: &Bundle, view: &View) -> Result<(), DiskError> {
+        let not_proved = |why: &dyn ToString| DiskError::NotProved {
+            view: name.to_owned(),
+            why: why.to_string(),
+        };
+        let id = ViewId {
+            generation: view.generation,
+            switches: view.switches.clone(),
+        };
+        let private = outputs::private_jwks(&bundle.set, view, &bundle.privates).map_err(|why| not_proved(&why))?;
+        durable::create_folder(folder, 0o755)?;
+        let everyone = FileAttrs::mode(0o644);
+        let signer = FileAttrs {
+            group: self.private_group,
+            ..FileAttrs::mode(0o640)
+        };
+        durable::write_file(&folder.join(PUBLIC), &outputs::public_jwks(&bundle.set, view), &everyone)?;
+        durable::write_file(&folder.join(PRIVATE), private.expose(), &signer)?;
+        let id = serde_json::to_vec(&id).map_err(|why| not_proved(&why))?;
+        durable::write_file(&folder.join(VIEW), &id, &everyone)?;
+        let back =
+            |file: &str| read::file(&folder.join(file)).map(|read| read.ok_or_else(|| not_proved(&format!("{file} is gone"))));
+        let (public, private) = (back(PUBLIC)??, back(PRIVATE)??);
+        let proved = outputs::prove(public.expose(), private.expose()).map_err(|why| not_proved(&why))?;
+        if proved.signing != view.signing() || proved.published.iter().ne(view.published.iter().collect::<BTreeSet<_>>()) {
+            return Err(not_proved(&"they hold other keys than the view"));
+        }
+        Ok(())
+    }
+
+    /// The folder that `live` points to.
+    fn live_folder(&self) -> Result<Option<PathBuf>, DiskError> {
+        let link = self.root.join("live");
+        match std::fs::read_link(&link) {
+            Ok(target) => Ok(Some(self.root.join(target))),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(cause) => Err(DiskError::Read { path: link, cause }),
+        }
+    }
+
+    /// The folders of all views, live or not.
+    pub(super) fn view_folders(&self) -> Result<Vec<PathBuf>, DiskError> {
+        let views = self.root.join("views");
+        let failed = |cause| DiskError::Read {
+            path: views.clone(),
+            cause,
+        };
+        let entries = std::fs::read_dir(&views).map_err(failed)?;
+        entries.map(|entry| entry.map(|entry| entry.path()).map_err(failed)).collect()
+    }
+
+    /// Removes every view that is not live: all private files first.
+    pub(super) fn remove_other_views(&self) -> Result<(), DiskError> {
+        let live = self.live_folder()?;
+        let mut others = self.view_folders()?;
+        others.retain(|folder| Some(folder) != live.as_ref());
+        for folder in &others {
+            durable::remove_file(&folder.join(PRIVATE))?;
+        }
+        for folder in &others {
+            durable::remove_folder_all(folder)?;
+        }
+        Ok(())
+    }
+
+    /// Erases every private file and the sealed cache, and says what is left. The public files stay, for whoever verifies.
+    pub(super) fn erase(&self) -> Result<Option<Installed>, DiskError> {
+        durable::remove_file(&self.cache_path())?;
+        for folder in self.view_folders()? {
+            durable::remove_file(&folder.join(PRIVATE))?;
+        }
+        self.read_back()
+    }
+}
+
+impl<'a> Staged<'a> {
+    /// Makes the view live: one rename(2) of the link.
+    pub fn swap(self) -> Result<Live<'a>, DiskError> {
+        let target = Path::new("views").join(&self.name);
+        durable::swap_link(&self.disk.root.join("live"), &target)?;
+        Ok(Live { disk: self.disk })
+    }
+}
+
+impl Live<'_> {
+    /// Removes what views before this one left, and reads back what is there.
+    pub fn clean(self) -> Result<Installed, DiskError> {
+        self.disk.remove_other_views()?;
+        self.disk.read_back()?.ok_or_else(|| DiskError::Read {
+            path: self.disk.root.join("live"),
+            cause: io::ErrorKind::NotFound.into(),
+        })
+    }
+}

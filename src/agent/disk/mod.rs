@@ -1,0 +1,182 @@
+//! The files of a node.
+//!
+//! ```text
+//! live -> views/000042.1                one rename(2) of the link is the swap
+//! views/000042.1/jwks.json              every published public half, 0644
+//!                private.jwks.json      the selected signing keys, 0640
+//!                view.json              which view this is, 0644
+//! trusted.json                          what rule R5 remembers, 0600
+//! cache.sealed                          the newest generation, AES-256-GCM, 0600
+//! cache.key                             the key of the cache, where no credential gives one, 0600
+//! ```
+//!
+//! A view is made in steps that are types, [`Staged`] and [`Live`], so that nothing can be swapped that was not proved. All of it
+//! blocks.
+
+mod cache;
+mod install;
+mod read;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
+pub use cache::{CacheError, CacheKey};
+pub use install::{Live, Staged};
+
+use crate::agent::core::{CacheHolds, DiskResult, DiskWork, Found, Trusted};
+use crate::durable::{self, DurableError, FileAttrs};
+use crate::types::Secret;
+
+/// Where the files of a node are, and who may read them.
+#[derive(Debug)]
+pub struct Disk {
+    root: PathBuf,
+    private_group: Option<u32>,
+    key: CacheKey,
+}
+
+/// Why the files of a node could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum DiskError {
+    /// Writing.
+    #[error(transparent)]
+    Durable(#[from] DurableError),
+    /// Reading.
+    #[error("can't read {}: {cause}; look at the path, and at who else writes there", path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// A file that is there and is not what it should be.
+    #[error("{} is damaged: {why}", path.display())]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// In what way, and what to do.
+        why: String,
+    },
+    /// The sealed cache.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// Staged files that don't prove.
+    #[error("the files of view {view} are not put in place: {why}; look at the leader's log, and revoke the key that is named")]
+    NotProved {
+        /// Which view, as its folder is named.
+        view: String,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+impl Disk {
+    /// The files under `root`, which is made if it is not there. The private files get `private_group`, where one is given. The cache
+    /// is sealed with the key at `credential`, or else with a key of the node's own, which is made if it is not there.
+    pub fn open(root: PathBuf, private_group: Option<u32>, credential: Option<&std::path::Path>) -> Result<Self, DiskError> {
+        durable::create_folder(&root, 0o755)?;
+        durable::remove_leftovers(&root)?;
+        durable::create_folder(&root.join("views"), 0o755)?;
+        let key = match credential {
+            Some(path) => CacheKey::load(path)?,
+            None => CacheKey::load_or_make(&root.join("cache.key"))?,
+        };
+        Ok(Self {
+            root,
+            private_group,
+            key,
+        })
+    }
+
+    /// What is there at a start. What a crash left behind of a view that was never live is removed.
+    ///
+    /// # Errors
+    /// The trusted state is damaged or can't be read: without it rule R5 can't be kept. Anything else that can't be read is named in
+    /// [`Found::problem`], for the leader can send it again.
+    pub fn load(&self) -> Result<Found, DiskError> {
+        let mut problems = Vec::new();
+        let trusted = self.read_trusted()?;
+        let installed = self.read_back().unwrap_or_else(|why| {
+            problems.push(why.to_string());
+            None
+        });
+        let cached = self.read_cache().unwrap_or_else(|why| {
+            problems.push(why.to_string());
+            None
+        });
+        if installed.is_some()
+            && let Err(why) = self.remove_other_views()
+        {
+            problems.push(why.to_string());
+        }
+        Ok(Found {
+            trusted,
+            cached,
+            installed: self.read_back().unwrap_or_default(),
+            problem: (!problems.is_empty()).then(|| problems.join("; ")),
+        })
+    }
+
+    /// Does what the core asked for.
+    #[must_use]
+    pub fn work(&self, work: DiskWork) -> DiskResult {
+        let done = match work {
+            DiskWork::WriteCache { bundle, held } => self.write_cache(&bundle, &held).map(DiskResult::CacheWritten),
+            DiskWork::SaveTrusted(trusted) => self.save_trusted(&trusted).map(|()| DiskResult::TrustedSaved(trusted)),
+            DiskWork::Install { bundle, view } => self.install(&bundle, &view).map(DiskResult::Installed),
+            DiskWork::Erase => self.erase().map(DiskResult::Erased),
+        };
+        done.unwrap_or_else(|why| DiskResult::Failed(why.to_string()))
+    }
+
+    fn save_trusted(&self, trusted: &Trusted) -> Result<(), DiskError> {
+        let path = self.trusted_path();
+        let bytes = serde_json::to_vec_pretty(trusted).map_err(|why| DiskError::Damaged {
+            path: path.clone(),
+            why: why.to_string(),
+        })?;
+        Ok(durable::write_file(&path, &bytes, &FileAttrs::mode(0o600))?)
+    }
+
+    fn read_trusted(&self) -> Result<Option<Trusted>, DiskError> {
+        let path = self.trusted_path();
+        let Some(bytes) = read::file(&path)? else { return Ok(None) };
+        let trusted = serde_json::from_slice(bytes.expose()).map_err(|why| DiskError::Damaged {
+            path,
+            why: format!(
+                "{why}; it says what this node must never go back to, so the agent does not start without it: bring it back from a copy, or \
+                 remove the node on the leader and enroll it anew with an empty folder"
+            ),
+        })?;
+        Ok(Some(trusted))
+    }
+
+    fn write_cache(
+        &self,
+        bundle: &crate::rpc::fleet::Bundle,
+        held: &std::collections::BTreeSet<crate::types::Kid>,
+    ) -> Result<CacheHolds, DiskError> {
+        let sealed = self.key.seal(bundle, held)?;
+        let path = self.cache_path();
+        durable::write_file(&path, &sealed, &FileAttrs::mode(0o600))?;
+        let back = self.read_cache()?.ok_or_else(|| DiskError::Damaged {
+            path,
+            why: "it is gone right after it was written; look at who else writes there".to_owned(),
+        })?;
+        Ok(CacheHolds::of(&back))
+    }
+
+    fn read_cache(&self) -> Result<Option<crate::rpc::fleet::Bundle>, DiskError> {
+        let sealed: Option<Secret> = read::file(&self.cache_path())?;
+        Ok(sealed.map(|sealed| self.key.open(sealed.expose())).transpose()?)
+    }
+
+    fn trusted_path(&self) -> PathBuf {
+        self.root.join("trusted.json")
+    }
+
+    fn cache_path(&self) -> PathBuf {
+        self.root.join("cache.sealed")
+    }
+}

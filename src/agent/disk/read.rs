@@ -1,0 +1,119 @@
+//! Reading back what is on the disk.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{CWD, Mode, OFlags};
+
+use super::install::{PRIVATE, PUBLIC, VIEW};
+use super::{Disk, DiskError};
+use crate::agent::core::ViewId;
+use crate::lifecycle::Installed;
+use crate::outputs;
+use crate::types::{Kid, Secret};
+
+/// The largest file that is read, in bytes: well above what a generation may have.
+const FILE_BYTES: u64 = 16 << 20;
+
+/// The content of the file at `path`; none if it is not there. A symbolic link at the end of the path is not followed.
+pub(super) fn file(path: &Path) -> Result<Option<Secret>, DiskError> {
+    read_at(CWD, path).map_err(|cause| DiskError::Read {
+        path: path.to_owned(),
+        cause,
+    })
+}
+
+fn read_at(folder: impl AsFd, path: &Path) -> io::Result<Option<Secret>> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut file = match rustix::fs::openat(folder, path, flags, Mode::empty()) {
+        Err(rustix::io::Errno::NOENT) => return Ok(None),
+        opened => File::from(opened?),
+    };
+    let len = file.metadata()?.len();
+    if len > FILE_BYTES {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("it has {len} bytes, but at most {FILE_BYTES} are expected"),
+        ));
+    }
+    // Room for all of it and one byte more: a buffer that grew would leave a copy behind.
+    let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(usize::MAX).saturating_add(1));
+    file.by_ref().take(len).read_to_end(&mut bytes)?;
+    Ok(Some(Secret::new(bytes)))
+}
+
+/// The kids in a private file; none in one that is not there.
+fn private_kids(folder: impl AsFd, path: &Path) -> Result<BTreeSet<Kid>, DiskError> {
+    let read = read_at(folder, Path::new(PRIVATE)).map_err(|cause| DiskError::Read {
+        path: path.join(PRIVATE),
+        cause,
+    })?;
+    match read {
+        None => Ok(BTreeSet::new()),
+        Some(bytes) => outputs::kids_of_private(bytes.expose()).map_err(|why| damaged(&path.join(PRIVATE), &why)),
+    }
+}
+
+fn damaged(path: &Path, why: &impl ToString) -> DiskError {
+    DiskError::Damaged {
+        path: path.to_owned(),
+        why: format!("{}; the agent makes it anew", why.to_string()),
+    }
+}
+
+fn open_folder(path: &Path) -> Result<Option<OwnedFd>, DiskError> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    match rustix::fs::openat(CWD, path, flags, Mode::empty()) {
+        Err(rustix::io::Errno::NOENT) => Ok(None),
+        opened => opened.map(Some).map_err(|cause| DiskError::Read {
+            path: path.to_owned(),
+            cause: cause.into(),
+        }),
+    }
+}
+
+impl Disk {
+    /// What is on the disk, through the `live` link, as one view: the folder is opened once. The hooks' result is not on the disk.
+    pub fn read_back(&self) -> Result<Option<Installed>, DiskError> {
+        let path = self.root.join("live");
+        let Some(folder) = open_folder(&path)? else { return Ok(None) };
+        let need = |name: &str| {
+            let read = read_at(&folder, Path::new(name)).and_then(|read| read.ok_or_else(|| io::ErrorKind::NotFound.into()));
+            read.map_err(|cause| DiskError::Read {
+                path: path.join(name),
+                cause,
+            })
+        };
+        let id: ViewId = serde_json::from_slice(need(VIEW)?.expose()).map_err(|why| damaged(&path.join(VIEW), &why))?;
+        let published = outputs::kids_of_public(need(PUBLIC)?.expose()).map_err(|why| damaged(&path.join(PUBLIC), &why))?;
+        let signing = private_kids(&folder, &path)?;
+        Ok(Some(Installed {
+            generation: id.generation,
+            switches: id.switches,
+            published,
+            held: self.held_anywhere(&signing)?,
+            signing,
+            hooks_succeeded: false,
+        }))
+    }
+
+    /// The kids whose private half is anywhere on the node: in the private file of any view, live or not, or in the cache. A cache that
+    /// does not open holds nothing that anybody could use.
+    fn held_anywhere(&self, signing: &BTreeSet<Kid>) -> Result<BTreeSet<Kid>, DiskError> {
+        let mut held = signing.clone();
+        for path in self.view_folders()? {
+            if let Some(folder) = open_folder(&path)? {
+                held.extend(private_kids(&folder, &path)?);
+            }
+        }
+        match self.read_cache() {
+            Ok(Some(cached)) => held.extend(cached.privates.into_keys()),
+            Ok(None) | Err(DiskError::Cache(_)) => {}
+            Err(why) => return Err(why),
+        }
+        Ok(held)
+    }
+}

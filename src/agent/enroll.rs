@@ -1,0 +1,88 @@
+//! `jkeys enroll TOKEN`: how this machine becomes a node.
+
+use std::path::Path;
+
+use super::papers::{Papers, PapersError};
+use crate::clock::Clock;
+use crate::durable::{self, DurableError};
+use crate::pki::{JoinToken, Membership, NodeKeys, PkiError, TokenError, enroll_client_config};
+use crate::rpc::proto::EnrollRequest;
+use crate::rpc::{ConnectError, Failure, WireError, connect_leader, enrollment_client};
+use crate::types::{NodeName, Time};
+
+/// Why a machine could not join.
+#[derive(Debug, thiserror::Error)]
+pub enum EnrollError {
+    /// The token.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The leader can't be reached, or is not the one that the token names.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The leader refused.
+    #[error("the leader refused: {0}")]
+    Refused(Failure),
+    /// The leader's answer.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// Keys and certificates.
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    /// The identity can't be kept.
+    #[error(transparent)]
+    Papers(#[from] PapersError),
+    /// A file of another fleet can't be removed.
+    #[error(transparent)]
+    Durable(#[from] DurableError),
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enrolled {
+    /// The node's name.
+    pub node: NodeName,
+    /// Until when its certificate is good; it renews itself long before.
+    pub good_until: Time,
+}
+
+/// Makes this machine a node of the token's fleet, with its files under `folder`.
+///
+/// The keys are made here and stay here. A token of another fleet than before resets what rule R5 remembers.
+///
+/// # Errors
+/// In words: the token, the leader, or the disk. A token that was refused is not used up; one whose answer was lost is.
+pub async fn enroll(line: &str, folder: &Path, clock: &Clock) -> Result<Enrolled, EnrollError> {
+    let token = JoinToken::parse(line)?;
+    let keys = NodeKeys::generate()?;
+    let channel = connect_leader(&token.addresses, enroll_client_config(token.ca_key, clock)?).await?;
+    let answer = enrollment_client(channel).enroll(EnrollRequest::new(&token, &keys)?).await;
+    let answer = answer.map_err(|status| EnrollError::Refused(status.into()))?;
+    let membership = Membership::try_from(answer.into_inner())?;
+    let identity = membership.check_enrolled(&token, &keys, clock.now())?;
+    let papers = Papers {
+        node: token.node.clone(),
+        addresses: token.addresses.clone(),
+        membership,
+        keys,
+    };
+    if is_of_another_fleet(folder, &token) {
+        forget(folder)?;
+    }
+    papers.store(folder)?;
+    Ok(Enrolled {
+        node: token.node,
+        good_until: identity.not_after,
+    })
+}
+
+fn is_of_another_fleet(folder: &Path, token: &JoinToken) -> bool {
+    Papers::load(folder).is_ok_and(|before| before.membership.log_public_key != token.log_public_key)
+}
+
+/// What the node remembers of the fleet that it leaves: generations of two fleets can't be compared.
+fn forget(folder: &Path) -> Result<(), DurableError> {
+    for name in ["trusted.json", "cache.sealed"] {
+        durable::remove_file(&folder.join(name))?;
+    }
+    Ok(())
+}

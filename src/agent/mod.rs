@@ -1,0 +1,18 @@
+//! A node: it verifies what the leader sends, puts one view in the place of another, runs the hooks, and reports what is on its disk.
+//!
+//! `core` decides, `disk` does what it decided, and [`run`] is the shell around both.
+
+pub mod core;
+pub mod disk;
+mod enroll;
+mod link;
+mod papers;
+mod service;
+mod shell;
+#[cfg(test)]
+mod testing;
+
+pub use enroll::{EnrollError, Enrolled, enroll};
+pub use papers::{Papers, PapersError};
+pub use service::{AgentError, serve};
+pub use shell::{AgentConfig, LinkEvent, run};

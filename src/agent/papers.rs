@@ -1,0 +1,276 @@
+//! A node's identity on its disk: who it is, its keys, its certificate, and which leader it belongs to.
+//!
+//! ```text
+//! identity.json             names the keys below; replacing it is the one step that changes the identity, 0600
+//! keys/tls-KEY.pem          the P-256 key of the certificate, KEY being the start of its digest, 0600
+//! keys/witness-KEY.pem      the Ed25519 key that cosigns checkpoints, 0600
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+use crate::durable::{self, DurableError, FileAttrs};
+use crate::pki::{
+    Address, CaCertificate, CertificateDer, Membership, NodeKeys, PkiError, TlsIdentity, private_key_from_pem, private_key_to_pem,
+};
+use crate::types::{NodeName, Secret, Time, TrustDomain, WitnessKey};
+
+/// The schema that this build writes.
+const SCHEMA: u32 = 1;
+const PRIVATE: FileAttrs = FileAttrs::mode(0o600);
+
+/// Why a node's identity can't be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum PapersError {
+    /// The node has not joined.
+    #[error("this node has not joined a fleet: run `jkeys enroll TOKEN` with a token of `jkeys node token NAME`")]
+    NotEnrolled,
+    /// A file can't be read.
+    #[error("{path} can't be read: {why}; the agent's own account must own it")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        why: std::io::Error,
+    },
+    /// A file holds something else.
+    #[error("{path} is damaged ({why}): join again, with `jkeys enroll TOKEN`")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// A file can't be written.
+    #[error(transparent)]
+    Durable(#[from] DurableError),
+    /// The keys.
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+}
+
+/// A node's identity.
+#[derive(Debug)]
+pub struct Papers {
+    /// Its name.
+    pub node: NodeName,
+    /// Where its leader is.
+    pub addresses: Vec<Address>,
+    /// Its certificate, and whom it trusts.
+    pub membership: Membership,
+    /// Its own keys, which never leave it.
+    pub keys: NodeKeys,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    schema: u32,
+    node: NodeName,
+    leader_addresses: Vec<String>,
+    trust_domain: TrustDomain,
+    log_public_key: WitnessKey,
+    certificate_chain: Vec<String>,
+    ca_roots: Vec<String>,
+    keys: String,
+}
+
+impl Papers {
+    /// Reads the identity under `folder`.
+    ///
+    /// # Errors
+    /// [`PapersError::NotEnrolled`] where there is none; anything that can't be read or is damaged.
+    pub fn load(folder: &Path) -> Result<Self, PapersError> {
+        let path = folder.join("identity.json");
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Err(PapersError::NotEnrolled),
+            Err(why) => return Err(PapersError::Read { path, why }),
+        };
+        let damaged = |why: String| PapersError::Damaged { path: path.clone(), why };
+        let stored: Stored = serde_json::from_slice(&bytes).map_err(|why| damaged(why.to_string()))?;
+        if stored.schema > SCHEMA {
+            return Err(damaged(format!(
+                "its schema is {}, and this release knows {SCHEMA}",
+                stored.schema
+            )));
+        }
+        let addresses = stored.leader_addresses.iter().map(|text| text.parse::<Address>());
+        let addresses = addresses.collect::<Result<_, _>>().map_err(damaged)?;
+        let membership = Membership {
+            chain: certificates(&stored.certificate_chain).ok_or_else(|| damaged("a certificate is cut".to_owned()))?,
+            roots: roots(&stored.ca_roots).ok_or_else(|| damaged("a CA's certificate is cut".to_owned()))?,
+            trust_domain: stored.trust_domain,
+            log_public_key: stored.log_public_key.0,
+        };
+        let key = |kind: &str| read_key(&folder.join("keys").join(format!("{kind}-{}.pem", stored.keys)));
+        let keys = NodeKeys::load(key("tls")?, key("witness")?)?;
+        Ok(Self {
+            node: stored.node,
+            addresses,
+            membership,
+            keys,
+        })
+    }
+
+    /// Makes this the node's identity, durably. Keys of an identity before it are removed.
+    ///
+    /// # Errors
+    /// Something can't be written: the identity before it stands.
+    pub fn store(&self, folder: &Path) -> Result<(), PapersError> {
+        durable::create_folder(folder, 0o755)?;
+        let keys = folder.join("keys");
+        durable::create_folder(&keys, 0o700)?;
+        let name = self.keys_name()?;
+        for (kind, key) in [("tls", self.keys.tls()), ("witness", self.keys.witness())] {
+            durable::write_file(
+                &keys.join(format!("{kind}-{name}.pem")),
+                private_key_to_pem(key).expose(),
+                &PRIVATE,
+            )?;
+        }
+        let json = crate::audit::canonical(&self.stored(name.clone()));
+        durable::write_file(&folder.join("identity.json"), &json, &PRIVATE)?;
+        remove_other_keys(&keys, &name)
+    }
+
+    /// What the node shows in a TLS handshake.
+    #[must_use]
+    pub fn tls_identity(&self) -> TlsIdentity {
+        let key = Secret::new(self.keys.tls().expose().to_vec());
+        TlsIdentity {
+            chain: self.membership.chain.clone(),
+            key,
+        }
+    }
+
+    /// Until when the certificate is good.
+    ///
+    /// # Errors
+    /// The certificate can't be read, or isn't this node's.
+    pub fn good_until(&self, now: Time) -> Result<Time, PapersError> {
+        Ok(self.membership.check(&self.node, &self.keys, now)?.not_after)
+    }
+
+    fn keys_name(&self) -> Result<String, PapersError> {
+        Ok(self.keys.tls_digest()?.to_string()[..16].to_owned())
+    }
+
+    fn stored(&self, keys: String) -> Stored {
+        let text = |der: &CertificateDer| STANDARD.encode(der);
+        Stored {
+            schema: SCHEMA,
+            node: self.node.clone(),
+            leader_addresses: self.addresses.iter().map(|address| address.as_str().to_owned()).collect(),
+            trust_domain: self.membership.trust_domain.clone(),
+            log_public_key: WitnessKey(self.membership.log_public_key),
+            certificate_chain: self.membership.chain.iter().map(text).collect(),
+            ca_roots: self.membership.roots.iter().map(|root| text(root.der())).collect(),
+            keys,
+        }
+    }
+}
+
+fn read_key(path: &Path) -> Result<Secret, PapersError> {
+    let pem = std::fs::read(path).map_err(|why| PapersError::Read {
+        path: path.to_owned(),
+        why,
+    })?;
+    Ok(private_key_from_pem(&Secret::new(pem))?)
+}
+
+fn certificates(texts: &[String]) -> Option<Vec<CertificateDer<'static>>> {
+    texts.iter().map(|text| Some(STANDARD.decode(text).ok()?.into())).collect()
+}
+
+fn roots(texts: &[String]) -> Option<Vec<CaCertificate>> {
+    certificates(texts)?
+        .into_iter()
+        .map(|der| CaCertificate::from_der(der).ok())
+        .collect()
+}
+
+/// Private halves of an identity that is over must not stay.
+fn remove_other_keys(keys: &Path, name: &str) -> Result<(), PapersError> {
+    let read = |why| PapersError::Read {
+        path: keys.to_owned(),
+        why,
+    };
+    for entry in std::fs::read_dir(keys).map_err(read)? {
+        let path = entry.map_err(read)?.path();
+        if !path.to_string_lossy().ends_with(&format!("-{name}.pem")) {
+            durable::remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::{Ca, CaSigner, NodeCsr};
+    use crate::types::{Span, TrustDomain};
+
+    const NOW: Time = Time(1_800_000_000_000);
+
+    fn papers(name: &str) -> Papers {
+        let domain: TrustDomain = "op.example".parse().unwrap();
+        let ca = Ca::new(&domain, NOW).unwrap();
+        let signer = CaSigner::load(ca.certificate.clone(), &ca.private).unwrap();
+        let (node, keys): (NodeName, _) = (name.parse().unwrap(), NodeKeys::generate().unwrap());
+        let chain = signer
+            .issue_node(&node, &NodeCsr::parse(&keys.csr_der().unwrap()).unwrap(), NOW)
+            .unwrap();
+        let membership = Membership {
+            chain,
+            roots: vec![ca.certificate],
+            trust_domain: domain,
+            log_public_key: [7; 32],
+        };
+        Papers {
+            node,
+            addresses: vec!["leader:7443".parse().unwrap()],
+            membership,
+            keys,
+        }
+    }
+
+    #[test]
+    fn an_identity_survives_its_files_and_leaves_no_older_keys() {
+        let folder = tempfile::tempdir().unwrap();
+        papers("old").store(folder.path()).unwrap();
+        let new = papers("new");
+        new.store(folder.path()).unwrap();
+        let read = Papers::load(folder.path()).unwrap();
+        assert_eq!(read.membership, new.membership);
+        assert_eq!(read.node, new.node);
+        assert_eq!(read.good_until(NOW + Span::hours(1)).unwrap(), new.good_until(NOW).unwrap());
+        assert_eq!(std::fs::read_dir(folder.path().join("keys")).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_node_without_an_identity_is_told_how_to_get_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = Papers::load(folder.path()).unwrap_err().to_string();
+        assert!(refused.contains("jkeys enroll"), "{refused}");
+        durable::write_file(&folder.path().join("identity.json"), b"{", &PRIVATE).unwrap();
+        let refused = Papers::load(folder.path()).unwrap_err().to_string();
+        assert!(refused.contains("damaged") && refused.contains("join again"), "{refused}");
+    }
+
+    #[test]
+    fn only_the_owner_may_read_the_keys() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        papers("node").store(folder.path()).unwrap();
+        let mode = |path: PathBuf| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(folder.path().join("keys")), 0o700);
+        assert_eq!(mode(folder.path().join("identity.json")), 0o600);
+        for key in std::fs::read_dir(folder.path().join("keys")).unwrap() {
+            assert_eq!(mode(key.unwrap().path()), 0o600);
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! The shell of a node: it brings inputs to the core and carries out its effects.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tracing::{debug, error, info, warn};
+
+use super::core::{self, Effect, Input, Now, Settings, State, Status, ViewId, Wake};
+use super::disk::{Disk, DiskError};
+use crate::clock::Clock;
+use crate::hooks::{self, Hook};
+use crate::lifecycle::Report;
+use crate::rpc::fleet::{LeaderMessage, Welcome};
+
+/// What an agent is configured with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentConfig {
+    /// The folder of its files; the folder above must be there.
+    pub folder: PathBuf,
+    /// The group that may read the private files.
+    pub private_group: Option<u32>,
+    /// The file that holds the key of the sealed cache, such as a systemd credential; without it the agent makes one of its own.
+    pub cache_credential: Option<PathBuf>,
+    /// What runs after each swap, in this order.
+    pub hooks: Vec<Hook>,
+    /// What the core must know. `has_hooks` is set from `hooks`.
+    pub settings: Settings,
+}
+
+/// What the link to the leader has to say.
+#[derive(Debug)]
+pub enum LinkEvent {
+    /// A stream stands, and the leader has said its welcome.
+    Connected(Welcome),
+    /// The leader sent something.
+    Message(LeaderMessage),
+    /// The stream is gone, and why.
+    Lost(String),
+}
+
+/// Runs a node until `shutdown` is true or its sender is dropped; what there is to write is written first, and hooks are killed. `status` always shows
+/// the node as it is; once `ready` is true in it, a view is in place.
+///
+/// # Errors
+/// The folder can't be used, or what rule R5 remembers can't be read.
+pub async fn run(
+    config: AgentConfig,
+    clock: Clock,
+    mut link: mpsc::Receiver<LinkEvent>,
+    reports: mpsc::Sender<Report>,
+    status: watch::Sender<Status>,
+    mut shutdown: watch::Receiver<bool>,
+) -> Result<(), DiskError> {
+    let (mut shell, mut state) = Shell::start(config, clock, reports).await?;
+    let mut link_open = true;
+    loop {
+        let now = shell.now();
+        let shown = state.status(now);
+        status.send_if_modified(|status| std::mem::replace(status, shown.clone()) != shown);
+        let input = tokio::select! {
+            _ = shutdown.wait_for(|stop| *stop) => break,
+            event = link.recv(), if link_open => {
+                link_open = event.is_some();
+                event.map_or(Input::Lost, heard)
+            }
+            Some(done) = ended(&mut shell.tasks) => done,
+            () = sleep(&shell.clock, state.wake(now)) => Input::Tick,
+        };
+        let (next, effects) = core::step(state, input, shell.now());
+        state = next;
+        shell.carry_out(effects);
+    }
+    while state.is_writing()
+        && let Some(done) = ended(&mut shell.tasks).await
+    {
+        let (next, effects) = core::step(state, done, shell.now());
+        state = next;
+        shell.carry_out(effects);
+    }
+    shell.tasks.shutdown().await;
+    Ok(())
+}
+
+fn heard(event: LinkEvent) -> Input {
+    match event {
+        LinkEvent::Connected(welcome) => {
+            info!(epoch = %welcome.epoch, "connected to the leader");
+            Input::Connected(welcome)
+        }
+        LinkEvent::Message(message) => Input::Message(message),
+        LinkEvent::Lost(why) => {
+            warn!(%why, "the connection to the leader is lost; the node goes on with what it has");
+            Input::Lost
+        }
+    }
+}
+
+/// How the next of these tasks has ended; none while there is none.
+async fn ended(tasks: &mut JoinSet<Input>) -> Option<Input> {
+    let done = tasks.join_next().await?;
+    Some(done.unwrap_or_else(|why| std::panic::resume_unwind(why.into_panic())))
+}
+
+async fn sleep(clock: &Clock, wake: Wake) {
+    let wall = async {
+        match wake.wall {
+            Some(until) => clock.sleep_until(until).await,
+            None => std::future::pending().await,
+        }
+    };
+    let monotonic = async {
+        match wake.monotonic {
+            Some(until) => clock.sleep_until_monotonic(until).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = wall => {}
+        () = monotonic => {}
+    }
+}
+
+struct Shell {
+    disk: Arc<Disk>,
+    folder: PathBuf,
+    hooks: Arc<[Hook]>,
+    clock: Clock,
+    reports: mpsc::Sender<Report>,
+    tasks: JoinSet<Input>,
+}
+
+impl Shell {
+    async fn start(config: AgentConfig, clock: Clock, reports: mpsc::Sender<Report>) -> Result<(Self, State), DiskError> {
+        let (folder, credential) = (config.folder.clone(), config.cache_credential);
+        let opened = tokio::task::spawn_blocking(move || {
+            let disk = Disk::open(config.folder, config.private_group, credential.as_deref())?;
+            let found = disk.load()?;
+            Ok::<_, DiskError>((disk, found))
+        });
+        let (disk, found) = opened
+            .await
+            .unwrap_or_else(|why| std::panic::resume_unwind(why.into_panic()))?;
+        if let Some(problem) = &found.problem {
+            warn!(%problem, "not all of the agent's files could be read");
+        }
+        let mut shell = Self {
+            disk: Arc::new(disk),
+            folder,
+            hooks: config.hooks.into(),
+            clock,
+            reports,
+            tasks: JoinSet::new(),
+        };
+        let settings = Settings {
+            has_hooks: !shell.hooks.is_empty(),
+            ..config.settings
+        };
+        let (state, effects) = core::start(settings, found, shell.now());
+        shell.carry_out(effects);
+        Ok((shell, state))
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            wall: self.clock.now(),
+            monotonic: self.clock.monotonic(),
+        }
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            self.carry_out_one(effect);
+        }
+    }
+
+    fn carry_out_one(&mut self, effect: Effect) {
+        match effect {
+            Effect::Disk(work) => {
+                let disk = self.disk.clone();
+                self.tasks.spawn_blocking(move || Input::Disk(disk.work(work)));
+            }
+            Effect::RunHooks(id) => {
+                let run = run_hooks(self.hooks.clone(), id, self.folder.clone(), self.clock.clone());
+                self.tasks.spawn(run);
+            }
+            Effect::Send(report) => {
+                log_report(&report);
+                if let Err(why) = self.reports.try_send(report) {
+                    debug!(%why, "a report was not sent; the next one says the same and more");
+                }
+            }
+            Effect::SayStale(true) => {
+                error!("the leader has not answered for longer than straggler_after; the node keeps serving");
+            }
+            Effect::SayStale(false) => info!("the leader answers again"),
+            Effect::SayReady => info!("a view is in place"),
+            Effect::SayRefused(why) => error!(%why, "refused"),
+        }
+    }
+}
+
+fn log_report(report: &Report) {
+    let installed = report.installed.as_ref();
+    debug!(
+        generation = installed.map(|installed| installed.generation.0),
+        switches = installed.map(|installed| installed.switches.len()),
+        hooks_succeeded = installed.map(|installed| installed.hooks_succeeded),
+        problem = report.problem,
+        "report"
+    );
+}
+
+/// Runs the hooks one after the other, up to the first that fails.
+async fn run_hooks(hooks: Arc<[Hook]>, id: ViewId, folder: PathBuf, clock: Clock) -> Input {
+    let environment = BTreeMap::from([
+        ("JKEYS_GENERATION".to_owned(), id.generation.to_string()),
+        ("JKEYS_STEP".to_owned(), id.step().to_string()),
+        ("JKEYS_LIVE".to_owned(), folder.join("live").display().to_string()),
+    ]);
+    for hook in hooks.iter() {
+        let result = hooks::run(hook, &environment, &clock).await;
+        let (stdout, stderr) = (result.stdout, result.stderr);
+        match result.ended {
+            Ok(()) => info!(stdout, stderr, generation = id.generation.0, "a hook succeeded"),
+            Err(why) => {
+                warn!(%why, stdout, stderr, generation = id.generation.0, "a hook failed; it is tried again");
+                return Input::HooksRan(id, Err(why.to_string()));
+            }
+        }
+    }
+    Input::HooksRan(id, Ok(()))
+}
+
+#[cfg(test)]
+mod tests;

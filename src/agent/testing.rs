@@ -1,0 +1,104 @@
+//! For tests: generations as a leader would send them, with real keys.
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use crate::crypto::{CertificateLife, NewKey, make_key};
+use crate::lifecycle::{KeySet, Member, Stage};
+use crate::rpc::fleet::{Answer, Bundle, Welcome};
+use crate::types::{Digest, Epoch, Generation, KeySpec, Kid, KidFormat, Secret, Span, Time};
+
+/// The instant at which the tests begin.
+pub(super) const START: Time = Time(1_800_000_000_000);
+
+/// Keys are made once for all tests.
+static KEYS: LazyLock<Vec<NewKey>> = LazyLock::new(|| (0..6).map(|_| make()).collect());
+
+fn make() -> NewKey {
+    let life = CertificateLife::new(START, Span::TEN_YEARS).unwrap();
+    make_key(KeySpec::Ed25519, KidFormat::Thumbprint, life).unwrap()
+}
+
+/// The kid of the n-th test key.
+pub(super) fn kid(n: usize) -> Kid {
+    KEYS[n].public.kid.clone()
+}
+
+/// The kids of these test keys.
+pub(super) fn kids(these: &[usize]) -> BTreeSet<Kid> {
+    these.iter().map(|n| kid(*n)).collect()
+}
+
+/// The private half of the n-th test key.
+pub(super) fn private(n: usize) -> Secret {
+    copy(&KEYS[n].private)
+}
+
+fn copy(secret: &Secret) -> Secret {
+    Secret::new(secret.expose().to_vec())
+}
+
+/// The key set of generation `number` of epoch 1, with the n-th key in the given stage.
+pub(super) fn key_set(number: u64, members: &[(usize, Stage)]) -> KeySet {
+    KeySet {
+        generation: Generation(number),
+        epoch: Epoch(1),
+        committed_at: START,
+        clock_skew: Span::secs(5),
+        max_age: Span::mins(10),
+        straggler_after: Span::hours(24),
+        members: members
+            .iter()
+            .map(|(n, stage)| Member {
+                profile: "main".parse().unwrap(),
+                public: KEYS[*n].public.clone(),
+                stage: *stage,
+            })
+            .collect(),
+    }
+}
+
+/// A key set as the leader sends it.
+pub(super) fn bundle_of(set: KeySet) -> Bundle {
+    let public_form = serde_json_canonicalizer::to_vec(&set).unwrap();
+    let nodes = set.members.iter().filter(|member| member.stage.carries_private());
+    let privates = nodes.map(|member| {
+        let key = KEYS.iter().find(|key| key.public.kid == member.public.kid).unwrap();
+        (key.public.kid.clone(), copy(&key.private))
+    });
+    Bundle {
+        digest: Digest::of(&public_form),
+        public_form,
+        privates: privates.collect(),
+        set,
+    }
+}
+
+/// Generation `number` as the leader sends it.
+pub(super) fn bundle(number: u64, members: &[(usize, Stage)]) -> Bundle {
+    bundle_of(key_set(number, members))
+}
+
+/// Armed for so long after [`START`].
+pub(super) fn armed(after: Span) -> Stage {
+    Stage::Armed {
+        activate_at: START + after,
+    }
+}
+
+pub(super) fn welcome(epoch: u64) -> Welcome {
+    Welcome {
+        protocol_version: 1,
+        capabilities: Vec::new(),
+        epoch: Epoch(epoch),
+        report_every: Span::mins(1),
+    }
+}
+
+pub(super) fn answer(sent: Time, leader: Time) -> Answer {
+    Answer {
+        report_sent_at: sent,
+        leader_time: leader,
+        in_service: true,
+    }
+}

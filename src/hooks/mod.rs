@@ -1,0 +1,185 @@
+//! Programs that a node runs after a swap: argv only, a clean environment, a time limit.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::process::{Child, Command};
+
+use crate::clock::Clock;
+use crate::types::Span;
+
+/// How much of a hook's output is kept, in bytes, of stdout and of stderr each.
+pub const OUTPUT_BYTES: usize = 16 << 10;
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// A program to run, as it was configured. No shell reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hook {
+    program: String,
+    arguments: Vec<String>,
+    timeout: Span,
+}
+
+impl Hook {
+    /// A program by its absolute path, its arguments, and how long it may take.
+    ///
+    /// # Errors
+    /// No program, one without an absolute path, or no time; in words.
+    pub fn new(argv: Vec<String>, timeout: Span) -> Result<Self, String> {
+        let mut arguments = argv.into_iter();
+        let program = arguments.next().unwrap_or_default();
+        if !Path::new(&program).is_absolute() {
+            return Err(format!(
+                "a hook's argv must begin with a program's absolute path, and {program:?} is none"
+            ));
+        }
+        if timeout == Span(0) {
+            return Err(format!("the hook {program} has no time to run: give a timeout above 0s"));
+        }
+        Ok(Self {
+            program,
+            arguments: arguments.collect(),
+            timeout,
+        })
+    }
+}
+
+/// How a hook ended, and what it printed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HookResult {
+    /// Whether it succeeded.
+    pub ended: Result<(), HookError>,
+    /// The beginning of what it wrote to stdout.
+    pub stdout: String,
+    /// The beginning of what it wrote to stderr.
+    pub stderr: String,
+}
+
+/// Why a hook did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HookError {
+    /// It could not be started.
+    #[error("the hook {program} can't be started: {why}; look at its path and mode")]
+    NotStarted {
+        /// The program.
+        program: String,
+        /// What the system said.
+        why: String,
+    },
+    /// It ended with an error.
+    #[error("the hook {program} failed with {status}; its output is in the agent's log")]
+    Failed {
+        /// The program.
+        program: String,
+        /// How it ended.
+        status: ExitStatus,
+    },
+    /// It took too long and was killed, with every process that it had started in its group.
+    #[error("the hook {program} was killed after {timeout}; make it faster, or raise its timeout")]
+    TimedOut {
+        /// The program.
+        program: String,
+        /// How long it had.
+        timeout: Span,
+    },
+}
+
+/// Runs a hook to its end, or kills it and its process group when its time is over. It gets nothing of the agent's environment: `PATH`
+/// and `environment` only, which holds ids and paths and never a secret.
+pub async fn run(hook: &Hook, environment: &BTreeMap<String, String>, clock: &Clock) -> HookResult {
+    let spawned = Command::new(&hook.program)
+        .args(&hook.arguments)
+        .env_clear()
+        .env("PATH", PATH)
+        .envs(environment)
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn();
+    match spawned {
+        Ok(child) => watch(hook, child, clock).await,
+        Err(why) => HookResult {
+            ended: Err(HookError::NotStarted {
+                program: hook.program.clone(),
+                why: why.to_string(),
+            }),
+            stdout: String::new(),
+            stderr: String::new(),
+        },
+    }
+}
+
+/// A process group that is killed when this is dropped, so that nobody survives a hook: neither when its time is over, nor when the
+/// agent stops, nor when the program itself has ended and left others behind.
+struct Group(Option<Pid>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(pid) = self.0 {
+            // Nobody is left in it, or its members are gone now: either is what is wanted.
+            let _ = kill_process_group(pid, Signal::KILL);
+        }
+    }
+}
+
+async fn watch(hook: &Hook, mut child: Child, clock: &Clock) -> HookResult {
+    let group = Group(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw));
+    let (out, err) = (child.stdout.take(), child.stderr.take());
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    let ended = {
+        let finish = async {
+            let status = tokio::join!(keep_beginning(out, &mut stdout), keep_beginning(err, &mut stderr), async {
+                let status = child.wait().await;
+                // A process that it left behind would keep the pipes open.
+                drop(group);
+                status
+            });
+            status.2
+        };
+        tokio::select! {
+            status = finish => Some(status),
+            () = clock.sleep(hook.timeout) => None,
+        }
+    };
+    let program = hook.program.clone();
+    let ended = match ended {
+        Some(Ok(status)) if status.success() => Ok(()),
+        Some(Ok(status)) => Err(HookError::Failed { program, status }),
+        Some(Err(why)) => Err(HookError::NotStarted {
+            program,
+            why: why.to_string(),
+        }),
+        None => Err(HookError::TimedOut {
+            program,
+            timeout: hook.timeout,
+        }),
+    };
+    if ended.is_err() {
+        // The group is killed already; this only fetches the program's end, so that no zombie stays.
+        let _ = child.wait().await;
+    }
+    HookResult {
+        ended,
+        stdout: String::from_utf8_lossy(&stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&stderr).into_owned(),
+    }
+}
+
+/// Reads to the end, so that the program never waits, and keeps the beginning.
+async fn keep_beginning(from: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
+    let Some(mut from) = from else { return };
+    let mut piece = [0; 4096];
+    while let Ok(read @ 1..) = from.read(&mut piece).await {
+        let room = OUTPUT_BYTES - kept.len();
+        kept.extend_from_slice(&piece[..read.min(room)]);
+    }
+}
+
+#[cfg(test)]
+mod tests;

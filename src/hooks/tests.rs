@@ -1,0 +1,111 @@
+use super::*;
+use crate::types::Time;
+
+fn sh(script: &str, timeout: Span) -> Hook {
+    Hook::new(vec!["/bin/sh".into(), "-c".into(), script.into()], timeout).unwrap()
+}
+
+async fn run_sh(script: &str) -> HookResult {
+    run(&sh(script, Span::mins(1)), &BTreeMap::new(), &Clock::machine()).await
+}
+
+#[tokio::test]
+async fn a_hook_sees_path_and_what_it_is_given_and_nothing_else() {
+    let hook = Hook::new(vec!["/usr/bin/env".into()], Span::mins(1)).unwrap();
+    let given = BTreeMap::from([("JKEYS_GENERATION".to_owned(), "42".to_owned())]);
+    let result = run(&hook, &given, &Clock::machine()).await;
+    assert_eq!(result.ended, Ok(()));
+    let mut lines: Vec<_> = result.stdout.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["JKEYS_GENERATION=42".to_owned(), format!("PATH={PATH}")]);
+}
+
+#[tokio::test]
+async fn arguments_are_read_by_no_shell() {
+    let hook = Hook::new(vec!["/bin/echo".into(), "$HOME; `id` *".into()], Span::mins(1)).unwrap();
+    let result = run(&hook, &BTreeMap::new(), &Clock::machine()).await;
+    assert_eq!(result.stdout, "$HOME; `id` *\n");
+}
+
+#[tokio::test]
+async fn a_failure_names_the_program_and_keeps_the_output() {
+    let result = run_sh("echo out; echo oops >&2; exit 3").await;
+    let words = result.ended.unwrap_err().to_string();
+    assert!(words.starts_with("the hook /bin/sh failed with exit status: 3"), "{words}");
+    assert_eq!((result.stdout.as_str(), result.stderr.as_str()), ("out\n", "oops\n"));
+}
+
+#[tokio::test]
+async fn output_is_kept_up_to_its_limit_and_the_rest_read_away() {
+    let result = run_sh("head -c 1000000 /dev/zero | tr '\\0' x").await;
+    assert_eq!((result.ended, result.stdout.len()), (Ok(()), OUTPUT_BYTES));
+}
+
+/// A hook that says when it has started, through a FIFO, so that no test has to wait for a while.
+async fn started_with_child(clock: &Clock, timeout: Span, folder: &Path) -> (tokio::task::JoinHandle<HookResult>, Pid) {
+    let fifo = folder.join("fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let hook = sh(&format!("sleep 600 & echo $! > {}; wait", fifo.display()), timeout);
+    let task = tokio::spawn({
+        let clock = clock.clone();
+        async move { run(&hook, &BTreeMap::new(), &clock).await }
+    });
+    let text = tokio::fs::read_to_string(&fifo).await.unwrap();
+    (task, Pid::from_raw(text.trim().parse().unwrap()).unwrap())
+}
+
+/// Waits until the process is gone, or only waits to be fetched by its parent.
+async fn gone(pid: Pid) {
+    let stat = format!("/proc/{}/stat", pid.as_raw_nonzero());
+    while let Ok(text) = tokio::fs::read_to_string(&stat).await {
+        if text.contains(") Z") {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_hook_whose_time_is_over_is_killed_with_its_children() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clock, stepper) = Clock::stepped(Time(0));
+    let (task, child) = started_with_child(&clock, Span::secs(5), folder.path()).await;
+    assert!(rustix::process::test_kill_process(child).is_ok(), "the child runs");
+    stepper.advance(Span::secs(5));
+    let result = task.await.unwrap();
+    assert!(matches!(result.ended, Err(HookError::TimedOut { .. })), "{result:?}");
+    gone(child).await;
+}
+
+#[tokio::test]
+async fn a_hook_does_not_outlive_the_agent_that_is_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clock, _stepper) = Clock::stepped(Time(0));
+    let (task, child) = started_with_child(&clock, Span::secs(5), folder.path()).await;
+    task.abort();
+    assert!(task.await.unwrap_err().is_cancelled());
+    gone(child).await;
+}
+
+#[tokio::test]
+async fn what_a_hook_leaves_behind_is_killed_and_delays_nothing() {
+    let result = run_sh("sleep 600 & echo $!").await;
+    assert_eq!(result.ended, Ok(()));
+    gone(Pid::from_raw(result.stdout.trim().parse().unwrap()).unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_program_that_is_not_there_is_told_in_words() {
+    let hook = Hook::new(vec!["/no/such/program".into()], Span::secs(1)).unwrap();
+    let result = run(&hook, &BTreeMap::new(), &Clock::machine()).await;
+    let words = result.ended.unwrap_err().to_string();
+    assert!(words.contains("/no/such/program can't be started"), "{words}");
+}
+
+#[test]
+fn a_hook_that_can_not_be_meant_is_refused() {
+    let refused = |argv: &[&str], timeout| Hook::new(argv.iter().map(ToString::to_string).collect(), timeout).unwrap_err();
+    assert!(refused(&[], Span::secs(1)).contains("absolute path"));
+    assert!(refused(&["reload"], Span::secs(1)).contains("absolute path"));
+    assert!(refused(&["/bin/true"], Span(0)).contains("timeout"));
+}
