@@ -57,12 +57,13 @@ async fn started_with_child(clock: &Clock, timeout: Span, folder: &Path) -> (tok
 /// Waits until the process is gone, or only waits to be fetched by its parent.
 async fn gone(pid: Pid) {
     let stat = format!("/proc/{}/stat", pid.as_raw_nonzero());
-    while let Ok(text) = tokio::fs::read_to_string(&stat).await {
-        if text.contains(") Z") {
-            return;
+    let ended = async {
+        while tokio::fs::read_to_string(&stat).await.is_ok_and(|text| !text.contains(") Z")) {
+            tokio::task::yield_now().await;
         }
-        tokio::task::yield_now().await;
-    }
+    };
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(20), ended).await;
+    assert!(ended.is_ok(), "the process still runs");
 }
 
 #[tokio::test]

@@ -1,9 +1,11 @@
 //! What should be, against what is.
 
+use std::collections::BTreeSet;
+
 use super::io::{DiskWork, Effect, Wake};
 use super::{CacheHolds, Link, Now, Sent, Source, State, ViewId};
 use crate::lifecycle::{Installed, Report, View, view};
-use crate::types::Span;
+use crate::types::{Span, Time};
 
 /// However small the leader says `report_every` is.
 const SHORTEST_REPORT_EVERY: Span = Span(100);
@@ -222,7 +224,7 @@ impl State {
     }
 
     /// The next instant at which an armed key becomes active.
-    pub(super) fn next_change(&self) -> Option<crate::types::Time> {
+    pub(super) fn next_change(&self) -> Option<Time> {
         let content = self.content.as_ref()?;
         content.bundle.set.next_change(&self.trusted.switches())
     }
@@ -232,10 +234,7 @@ impl State {
 fn shows(installed: &Installed, view: &View) -> bool {
     installed.generation == view.generation
         && installed.switches == view.switches
-        && installed
-            .published
-            .iter()
-            .eq(view.published.iter().collect::<std::collections::BTreeSet<_>>())
+        && installed.published.iter().eq(view.published.iter().collect::<BTreeSet<_>>())
         && installed.signing == view.signing()
         && installed.held == view.held
 }

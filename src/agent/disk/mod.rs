@@ -19,14 +19,16 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 pub use cache::{CacheError, CacheKey};
 pub use install::{Live, Staged};
 
 use crate::agent::core::{CacheHolds, DiskResult, DiskWork, Found, Trusted};
 use crate::durable::{self, DurableError, FileAttrs};
-use crate::types::Secret;
+use crate::rpc::fleet::Bundle;
+use crate::types::{Kid, Secret};
 
 /// Where the files of a node are, and who may read them.
 #[derive(Debug)]
@@ -74,7 +76,7 @@ pub enum DiskError {
 impl Disk {
     /// The files under `root`, which is made if it is not there. The private files get `private_group`, where one is given. The cache
     /// is sealed with the key at `credential`, or else with a key of the node's own, which is made if it is not there.
-    pub fn open(root: PathBuf, private_group: Option<u32>, credential: Option<&std::path::Path>) -> Result<Self, DiskError> {
+    pub fn open(root: PathBuf, private_group: Option<u32>, credential: Option<&Path>) -> Result<Self, DiskError> {
         durable::create_folder(&root, 0o755)?;
         durable::remove_leftovers(&root)?;
         durable::create_folder(&root.join("views"), 0o755)?;
@@ -152,11 +154,7 @@ impl Disk {
         Ok(Some(trusted))
     }
 
-    fn write_cache(
-        &self,
-        bundle: &crate::rpc::fleet::Bundle,
-        held: &std::collections::BTreeSet<crate::types::Kid>,
-    ) -> Result<CacheHolds, DiskError> {
+    fn write_cache(&self, bundle: &Bundle, held: &BTreeSet<Kid>) -> Result<CacheHolds, DiskError> {
         let sealed = self.key.seal(bundle, held)?;
         let path = self.cache_path();
         durable::write_file(&path, &sealed, &FileAttrs::mode(0o600))?;
@@ -167,7 +165,7 @@ impl Disk {
         Ok(CacheHolds::of(&back))
     }
 
-    fn read_cache(&self) -> Result<Option<crate::rpc::fleet::Bundle>, DiskError> {
+    fn read_cache(&self) -> Result<Option<Bundle>, DiskError> {
         let sealed: Option<Secret> = read::file(&self.cache_path())?;
         Ok(sealed.map(|sealed| self.key.open(sealed.expose())).transpose()?)
     }

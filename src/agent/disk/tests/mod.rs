@@ -4,16 +4,13 @@ mod cache;
 mod crash;
 mod swap;
 
-use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 
 use super::*;
 use crate::agent::testing::{START, armed, bundle, kid, kids};
 use crate::lifecycle::Stage::{Active, Prepublished, Retiring};
 use crate::lifecycle::{Installed, Switches, View, view};
-use crate::rpc::fleet::Bundle;
-use crate::types::{Kid, Span};
+use crate::types::Span;
 
 fn open(root: &Path) -> Disk {
     Disk::open(root.to_owned(), None, None).unwrap()
