@@ -15,8 +15,6 @@ pub struct Settings {
     pub ask_leader_for: Span,
     /// How long after the last answer of the leader the sealed cache may still be used.
     pub cache_ready_for: Span,
-    /// Whether an older one may be used too.
-    pub use_old_cache: bool,
     /// Whether there are hooks to run.
     pub has_hooks: bool,
 }
@@ -26,7 +24,6 @@ impl Default for Settings {
         Self {
             ask_leader_for: Span::secs(30),
             cache_ready_for: Span::hours(7 * 24),
-            use_old_cache: false,
             has_hooks: false,
         }
     }

@@ -98,7 +98,7 @@ pub fn start(settings: Settings, found: Found, now: Now) -> (State, Vec<Effect>)
     let mut state = State {
         settings,
         contact: Contact::new(trusted.heard_at, now),
-        too_old: trusted.newest.is_some() && !fresh && !settings.use_old_cache,
+        too_old: trusted.newest.is_some() && !fresh,
         durable: trusted.clone(),
         trusted,
         content: None,

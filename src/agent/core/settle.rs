@@ -179,8 +179,8 @@ impl State {
     /// All that keeps the node from going on, in words.
     pub(super) fn problem(&self) -> Option<String> {
         let too_old = self.too_old.then_some(
-            "the leader last answered too long ago for the sealed cache to be used: connect the leader, or set use_old_cache if this is \
-             no old disk image",
+            "the leader last answered too long ago for the sealed cache to be used: connect the leader, or raise cache_ready_for \
+             if this is no old disk image",
         );
         let all = [
             self.refusal.as_deref(),

@@ -246,17 +246,19 @@ fn r10_a_restart_with_everything_in_place_is_ready_at_once() {
 
 #[test]
 fn r10_an_old_disk_image_does_not_sign() {
-    for (use_old_cache, signs) in [(false, kids(&[])), (true, kids(&[1]))] {
+    for (longer, signs) in [(false, kids(&[])), (true, kids(&[1]))] {
         let mut node = Node::holding(usual(7));
         node.answer(Span(0));
         node.installed = None;
         node.now.wall = START + Span::hours(7 * 24) + Span(1);
-        node.settings.use_old_cache = use_old_cache;
+        if longer {
+            node.settings.cache_ready_for = Span::TEN_YEARS;
+        }
         node.restart();
         node.pass(Span::mins(2));
         assert_eq!(node.signing(), signs);
-        assert_eq!(node.said.contains(&"ready"), use_old_cache);
-        assert_eq!(node.problem().contains("too long ago"), !use_old_cache);
+        assert_eq!(node.said.contains(&"ready"), longer);
+        assert_eq!(node.problem().contains("too long ago"), !longer);
         node.connect();
         node.send(usual(7));
         assert_eq!(

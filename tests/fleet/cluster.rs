@@ -1,0 +1,242 @@
+//! A fleet on a stepped clock.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jkeys::agent::{self, Enrolled};
+use jkeys::clock::{Clock, Stepper};
+use jkeys::config::{AgentConfig, LeaderConfig};
+use jkeys::leader::{Handle, Leader, LeaderError, founding};
+use jkeys::rpc::admin::{Document, Progress, RotateCall, TokenCall, schema};
+use jkeys::rpc::documents::{NodeStatus, Status};
+use jkeys::rpc::proto::{self, admin_client::AdminClient};
+use jkeys::rpc::{Failure, admin_client, connect_admin};
+use jkeys::types::{Actor, Generation, Span, Time};
+use tempfile::TempDir;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+use tonic::transport::Channel;
+
+/// Where the clock stands at first.
+pub const START: Time = Time(1_800_000_000_000);
+/// How long the fleet may take, in real time, to come to rest after a step. Nothing waits for it in a test that passes.
+const REST_WITHIN: Duration = Duration::from_secs(60);
+
+/// One profile, and windows of the two-day schedule.
+pub const ES256: &str = "[[profile]]\nname = \"web\"\nalg = \"ES256\"\n";
+
+pub struct Cluster {
+    folder: TempDir,
+    pub stepper: Stepper,
+    pub clock: Clock,
+    text: String,
+    leader: Option<RunningLeader>,
+    agents: BTreeMap<String, RunningAgent>,
+}
+
+struct RunningLeader {
+    stop: oneshot::Sender<()>,
+    done: JoinHandle<Result<(), LeaderError>>,
+    handle: Handle,
+    settings: jkeys::lifecycle::Settings,
+}
+
+struct RunningAgent {
+    stop: watch::Sender<bool>,
+    done: JoinHandle<Result<(), agent::AgentError>>,
+    status: watch::Receiver<agent::core::Status>,
+}
+
+impl Cluster {
+    /// A founded leader that runs, with the profiles of `text`.
+    pub async fn start(text: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (clock, stepper) = Clock::stepped(START);
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let root = folder.path().display();
+        let text = format!(
+            "listen = \"127.0.0.1:{port}\"\nadvertise = [\"127.0.0.1:{port}\"]\nstate_dir = \"{root}/leader\"\n\
+             master_key_file = \"{root}/master.key\"\nadmin_socket = \"{root}/leader.sock\"\nadmin_group = \"\"\n{text}"
+        );
+        let mut cluster = Self { folder, stepper, clock, text, leader: None, agents: BTreeMap::new() };
+        cluster.found();
+        cluster.start_leader().await.unwrap();
+        cluster
+    }
+
+    /// A fleet at rest, with these nodes in service.
+    pub async fn with_nodes(text: &str, names: &[&str]) -> Self {
+        let mut cluster = Self::start(text).await;
+        for name in names {
+            cluster.join(name).await;
+        }
+        cluster.rest().await;
+        cluster
+    }
+
+    fn found(&self) {
+        let config = self.config();
+        founding::make_master_key(&config.master_key_file).unwrap();
+        let master = founding::read_master_key(&config.master_key_file).unwrap();
+        let actor = Actor::User { uid: 0, name: "root".to_owned() };
+        founding::found(&config.state_dir, &master, &config.trust_domain, &actor, &self.clock).unwrap();
+    }
+
+    pub fn config(&self) -> LeaderConfig {
+        LeaderConfig::parse(&self.text, None).unwrap()
+    }
+
+    pub fn root(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub async fn start_leader(&mut self) -> Result<(), LeaderError> {
+        let config = self.config();
+        let leader = Leader::open(&config, self.clock.clone()).await?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let handle = leader.handle();
+        let done = tokio::spawn(leader.serve(async move {
+            let _ = stopped.await;
+        }));
+        self.leader = Some(RunningLeader { stop, done, handle, settings: config.settings });
+        Ok(())
+    }
+
+    /// Stops the leader cleanly.
+    pub async fn stop_leader(&mut self) {
+        let RunningLeader { stop, done, .. } = self.leader.take().expect("a leader runs");
+        let _ = stop.send(());
+        done.await.unwrap().unwrap();
+    }
+
+    /// Stops the leader, lets `away` pass, and starts it anew.
+    pub async fn restart_leader(&mut self, away: Span) {
+        self.stop_leader().await;
+        self.stepper.advance(away);
+        self.start_leader().await.unwrap();
+    }
+
+    pub fn agent_folder(&self, name: &str) -> PathBuf {
+        self.folder.path().join(format!("agent-{name}"))
+    }
+
+    pub async fn token(&self, name: &str) -> Result<String, Failure> {
+        let call = TokenCall { node: name.parse().unwrap(), ttl: Span::hours(1) };
+        let answer = self.admin().await.create_token(proto::CreateTokenRequest::from(call)).await;
+        Ok(answer.map_err(Failure::from)?.into_inner().token)
+    }
+
+    pub async fn enroll(&self, name: &str, token: &str) -> Result<Enrolled, agent::EnrollError> {
+        agent::enroll(token, &self.agent_folder(name), &self.clock).await
+    }
+
+    /// A new node that runs.
+    pub async fn join(&mut self, name: &str) {
+        let token = self.token(name).await.unwrap();
+        self.enroll(name, &token).await.unwrap();
+        self.start_agent(name);
+    }
+
+    pub fn start_agent(&mut self, name: &str) {
+        let text = format!("state_dir = \"{}\"\n", self.agent_folder(name).display());
+        self.start_agent_with(name, &text);
+    }
+
+    pub fn start_agent_with(&mut self, name: &str, text: &str) {
+        let config = AgentConfig::parse(text, None).unwrap();
+        let ((stop, stopped), (shown, status)) = (watch::channel(false), watch::channel(agent::core::Status::default()));
+        let clock = self.clock.clone();
+        let done = tokio::spawn(async move { agent::serve(&config, clock, shown, stopped).await });
+        self.agents.insert(name.to_owned(), RunningAgent { stop, done, status });
+    }
+
+    pub async fn stop_agent(&mut self, name: &str) {
+        let RunningAgent { stop, done, .. } = self.agents.remove(name).expect("the agent runs");
+        stop.send_replace(true);
+        done.await.unwrap().unwrap();
+    }
+
+    pub fn agent_status(&self, name: &str) -> agent::core::Status {
+        self.agents[name].status.borrow().clone()
+    }
+
+    pub async fn admin(&self) -> AdminClient<Channel> {
+        admin_client(connect_admin(&self.config().admin_socket).await.unwrap())
+    }
+
+    pub async fn status(&self) -> Status {
+        let document = self.admin().await.status(proto::StatusRequest {}).await.unwrap().into_inner();
+        Document::from(document).read(schema::STATUS).unwrap()
+    }
+
+    pub async fn node(&self, name: &str) -> NodeStatus {
+        let status = self.status().await;
+        status.nodes.into_iter().find(|node| node.node.as_str() == name).unwrap()
+    }
+
+    /// The kids of the keys in `state`, oldest first.
+    pub async fn kids(&self, state: &str) -> Vec<String> {
+        let keys = self.status().await.keys;
+        keys.into_iter().filter(|key| key.state == state).map(|key| key.kid.to_string()).collect()
+    }
+
+    /// The actions of the records, with their kids.
+    pub async fn actions(&self) -> Vec<(String, serde_json::Value)> {
+        let request = proto::HistoryRequest { limit: 10_000, ..proto::HistoryRequest::default() };
+        let document = self.admin().await.history(request).await.unwrap().into_inner();
+        let records: Vec<serde_json::Value> = Document::from(document).read(schema::HISTORY).unwrap();
+        let action = |record: &serde_json::Value| record["event"]["action"].as_str().unwrap().to_owned();
+        records.iter().map(|record| (action(record), record["event"].clone())).collect()
+    }
+
+    /// Sends `jkeys rotate --now` and follows it to its end.
+    pub async fn rotate(&self, call: RotateCall) -> Result<Vec<Progress>, Failure> {
+        let answer = self.admin().await.rotate(proto::RotateRequest::from(call)).await;
+        let mut stream = answer.map_err(Failure::from)?.into_inner();
+        let mut steps = Vec::new();
+        while let Some(step) = stream.message().await.map_err(Failure::from)? {
+            steps.push(Progress::try_from(step).unwrap());
+        }
+        Ok(steps)
+    }
+
+    /// Waits, in real time, until the leader has seen the clock as it is, every wanted key is made, and every running agent has
+    /// reported at this instant and owes nothing.
+    pub async fn rest(&self) {
+        let rested = tokio::time::timeout(REST_WITHIN, async {
+            while !self.is_at_rest().await {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        });
+        if rested.await.is_err() {
+            panic!("the fleet does not come to rest: {:#?}", self.status().await);
+        }
+    }
+
+    async fn is_at_rest(&self) -> bool {
+        let Some(leader) = &self.leader else {
+            return true;
+        };
+        // The settings are what they were: the answer only shows that the leader has looked at the clock.
+        leader.handle.configure(leader.settings.clone()).await.unwrap();
+        let status = self.status().await;
+        let made = status.profiles.iter().all(|profile| profile.standby != jkeys::rpc::documents::StandbyStatus::None);
+        let started = status.waits.iter().all(|waiting| waiting.wait != jkeys::lifecycle::Wait::Start);
+        let at_rest = |node: &NodeStatus| {
+            let running = self.agents.contains_key(node.node.as_str());
+            let current = node.confirmed == Some(status.generation) && node.standing == "in_service";
+            !running || current && node.heard_at == Some(status.now) && node.owing_since.is_none()
+        };
+        (made || !started) && status.generation > Generation(0) && status.nodes.iter().all(at_rest)
+    }
+
+    /// Lets `span` pass in steps, with the fleet at rest after each.
+    pub async fn pass(&self, span: Span, step: Span) {
+        let until = self.clock.now() + span;
+        while self.clock.now() < until {
+            self.stepper.advance(step.min(until.since(self.clock.now())));
+            self.rest().await;
+        }
+    }
+}
