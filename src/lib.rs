@@ -4,6 +4,7 @@
 pub mod audit;
 pub mod clock;
 pub mod config;
+pub mod durable;
 pub mod leader;
 pub mod lifecycle;
 pub mod pki;

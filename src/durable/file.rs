@@ -1,0 +1,180 @@
+//! Whole files: replaced in one step, or removed.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
+use rustix::io::Errno;
+
+use super::error::{DurableError, Step, failed};
+use super::folder::Place;
+
+/// Who may do what with a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileAttrs {
+    /// The permission bits, whatever the umask.
+    pub mode: u32,
+    /// The owner's user id; `None`: whoever runs jkeys.
+    pub owner: Option<u32>,
+    /// The group id; `None`: the group of whoever runs jkeys.
+    pub group: Option<u32>,
+}
+
+impl FileAttrs {
+    /// These permission bits, for the account that runs jkeys.
+    #[must_use]
+    pub const fn mode(mode: u32) -> Self {
+        Self {
+            mode,
+            owner: None,
+            group: None,
+        }
+    }
+}
+
+/// Makes `path` a file that holds `bytes`, in one step: after a crash it is the old file or the new one, and once this has returned
+/// it is the new one. A symbolic link at `path` is replaced, not followed.
+pub fn write_file(path: &Path, bytes: &[u8], attrs: &FileAttrs) -> Result<(), DurableError> {
+    let place = Place::of(path)?;
+    let temporary = Place::temporary();
+    let written = write_temporary(&place, &temporary, bytes, attrs).and_then(|()| place.put(&temporary));
+    if written.is_err() {
+        // The first error is the one to tell; what stays behind has a name that marks it as left over.
+        let _ = rustix::fs::unlinkat(&place.folder, &temporary, AtFlags::empty());
+    }
+    written
+}
+
+fn write_temporary(place: &Place<'_>, temporary: &str, bytes: &[u8], attrs: &FileAttrs) -> Result<(), DurableError> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(&place.folder, temporary, flags, Mode::from_raw_mode(0o600))
+        .map_err(failed(Step::Create, place.path))?;
+    own(&file, attrs).map_err(failed(Step::Own, place.path))?;
+    let mut file = File::from(file);
+    file.write_all(bytes).map_err(failed(Step::Write, place.path))?;
+    file.sync_all().map_err(failed(Step::Sync, place.path))
+}
+
+/// The mode comes after the owner: chown(2) may clear bits of it, and the wrong group must not have it for an instant.
+fn own(file: &OwnedFd, attrs: &FileAttrs) -> Result<(), Errno> {
+    if attrs.owner.is_some() || attrs.group.is_some() {
+        rustix::fs::fchown(file, attrs.owner.map(Uid::from_raw), attrs.group.map(Gid::from_raw))?;
+    }
+    rustix::fs::fchmod(file, Mode::from_raw_mode(attrs.mode))
+}
+
+/// Removes the file or symbolic link at `path`. One that is not there is as good as removed.
+pub fn remove_file(path: &Path) -> Result<(), DurableError> {
+    let place = match Place::of(path) {
+        Err(error) if error.cause.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        place => place?,
+    };
+    match rustix::fs::unlinkat(&place.folder, place.name, AtFlags::empty()) {
+        Ok(()) => place.sync(),
+        Err(Errno::NOENT) => Ok(()),
+        Err(cause) => Err(failed(Step::Remove, path)(cause)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+
+    use super::super::small_disk::on_small_disk;
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_is_replaced_with_the_mode_that_was_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        for (bytes, mode) in [(&b"one"[..], 0o666), (b"two", 0o640)] {
+            write_file(&path, bytes, &FileAttrs::mode(mode)).unwrap();
+            assert_eq!(fs::read(&path).unwrap(), bytes);
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, mode);
+        }
+        assert_eq!(names(folder.path()), ["a"]);
+    }
+
+    #[test]
+    fn a_file_gets_the_group_that_was_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let own_group = fs::metadata(folder.path()).unwrap().gid();
+        // Root may give any group; everybody else only one of their own.
+        let group = if rustix::process::geteuid().is_root() {
+            12_345
+        } else {
+            own_group
+        };
+        let path = folder.path().join("a");
+        let attrs = FileAttrs {
+            group: Some(group),
+            ..FileAttrs::mode(0o640)
+        };
+        write_file(&path, b"x", &attrs).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().gid(), group);
+    }
+
+    #[test]
+    fn a_planted_link_is_replaced_and_its_target_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let (target, path) = (folder.path().join("target"), folder.path().join("link"));
+        fs::File::create(&target).unwrap();
+        symlink(&target, &path).unwrap();
+        write_file(&path, b"secret", &FileAttrs::mode(0o600)).unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"");
+        assert!(fs::symlink_metadata(&path).unwrap().is_file());
+    }
+
+    #[test]
+    fn a_missing_folder_and_a_folder_in_the_way_are_told_in_words() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("no").join("a");
+        let error = write_file(&missing, b"x", &FileAttrs::mode(0o600)).unwrap_err();
+        assert_eq!(error.step, Step::Open);
+        assert!(error.to_string().contains("create the folder"), "{error}");
+        fs::create_dir(folder.path().join("dir")).unwrap();
+        let error = write_file(&folder.path().join("dir"), b"x", &FileAttrs::mode(0o600)).unwrap_err();
+        assert_eq!(error.step, Step::Rename);
+        assert!(error.to_string().contains("move it away"), "{error}");
+        assert_eq!(names(folder.path()), ["dir"], "the temporary file is gone");
+    }
+
+    #[test]
+    fn on_a_full_disk_the_old_file_stays_and_nothing_is_left_behind() {
+        on_small_disk(
+            "durable::file::tests::on_a_full_disk_the_old_file_stays_and_nothing_is_left_behind",
+            |disk| {
+                let path = disk.join("a");
+                write_file(&path, b"old", &FileAttrs::mode(0o600)).unwrap();
+                let error = write_file(&path, &vec![0; 1 << 20], &FileAttrs::mode(0o600)).unwrap_err();
+                assert_eq!(error.step, Step::Write);
+                assert!(error.to_string().contains("free some space"), "{error}");
+                assert_eq!(fs::read(&path).unwrap(), b"old");
+                assert_eq!(names(disk), ["a"]);
+            },
+        );
+    }
+
+    #[test]
+    fn removing_is_done_once_and_is_content_with_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        write_file(&path, b"x", &FileAttrs::mode(0o600)).unwrap();
+        remove_file(&path).unwrap();
+        remove_file(&path).unwrap();
+        remove_file(&folder.path().join("no").join("a")).unwrap();
+        assert!(names(folder.path()).is_empty());
+    }
+}

@@ -1,0 +1,22 @@
+//! The only writer of files. What a function here has written is there after a power cut once it has returned.
+//!
+//! A file is replaced whole: a temporary file in the same folder, fsync, rename(2), fsync of the folder. A reader sees the old file
+//! or the new one. No function follows a symbolic link at the last part of its path. All of them block: call them from a blocking
+//! thread.
+
+mod append;
+mod error;
+mod file;
+mod folder;
+mod link;
+#[cfg(test)]
+pub(crate) mod small_disk;
+
+pub use append::Appender;
+pub use error::{DurableError, Step};
+pub use file::{FileAttrs, remove_file, write_file};
+pub use folder::{create_folder, remove_folder_all, remove_leftovers, sync_folder};
+pub use link::swap_link;
+
+/// How the name of each temporary begins, so that one left by a crash is known for what it is.
+pub const TEMPORARY_PREFIX: &str = ".jkeys-tmp-";
