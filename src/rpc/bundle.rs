@@ -4,7 +4,8 @@
 //! generated as [`Bytes`]: a clone for each stream shares one buffer, and sending costs one copy into that stream's HTTP/2 buffer. A codec of
 //! our own could not save that copy, because HTTP/2 frames are built from it; and so the message stays plain protobuf.
 //!
-//! Private halves stand in that one buffer while the generation is the newest; it is zeroized with the last clone.
+//! Private halves stand in that one buffer while the generation is the newest; it is zeroized with the last clone. What passes
+//! through the buffers of tonic and rustls, on both sides, is out of our reach.
 
 use std::collections::{BTreeMap, BTreeSet};
 

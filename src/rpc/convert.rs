@@ -6,6 +6,7 @@ use super::limits::{CAPABILITIES, PROBLEM_CHARS, SHORT_TEXT_BYTES};
 use super::proto::{self, agent_report, leader_update};
 use super::status::{ErrorKind, Failure};
 use crate::lifecycle::{Installed, Report};
+use crate::pki::{PkiError, TokenError};
 use crate::types::{Epoch, Generation, Kid, NameError, Span, Time};
 
 /// What is wrong with a message of a peer.
@@ -25,6 +26,12 @@ pub enum WireError {
         /// What it may say.
         rule: String,
     },
+    /// A certificate or a request for one that can't be taken.
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    /// A token's secret that can't be one.
+    #[error(transparent)]
+    Token(#[from] TokenError),
     /// A generation that can't be taken.
     #[error(transparent)]
     Bundle(#[from] BundleError),

@@ -2,11 +2,25 @@
 
 use std::collections::BTreeMap;
 
+use super::status::Failure;
 use crate::lifecycle::{KeySet, Report};
 use crate::types::{Digest, Epoch, Kid, Secret, Span, Time};
 
 /// The version of the protocol that this build speaks. A leader serves agents one release older and newer.
 pub const PROTOCOL_VERSION: u32 = 1;
+
+/// The version that both sides will speak, when the other's newest is `theirs`.
+///
+/// # Errors
+/// The two are more than one apart.
+pub fn agree(theirs: u32) -> Result<u32, Failure> {
+    if theirs == 0 || theirs.abs_diff(PROTOCOL_VERSION) > 1 {
+        return Err(Failure::refused(format!(
+            "this side speaks version {PROTOCOL_VERSION} of the protocol and the other version {theirs}; update the older one first"
+        )));
+    }
+    Ok(theirs.min(PROTOCOL_VERSION))
+}
 
 /// A generation as it travels: its public form in canonical JSON, and the private halves that a node must hold.
 ///
@@ -79,4 +93,18 @@ pub struct Answer {
     pub leader_time: Time,
     /// Whether the node is in service.
     pub in_service: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_that_are_too_far_apart_are_told_so() {
+        assert_eq!(agree(PROTOCOL_VERSION).unwrap(), PROTOCOL_VERSION);
+        assert_eq!(agree(PROTOCOL_VERSION + 1).unwrap(), PROTOCOL_VERSION);
+        for theirs in [0, PROTOCOL_VERSION + 2, u32::MAX] {
+            assert!(agree(theirs).unwrap_err().to_string().contains("update the older one"));
+        }
+    }
 }

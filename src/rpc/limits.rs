@@ -37,6 +37,8 @@ pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const CALL_DEADLINE: Duration = Duration::from_secs(30);
 /// How long a connection may take from TCP to the end of the TLS handshake.
 pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a connection without a certificate may last: long enough to enroll.
+pub const ANONYMOUS_LIFE: Duration = Duration::from_secs(60);
 /// How many TLS handshakes are under way at most.
 pub const HANDSHAKES: usize = 256;
 /// How many calls may be open at once on one connection.

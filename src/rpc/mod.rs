@@ -1,13 +1,34 @@
 //! The wire: domain messages, their protobuf forms, who may call what, and the one map from errors to gRPC.
 
+mod accept;
+mod accounts;
+pub mod admin;
+mod admin_socket;
+mod authz;
+mod authz_layer;
 mod bundle;
+mod client;
+mod connection;
 mod convert;
 pub mod documents;
+mod enrollment;
 pub mod fleet;
 pub mod limits;
 pub mod proto;
-pub mod status;
+mod registry;
+mod server;
+mod status;
 
+pub use admin_socket::{SocketError, bind_admin};
+pub use authz::{Caller, Denied, authorise};
 pub use bundle::{BundleError, EncodedBundle, public_form};
+pub use client::{ConnectError, admin_client, connect_admin, connect_leader, enrollment_client, fleet_client};
+pub use connection::ConnectionInfo;
 pub use convert::WireError;
+pub use enrollment::EnrollCall;
+pub use registry::Registry;
+pub use server::{serve_admin, serve_fleet};
 pub use status::{ErrorKind, Failure};
+
+#[cfg(test)]
+mod tests;

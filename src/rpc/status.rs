@@ -1,5 +1,7 @@
 //! The one map between what went wrong and a gRPC status.
 
+use std::error::Error;
+
 use tonic::{Code, Status};
 
 use super::limits::STATUS_BYTES;
@@ -98,12 +100,31 @@ impl From<Status> for Failure {
                 format!("no answer came in time ({message}); try again, and look at the leader's log if it stays so"),
             ),
             Code::Unavailable => Self::new(ErrorKind::Unavailable, message),
-            Code::Unknown | Code::Aborted | Code::Ok => {
-                Self::new(ErrorKind::Unavailable, format!("the connection broke: {message}; try again"))
-            }
+            Code::Unknown | Code::Aborted | Code::Ok => broken(&status),
+            // A status that came over the wire has no source.
+            Code::Internal if status.source().is_some() => broken(&status),
             Code::Internal | Code::AlreadyExists | Code::DataLoss => Self::new(ErrorKind::Internal, message),
         }
     }
+}
+
+fn broken(status: &Status) -> Failure {
+    let why = status.source().map_or_else(|| status.message().to_owned(), causes);
+    Failure::new(ErrorKind::Unavailable, format!("the connection broke: {why}; try again"))
+}
+
+/// An error's words with those of its causes, each once.
+pub(super) fn causes(error: &dyn Error) -> String {
+    let mut words = vec![error.to_string()];
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !words.contains(&text) {
+            words.push(text);
+        }
+        source = cause.source();
+    }
+    words.join(": ")
 }
 
 #[cfg(test)]

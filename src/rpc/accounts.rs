@@ -1,0 +1,52 @@
+//! Names of users and groups, from the machine's own files.
+
+/// The name of that account in `/etc/passwd`, or the number where there is none.
+pub(super) fn account_name(uid: u32) -> String {
+    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    name_of(uid, &passwd).unwrap_or_else(|| uid.to_string())
+}
+
+/// The number of that group in `/etc/group`.
+pub(super) fn group_id(name: &str) -> Option<u32> {
+    let group = std::fs::read_to_string("/etc/group").unwrap_or_default();
+    id_of(name, &group)
+}
+
+/// `passwd(5)`: `name:password:uid:…`. What is not fit for a record's line is not taken.
+fn name_of(uid: u32, passwd: &str) -> Option<String> {
+    passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let (name, id) = (fields.next()?, fields.nth(1)?);
+        let fits = !name.is_empty() && name.len() <= 64 && !name.chars().any(char::is_control);
+        (fits && id.parse() == Ok(uid)).then(|| name.to_owned())
+    })
+}
+
+/// `group(5)`: `name:password:gid:…`.
+fn id_of(name: &str, group: &str) -> Option<u32> {
+    group.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let (own, id) = (fields.next()?, fields.nth(1)?);
+        if own == name { id.parse().ok() } else { None }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accounts_and_groups_are_found_by_number_and_name() {
+        let passwd = "root:x:0:0:root:/root:/bin/sh\nbroken\n\nanna:x:1000:100::/home/anna:/bin/sh\n";
+        assert_eq!(name_of(1000, passwd).as_deref(), Some("anna"));
+        assert_eq!(name_of(7, passwd), None);
+        let group = "wheel:x:10:\njkeys-admin:x:990:anna\n";
+        assert_eq!(id_of("jkeys-admin", group), Some(990));
+        assert_eq!(id_of("jkeys", group), None);
+    }
+
+    #[test]
+    fn an_account_without_a_name_is_its_number() {
+        assert_eq!(account_name(4_294_900_000), "4294900000");
+    }
+}

@@ -1,0 +1,328 @@
+//! Requests to the admin service.
+
+use std::collections::BTreeSet;
+
+use super::super::convert::WireError;
+use super::super::proto::{self, rotate_request};
+use crate::types::{Comment, Kid, NodeName, ProfileName, Reason, Seq, Span, Time};
+
+/// The longest that a command may follow confirmations.
+const LONGEST_WAIT: Span = Span::hours(1);
+/// The longest life of a join token.
+const LONGEST_TTL: Span = Span::hours(30 * 24);
+/// The shortest life of a join token.
+const SHORTEST_TTL: Span = Span::secs(1);
+/// How many records one call gives at most.
+const MOST_RECORDS: u32 = 10_000;
+/// How many it gives when it isn't asked.
+const USUAL_RECORDS: u32 = 1000;
+
+/// `jkeys rotate`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RotateCall {
+    /// Whether to switch at once.
+    pub now: bool,
+    /// The profiles to rotate; empty for all.
+    pub profiles: BTreeSet<ProfileName>,
+    /// Why.
+    pub reason: Reason,
+    /// The operator's own words.
+    pub comment: Option<Comment>,
+    /// What is reported compromised.
+    pub compromised: Compromised,
+    /// The standby to take, where there is a choice.
+    pub use_kid: Option<Kid>,
+    /// Whether to go on where a rule would refuse.
+    pub force: bool,
+    /// Whether only to say what would be done.
+    pub dry_run: bool,
+    /// How long to follow the confirmations.
+    pub wait: Span,
+}
+
+/// What an operator reports as compromised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Compromised {
+    /// Nothing.
+    Nothing,
+    /// One key.
+    Key(Kid),
+    /// Every key that exists.
+    All,
+}
+
+/// `jkeys revoke`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevokeCall {
+    /// The key.
+    pub kid: Kid,
+    /// Why.
+    pub reason: Reason,
+    /// The operator's own words.
+    pub comment: Option<Comment>,
+    /// Whether only to say what would be done.
+    pub dry_run: bool,
+    /// How long to follow the confirmations.
+    pub wait: Span,
+}
+
+/// `jkeys history`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryCall {
+    /// Only records that concern this key.
+    pub kid: Option<Kid>,
+    /// Only records of this time or later.
+    pub since: Option<Time>,
+    /// Only records from this one on.
+    pub from: Seq,
+    /// At most so many records.
+    pub limit: u32,
+}
+
+/// `jkeys node token`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenCall {
+    /// The name of the node that will join.
+    pub node: NodeName,
+    /// How long the token is good for.
+    pub ttl: Span,
+}
+
+impl TryFrom<proto::RotateRequest> for RotateCall {
+    type Error = WireError;
+
+    fn try_from(request: proto::RotateRequest) -> Result<Self, WireError> {
+        let reason = reason(request.reason)?;
+        let compromised = match request.compromised {
+            None | Some(rotate_request::Compromised::CompromisedAll(false)) => Compromised::Nothing,
+            Some(rotate_request::Compromised::CompromisedKid(kid)) => Compromised::Key(kid.parse()?),
+            Some(rotate_request::Compromised::CompromisedAll(true)) => Compromised::All,
+        };
+        let profiles: Result<_, _> = request.profiles.iter().map(|name| name.parse()).collect();
+        Ok(Self {
+            now: request.now,
+            profiles: profiles?,
+            reason,
+            comment: comment(request.comment)?,
+            compromised,
+            use_kid: request.use_kid.map(|kid| kid.parse()).transpose()?,
+            force: request.force,
+            dry_run: request.dry_run,
+            wait: wait(request.wait_ms)?,
+        })
+    }
+}
+
+impl From<RotateCall> for proto::RotateRequest {
+    fn from(call: RotateCall) -> Self {
+        let compromised = match call.compromised {
+            Compromised::Nothing => None,
+            Compromised::Key(kid) => Some(rotate_request::Compromised::CompromisedKid(kid.into())),
+            Compromised::All => Some(rotate_request::Compromised::CompromisedAll(true)),
+        };
+        Self {
+            now: call.now,
+            profiles: call.profiles.into_iter().map(Into::into).collect(),
+            reason: proto::Reason::from(call.reason).into(),
+            comment: call.comment.map(Into::into),
+            compromised,
+            use_kid: call.use_kid.map(Into::into),
+            force: call.force,
+            dry_run: call.dry_run,
+            wait_ms: call.wait.0,
+        }
+    }
+}
+
+impl TryFrom<proto::RevokeRequest> for RevokeCall {
+    type Error = WireError;
+
+    fn try_from(request: proto::RevokeRequest) -> Result<Self, WireError> {
+        Ok(Self {
+            kid: request.kid.parse()?,
+            reason: reason(request.reason)?,
+            comment: comment(request.comment)?,
+            dry_run: request.dry_run,
+            wait: wait(request.wait_ms)?,
+        })
+    }
+}
+
+impl From<RevokeCall> for proto::RevokeRequest {
+    fn from(call: RevokeCall) -> Self {
+        Self {
+            kid: call.kid.into(),
+            reason: proto::Reason::from(call.reason).into(),
+            comment: call.comment.map(Into::into),
+            dry_run: call.dry_run,
+            wait_ms: call.wait.0,
+        }
+    }
+}
+
+impl TryFrom<proto::HistoryRequest> for HistoryCall {
+    type Error = WireError;
+
+    fn try_from(request: proto::HistoryRequest) -> Result<Self, WireError> {
+        let limit = if request.limit == 0 { USUAL_RECORDS } else { request.limit };
+        if limit > MOST_RECORDS {
+            return Err(WireError::field("limit", format!("at most {MOST_RECORDS} records at once")));
+        }
+        Ok(Self {
+            kid: request.kid.map(|kid| kid.parse()).transpose()?,
+            since: request.since_ms.map(Time),
+            from: Seq(request.from_seq),
+            limit,
+        })
+    }
+}
+
+impl From<HistoryCall> for proto::HistoryRequest {
+    fn from(call: HistoryCall) -> Self {
+        Self {
+            kid: call.kid.map(Into::into),
+            since_ms: call.since.map(|time| time.0),
+            from_seq: call.from.0,
+            limit: call.limit,
+        }
+    }
+}
+
+impl TryFrom<proto::CreateTokenRequest> for TokenCall {
+    type Error = WireError;
+
+    fn try_from(request: proto::CreateTokenRequest) -> Result<Self, WireError> {
+        let ttl = Span(request.ttl_ms);
+        if !(SHORTEST_TTL..=LONGEST_TTL).contains(&ttl) {
+            return Err(WireError::field(
+                "ttl",
+                format!("{ttl} is not between {SHORTEST_TTL} and {LONGEST_TTL}"),
+            ));
+        }
+        let node = request.node_name.parse()?;
+        Ok(Self { node, ttl })
+    }
+}
+
+impl From<TokenCall> for proto::CreateTokenRequest {
+    fn from(call: TokenCall) -> Self {
+        Self {
+            node_name: call.node.into(),
+            ttl_ms: call.ttl.0,
+        }
+    }
+}
+
+impl From<Reason> for proto::Reason {
+    fn from(reason: Reason) -> Self {
+        match reason {
+            Reason::Unspecified => Self::Unspecified,
+            Reason::Compromised => Self::Compromised,
+            Reason::Superseded => Self::Superseded,
+        }
+    }
+}
+
+fn reason(number: i32) -> Result<Reason, WireError> {
+    match proto::Reason::try_from(number) {
+        Ok(proto::Reason::Unspecified) => Ok(Reason::Unspecified),
+        Ok(proto::Reason::Compromised) => Ok(Reason::Compromised),
+        Ok(proto::Reason::Superseded) => Ok(Reason::Superseded),
+        Err(_) => Err(WireError::Missing("the reason")),
+    }
+}
+
+fn comment(text: Option<String>) -> Result<Option<Comment>, WireError> {
+    let read = |text: String| text.parse().map_err(|rule: String| WireError::field("comment", rule));
+    text.map(read).transpose()
+}
+
+fn wait(ms: u64) -> Result<Span, WireError> {
+    if Span(ms) > LONGEST_WAIT {
+        return Err(WireError::field("wait", format!("at most {LONGEST_WAIT}")));
+    }
+    Ok(Span(ms))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rotate(compromised: Compromised) -> RotateCall {
+        RotateCall {
+            now: true,
+            profiles: BTreeSet::from(["main".parse().unwrap()]),
+            reason: Reason::Compromised,
+            comment: Some("laptop stolen".parse().unwrap()),
+            compromised,
+            use_kid: Some("b".parse().unwrap()),
+            force: true,
+            dry_run: true,
+            wait: Span::secs(60),
+        }
+    }
+
+    #[test]
+    fn every_request_survives_the_wire() {
+        for compromised in [Compromised::Nothing, Compromised::Key("a".parse().unwrap()), Compromised::All] {
+            let call = rotate(compromised);
+            assert_eq!(RotateCall::try_from(proto::RotateRequest::from(call.clone())).unwrap(), call);
+        }
+        let call = RevokeCall {
+            kid: "a".parse().unwrap(),
+            reason: Reason::Superseded,
+            comment: None,
+            dry_run: false,
+            wait: Span(0),
+        };
+        assert_eq!(RevokeCall::try_from(proto::RevokeRequest::from(call.clone())).unwrap(), call);
+        let call = HistoryCall {
+            kid: Some("a".parse().unwrap()),
+            since: Some(Time(0)),
+            from: Seq(3),
+            limit: 10,
+        };
+        assert_eq!(
+            HistoryCall::try_from(proto::HistoryRequest::from(call.clone())).unwrap(),
+            call
+        );
+        let call = TokenCall {
+            node: "vm-1".parse().unwrap(),
+            ttl: Span::hours(1),
+        };
+        assert_eq!(
+            TokenCall::try_from(proto::CreateTokenRequest::from(call.clone())).unwrap(),
+            call
+        );
+    }
+
+    #[test]
+    fn fields_out_of_bounds_are_refused_in_words() {
+        let refused = |change: &dyn Fn(&mut proto::RotateRequest)| {
+            let mut request = proto::RotateRequest::from(rotate(Compromised::Nothing));
+            change(&mut request);
+            RotateCall::try_from(request).unwrap_err().to_string()
+        };
+        assert!(refused(&|request| request.reason = 9).contains("reason"));
+        assert!(refused(&|request| request.comment = Some("two\nlines".into())).contains("one line"));
+        assert!(refused(&|request| request.wait_ms = LONGEST_WAIT.0 + 1).contains("1h"));
+        assert!(refused(&|request| request.profiles = vec!["a b".into()]).contains("profile name"));
+        assert!(refused(&|request| request.use_kid = Some("../x".into())).contains("kid"));
+        let token = |ttl_ms| {
+            let node_name = "vm-1".to_owned();
+            TokenCall::try_from(proto::CreateTokenRequest { node_name, ttl_ms }).is_ok()
+        };
+        assert_eq!(
+            [0, 999, 1000, LONGEST_TTL.0, LONGEST_TTL.0 + 1].map(token),
+            [false, false, true, true, false]
+        );
+        let history = |limit| {
+            let request = proto::HistoryRequest {
+                limit,
+                ..proto::HistoryRequest::default()
+            };
+            HistoryCall::try_from(request).map(|call| call.limit).ok()
+        };
+        assert_eq!([0, 10_000, 10_001].map(history), [Some(1000), Some(10_000), None]);
+    }
+}
