@@ -1,0 +1,20 @@
+//! What stands beside an answer.
+
+use std::path::Path;
+
+use super::text::relative;
+use crate::types::{NodeName, Time};
+
+/// Beside a join token.
+pub(in crate::cli) fn token(node: &NodeName, expires_at: Time, now: Time) -> String {
+    let left = relative(expires_at, now);
+    format!("this lets node {node} join, once, until {expires_at} ({left}): run `jkeys enroll TOKEN` there, and keep it secret")
+}
+
+/// After `jkeys init agent`.
+pub(in crate::cli) fn agent_configured(path: &Path) -> String {
+    format!(
+        "wrote {}; look through it, then run `jkeys enroll TOKEN` with a token from `jkeys node token NAME` on the leader",
+        path.display()
+    )
+}
