@@ -1,5 +1,7 @@
 //! Following a rotation or a revocation until every node has confirmed.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::time::timeout;
@@ -33,11 +35,15 @@ enum Line<'a> {
     },
 }
 
-/// Shows each step as it comes, and says at the end whether every node has confirmed. `wait` is how long the leader was asked to
-/// follow.
+/// How long to wait for the end, when the leader was asked to follow for `wait`: longer, so that only one that hangs is given up.
+pub(super) fn patience(wait: Span) -> Duration {
+    wait.std() + CALL_DEADLINE
+}
+
+/// Shows each step as it comes, and says at the end whether every node has confirmed.
 pub(super) async fn follow(
     steps: Streaming<RotateProgress>,
-    wait: Span,
+    patience: Duration,
     json: bool,
     screen: &mut Screen<'_>,
 ) -> Result<Exit, CliError> {
@@ -46,8 +52,7 @@ pub(super) async fn follow(
         screen,
         decided: None,
     };
-    // The leader ends it after `wait`. This is for one that hangs.
-    let ended = timeout(wait.std() + CALL_DEADLINE, follower.run(steps)).await;
+    let ended = timeout(patience, follower.run(steps)).await;
     ended.unwrap_or_else(|_| Err(follower.broken(Failure::new(ErrorKind::Unavailable, "the leader sent nothing more in time"))))
 }
 

@@ -1,6 +1,6 @@
 //! How a command ends: its exit status, or what went wrong.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -96,10 +96,11 @@ pub fn conclude(outcome: Result<Exit, CliError>) -> ExitCode {
     let status = match outcome {
         Ok(exit) => exit.status(),
         Err(error) => {
-            match &error {
-                CliError::Usage(usage) => drop(usage.print()),
-                other => eprintln!("jkeys: {other}"),
-            }
+            // Where standard error can't be written either, the exit status is all that is left to say.
+            let _ = match &error {
+                CliError::Usage(usage) => usage.print(),
+                other => writeln!(io::stderr(), "jkeys: {other}"),
+            };
             error.status()
         }
     };

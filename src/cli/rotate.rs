@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::{Args, CommandFactory as _, error::ErrorKind};
 
 use super::admin::Leader;
-use super::follow::follow;
+use super::follow::{follow, patience, undecided};
 use super::{Cli, CliError, Exit, Screen, render};
 use crate::rpc::admin::{Compromised, RevokeCall, RotateCall};
 use crate::types::{Comment, Kid, ProfileName, Reason, Span};
@@ -82,16 +82,21 @@ impl RotateArgs {
         let revokes_nothing = self.reason == Some(Reason::Compromised) && self.compromised.is_none();
         let (wait, json) = (self.common.wait, self.common.json);
         let mut leader = Leader::connect(config).await?;
-        let steps = leader.rotate(self.call()).await.map_err(super::follow::undecided)?;
+        let steps = leader.rotate(self.call()).await.map_err(undecided)?;
         if revokes_nothing {
             screen.note(render::REVOKES_NOTHING);
         }
-        follow(steps, wait, json, screen).await
+        follow(steps, patience(wait), json, screen).await
     }
 
     /// What clap's own rules can't say.
     fn check(&self) -> Result<(), clap::Error> {
-        let wrong = |text: &str| Err(Cli::command().error(ErrorKind::ArgumentConflict, text));
+        let wrong = |text: &str| {
+            let mut cli = Cli::command();
+            cli.build();
+            let rotate = cli.find_subcommand_mut("rotate").expect("it is one of the verbs");
+            Err(rotate.error(ErrorKind::ArgumentConflict, text))
+        };
         match &self.compromised {
             Some(_) if self.reason != Some(Reason::Compromised) => {
                 wrong("--compromised is a reason of its own; give it with --reason compromised")
@@ -133,8 +138,8 @@ impl RevokeArgs {
             wait,
         };
         let mut leader = Leader::connect(config).await?;
-        let steps = leader.revoke(call).await.map_err(super::follow::undecided)?;
-        follow(steps, wait, json, screen).await
+        let steps = leader.revoke(call).await.map_err(undecided)?;
+        follow(steps, patience(wait), json, screen).await
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::text::relative;
+use crate::config::AgentConfig;
 use crate::types::{NodeName, Time};
 
 /// Beside a join token.
@@ -13,8 +14,13 @@ pub(in crate::cli) fn token(node: &NodeName, expires_at: Time, now: Time) -> Str
 
 /// After `jkeys init agent`.
 pub(in crate::cli) fn agent_configured(path: &Path) -> String {
+    let path = path.display().to_string();
+    let config = if path == AgentConfig::DEFAULT_PATH {
+        String::new()
+    } else {
+        format!("--config {path} ")
+    };
     format!(
-        "wrote {}; look through it, then run `jkeys enroll TOKEN` with a token from `jkeys node token NAME` on the leader",
-        path.display()
+        "wrote {path}; look through it, then run `jkeys enroll {config}TOKEN` with a token from `jkeys node token NAME` on the leader"
     )
 }

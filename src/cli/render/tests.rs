@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use super::super::samples::{NOW, decided as a_decision, kid, names, quiet, troubled};
 use super::*;
 use crate::rpc::admin::{Confirmation, Finished, Trusted};
@@ -159,6 +161,14 @@ fn a_token_says_what_to_do_with_it() {
         token(&names(&["vm-4"])[0], NOW + Span::hours(1), NOW),
         "this lets node vm-4 join, once, until 2026-11-23T07:05:04.000Z (in 1h): run `jkeys enroll TOKEN` there, and keep it secret"
     );
+}
+
+#[test]
+fn a_new_configuration_says_how_to_go_on_with_it() {
+    let expected = "wrote /etc/jkeys/agent.toml; look through it, then run `jkeys enroll TOKEN` with a token from \
+                    `jkeys node token NAME` on the leader";
+    assert_eq!(agent_configured(Path::new("/etc/jkeys/agent.toml")), expected);
+    assert!(agent_configured(Path::new("/x.toml")).contains("`jkeys enroll --config /x.toml TOKEN`"));
 }
 
 #[test]

@@ -1,9 +1,14 @@
+use std::path::Path;
+use std::time::Duration;
+
 use super::fake::Fake;
 use super::*;
+use crate::cli::admin::Leader;
+use crate::cli::follow::{follow, patience};
 use crate::cli::samples::{decided, names};
-use crate::rpc::admin::{Accepted, Confirmation, Document, Finished, Progress, Trusted, schema};
+use crate::rpc::admin::{Accepted, Confirmation, Document, Finished, Progress, RevokeCall, Trusted, schema};
 use crate::rpc::{ErrorKind, Failure};
-use crate::types::{Generation, Span};
+use crate::types::{Generation, Reason, Span};
 
 const NOW_LINE: &str = "rotate --now --compromised stolen --reason compromised";
 
@@ -116,6 +121,30 @@ async fn a_connection_that_breaks_says_what_is_known() {
     assert!(said.contains("too early; what was decided stands"), "{said}");
     let said = jkeys(&fake([confirmed("vm-1", 1, 0)]).serve(), NOW_LINE).await.refused();
     assert!(said.contains("out of order"), "{said}");
+}
+
+#[tokio::test]
+async fn a_leader_that_hangs_is_given_up() {
+    let mut hanging = fake([accepted()]);
+    hanging.hangs = true;
+    let served = hanging.serve();
+    let mut leader = Leader::connect(Some(Path::new(&served.config()))).await.unwrap();
+    let call = RevokeCall {
+        kid: "stolen".parse().unwrap(),
+        reason: Reason::Compromised,
+        comment: None,
+        dry_run: false,
+        wait: Span(0),
+    };
+    let steps = leader.revoke(call).await.unwrap();
+    let (mut out, mut notes) = (Vec::new(), Vec::new());
+    let mut screen = Screen::new(&mut out, &mut notes, None);
+    let gave_up = follow(steps, Duration::from_millis(1), false, &mut screen).await.unwrap_err();
+    assert!(
+        gave_up.to_string().contains("the leader sent nothing more in time"),
+        "{gave_up}"
+    );
+    assert!(patience(Span::secs(60)) > Duration::from_secs(60));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
-use tokio_stream::Stream;
+use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
 use crate::cli::samples::{NOW, kid, quiet};
@@ -19,6 +19,8 @@ pub(super) struct Fake {
     pub(super) protocol_version: u32,
     /// The answer to a rotation: a refusal, or its steps, which may break off.
     pub(super) rotation: Result<Vec<Result<Progress, Failure>>, Failure>,
+    /// Whether those steps never come to an end.
+    pub(super) hangs: bool,
     /// The status document, and the status again for each change.
     pub(super) status: Document,
     pub(super) changes: usize,
@@ -39,6 +41,7 @@ impl Default for Fake {
         Self {
             protocol_version: fleet::PROTOCOL_VERSION,
             rotation: Ok(vec![]),
+            hangs: false,
             status: Document::write(schema::STATUS, &quiet()).unwrap(),
             changes: 0,
             log: vec![],
@@ -94,7 +97,12 @@ fn updates<T: Send + 'static>(items: Vec<Result<T, Status>>) -> Response<Updates
 impl Fake {
     fn steps(&self) -> Result<Response<Updates<proto::RotateProgress>>, Status> {
         let steps = self.rotation.clone()?.into_iter();
-        Ok(updates(steps.map(|step| Ok(step?.into())).collect()))
+        let steps = updates(steps.map(|step| Ok(step?.into())).collect());
+        Ok(if self.hangs {
+            steps.map(|steps| Box::pin(steps.chain(tokio_stream::pending())) as Updates<_>)
+        } else {
+            steps
+        })
     }
 }
 
