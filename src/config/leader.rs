@@ -29,8 +29,6 @@ pub struct LeaderConfig {
     pub admin_group: Option<String>,
     /// The longest time between two reports of an agent that has nothing new to say.
     pub report_every: Span,
-    /// How long verifiers cache the JWKS, where something other than jkeys serves it; none is "unknown".
-    pub served_max_age: Option<Span>,
     /// The profiles with their windows. They keep the timing rules.
     pub settings: Settings,
 }
@@ -76,8 +74,10 @@ impl LeaderConfig {
                 .get("admin_group", value::group)
                 .unwrap_or_else(|| Some("jkeys-admin".to_owned())),
             report_every: top.get("report_every", value::bounded_span).unwrap_or(Span::mins(1)),
-            served_max_age: top.get("served_max_age", value::bounded_span),
-            settings,
+            settings: Settings {
+                served_max_age: top.get("served_max_age", value::bounded_span),
+                ..settings
+            },
         };
         errors.extend(config.reports_too_rarely());
         errors.extend(top.finish());

@@ -42,6 +42,8 @@ pub(super) enum Message {
         serial: u64,
         key: Result<Box<NewKey>, CryptoError>,
     },
+    /// Somebody wants to know whether the engine works: it answers after a step that has looked at the clock.
+    Ping { answer: oneshot::Sender<()> },
     /// The leader stops.
     Stop,
 }
@@ -77,6 +79,7 @@ pub(super) struct Engine {
     callers: BTreeMap<Ticket, oneshot::Sender<Decided>>,
     tickets: u64,
     making: Arc<Semaphore>,
+    pings: Vec<oneshot::Sender<()>>,
     stopping: bool,
 }
 
@@ -110,6 +113,7 @@ impl Engine {
             callers: BTreeMap::new(),
             tickets: 0,
             making: Arc::new(Semaphore::new(1)),
+            pings: Vec::new(),
             stopping: false,
         };
         (engine, shared)
@@ -215,6 +219,10 @@ impl Engine {
                 tracing::error!(%profile, %why, "a key could not be made; it is tried again");
                 Some(Input::KeyFailed { profile, serial })
             }
+            Message::Ping { answer } => {
+                self.pings.push(answer);
+                Some(Input::Woke)
+            }
             Message::Stop => {
                 self.stopping = true;
                 None
@@ -240,6 +248,10 @@ impl Engine {
         }
         drop(leader);
         self.changed.send_modify(|count| *count += 1);
+        for ping in self.pings.drain(..) {
+            // Who has gone away needs no answer.
+            let _ = ping.send(());
+        }
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::engine::{Engine, Message};
@@ -17,7 +17,7 @@ use super::store::{Store, StoreError};
 use crate::clock::Clock;
 use crate::config::LeaderConfig;
 use crate::keystore::{Keystore, KeystoreError};
-use crate::lifecycle::{Refusal, Settings};
+use crate::lifecycle::{Command, Refusal, Settings};
 use crate::pki::{Address, LEAF_LIFE, PkiError, server_config};
 use crate::rpc::{Registry, SocketError, bind_admin, serve_admin, serve_fleet};
 use crate::types::{Actor, HostPort, Span, TrustDomain};
@@ -73,13 +73,24 @@ pub struct Handle {
 }
 
 impl Handle {
+    /// Returns once the engine has looked at the clock as it is now, and all that followed is durable.
+    ///
+    /// # Errors
+    /// The leader is stopping.
+    pub async fn ping(&self) -> Result<(), String> {
+        let (answer, answered) = oneshot::channel();
+        let stopping = |()| "the leader is stopping".to_owned();
+        self.inbox.send(Message::Ping { answer }).await.map_err(|_| stopping(()))?;
+        answered.await.map_err(|_| stopping(()))
+    }
+
     /// Uses new settings, as after SIGHUP. They hold for keys that are made from now on.
     ///
     /// # Errors
     /// The settings are refused, or the leader is stopping.
     pub async fn configure(&self, settings: Settings) -> Result<(), String> {
-        let (answer, answered) = tokio::sync::oneshot::channel();
-        let command = crate::lifecycle::Command::Configure(settings);
+        let (answer, answered) = oneshot::channel();
+        let command = Command::Configure(settings);
         let message = Message::Ask {
             actor: Actor::Schedule,
             request: "reload".to_owned(),

@@ -39,7 +39,6 @@ struct RunningLeader {
     stop: oneshot::Sender<()>,
     done: JoinHandle<Result<(), LeaderError>>,
     handle: Handle,
-    settings: jkeys::lifecycle::Settings,
 }
 
 struct RunningAgent {
@@ -53,13 +52,24 @@ impl Cluster {
     pub async fn start(text: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (clock, stepper) = Clock::stepped(START);
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
         let root = folder.path().display();
         let text = format!(
             "listen = \"127.0.0.1:{port}\"\nadvertise = [\"127.0.0.1:{port}\"]\nstate_dir = \"{root}/leader\"\n\
              master_key_file = \"{root}/master.key\"\nadmin_socket = \"{root}/leader.sock\"\nadmin_group = \"\"\n{text}"
         );
-        let mut cluster = Self { folder, stepper, clock, text, leader: None, agents: BTreeMap::new() };
+        let mut cluster = Self {
+            folder,
+            stepper,
+            clock,
+            text,
+            leader: None,
+            agents: BTreeMap::new(),
+        };
         cluster.found();
         cluster.start_leader().await.unwrap();
         cluster
@@ -79,7 +89,10 @@ impl Cluster {
         let config = self.config();
         founding::make_master_key(&config.master_key_file).unwrap();
         let master = founding::read_master_key(&config.master_key_file).unwrap();
-        let actor = Actor::User { uid: 0, name: "root".to_owned() };
+        let actor = Actor::User {
+            uid: 0,
+            name: "root".to_owned(),
+        };
         founding::found(&config.state_dir, &master, &config.trust_domain, &actor, &self.clock).unwrap();
     }
 
@@ -99,7 +112,7 @@ impl Cluster {
         let done = tokio::spawn(leader.serve(async move {
             let _ = stopped.await;
         }));
-        self.leader = Some(RunningLeader { stop, done, handle, settings: config.settings });
+        self.leader = Some(RunningLeader { stop, done, handle });
         Ok(())
     }
 
@@ -122,7 +135,10 @@ impl Cluster {
     }
 
     pub async fn token(&self, name: &str) -> Result<String, Failure> {
-        let call = TokenCall { node: name.parse().unwrap(), ttl: Span::hours(1) };
+        let call = TokenCall {
+            node: name.parse().unwrap(),
+            ttl: Span::hours(1),
+        };
         let answer = self.admin().await.create_token(proto::CreateTokenRequest::from(call)).await;
         Ok(answer.map_err(Failure::from)?.into_inner().token)
     }
@@ -178,16 +194,25 @@ impl Cluster {
     /// The kids of the keys in `state`, oldest first.
     pub async fn kids(&self, state: &str) -> Vec<String> {
         let keys = self.status().await.keys;
-        keys.into_iter().filter(|key| key.state == state).map(|key| key.kid.to_string()).collect()
+        keys.into_iter()
+            .filter(|key| key.state == state)
+            .map(|key| key.kid.to_string())
+            .collect()
     }
 
     /// The actions of the records, with their kids.
     pub async fn actions(&self) -> Vec<(String, serde_json::Value)> {
-        let request = proto::HistoryRequest { limit: 10_000, ..proto::HistoryRequest::default() };
+        let request = proto::HistoryRequest {
+            limit: 10_000,
+            ..proto::HistoryRequest::default()
+        };
         let document = self.admin().await.history(request).await.unwrap().into_inner();
         let records: Vec<serde_json::Value> = Document::from(document).read(schema::HISTORY).unwrap();
         let action = |record: &serde_json::Value| record["event"]["action"].as_str().unwrap().to_owned();
-        records.iter().map(|record| (action(record), record["event"].clone())).collect()
+        records
+            .iter()
+            .map(|record| (action(record), record["event"].clone()))
+            .collect()
     }
 
     /// Sends `jkeys rotate --now` and follows it to its end.
@@ -210,7 +235,12 @@ impl Cluster {
             }
         });
         if rested.await.is_err() {
-            panic!("the fleet does not come to rest: {:#?}", self.status().await);
+            let agents: Vec<_> = self.agents.keys().map(|name| (name, self.agent_status(name))).collect();
+            let nodes = self.status().await.nodes;
+            panic!(
+                "the fleet does not come to rest at {}: {nodes:#?} {agents:#?}",
+                self.clock.now()
+            );
         }
     }
 
@@ -218,11 +248,16 @@ impl Cluster {
         let Some(leader) = &self.leader else {
             return true;
         };
-        // The settings are what they were: the answer only shows that the leader has looked at the clock.
-        leader.handle.configure(leader.settings.clone()).await.unwrap();
+        leader.handle.ping().await.unwrap();
         let status = self.status().await;
-        let made = status.profiles.iter().all(|profile| profile.standby != jkeys::rpc::documents::StandbyStatus::None);
-        let started = status.waits.iter().all(|waiting| waiting.wait != jkeys::lifecycle::Wait::Start);
+        let made = status
+            .profiles
+            .iter()
+            .all(|profile| profile.standby != jkeys::rpc::documents::StandbyStatus::None);
+        let started = status
+            .waits
+            .iter()
+            .all(|waiting| waiting.wait != jkeys::lifecycle::Wait::Start);
         let at_rest = |node: &NodeStatus| {
             let running = self.agents.contains_key(node.node.as_str());
             let current = node.confirmed == Some(status.generation) && node.standing == "in_service";

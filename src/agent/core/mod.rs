@@ -21,9 +21,10 @@ pub use time::Now;
 pub use trusted::{GoingBack, Newest, Standing, Trusted, ViewId};
 pub use verify::{Refusal, verify, verify_cached};
 
-use crate::lifecycle::{Installed, Report, Switches, view};
+use crate::lifecycle::{Installed, Report, Switches, View, view};
 use crate::rpc::fleet::{Answer, Bundle, LeaderMessage, Welcome};
 use crate::types::{Kid, Secret, Span, Time};
+use settle::shows;
 use time::{Contact, Work};
 
 const NOT_AS_WRITTEN: &str = "what was read back from the disk is not what was written there; look at the kernel's log, and at who \
@@ -41,6 +42,8 @@ pub struct State {
     content: Option<Content>,
     cache: Option<CacheHolds>,
     installed: Option<Installed>,
+    /// The view that is being put in place: what is due may move on meanwhile.
+    installing: Option<View>,
     erase: bool,
     disk: Work,
     hooks: Work,
@@ -104,6 +107,7 @@ pub fn start(settings: Settings, found: Found, now: Now) -> (State, Vec<Effect>)
         content: None,
         cache: None,
         installed: None,
+        installing: None,
         erase: false,
         disk: Work::default(),
         hooks: Work::default(),
@@ -257,8 +261,9 @@ impl State {
             DiskResult::CacheWritten(holds) => self.cache = Some(holds),
             DiskResult::TrustedSaved(trusted) => self.durable = *trusted,
             DiskResult::Installed(installed) => {
+                let as_written = self.installing.take().is_some_and(|view| shows(&installed, &view));
                 self.take_installed(installed);
-                if self.differs(now) {
+                if !as_written {
                     return self.disk.failed(NOT_AS_WRITTEN.to_owned(), now);
                 }
                 self.forget_retired(now);

@@ -20,6 +20,9 @@ impl State {
             && let Some(work) = self.next_disk_work(now)
         {
             self.disk.busy = true;
+            if let DiskWork::Install { view, .. } = &work {
+                self.installing = Some(view.clone());
+            }
             effects.push(Effect::Disk(work));
         }
         if let Some(id) = self.next_hooks(now) {
@@ -231,7 +234,7 @@ impl State {
 }
 
 /// Whether what was read back is this view, whole, and no private half is left anywhere that it does not hold.
-fn shows(installed: &Installed, view: &View) -> bool {
+pub(super) fn shows(installed: &Installed, view: &View) -> bool {
     installed.generation == view.generation
         && installed.switches == view.switches
         && installed.published.iter().eq(view.published.iter().collect::<BTreeSet<_>>())

@@ -54,11 +54,10 @@ pub async fn run(
     status: watch::Sender<Status>,
     mut shutdown: watch::Receiver<bool>,
 ) -> Result<(), DiskError> {
-    let (mut shell, mut state) = Shell::start(config, clock, reports).await?;
+    let (mut shell, mut state, mut stepped_at) = Shell::start(config, clock, reports).await?;
     let mut link_open = true;
     loop {
-        let now = shell.now();
-        let shown = state.status(now);
+        let shown = state.status(shell.now());
         status.send_if_modified(|status| std::mem::replace(status, shown.clone()) != shown);
         let input = tokio::select! {
             _ = shutdown.wait_for(|stop| *stop) => break,
@@ -67,9 +66,11 @@ pub async fn run(
                 event.map_or(Input::Lost, heard)
             }
             Some(done) = ended(&mut shell.tasks) => done,
-            () = sleep(&shell.clock, state.wake(now)) => Input::Tick,
+            // What fell due since the last step is still ahead of it, whatever the clock shows by now.
+            () = sleep(&shell.clock, state.wake(stepped_at)) => Input::Tick,
         };
-        let (next, effects) = core::step(state, input, shell.now());
+        stepped_at = shell.now();
+        let (next, effects) = core::step(state, input, stepped_at);
         state = next;
         shell.carry_out(effects);
     }
@@ -133,7 +134,7 @@ struct Shell {
 }
 
 impl Shell {
-    async fn start(config: AgentConfig, clock: Clock, reports: mpsc::Sender<Report>) -> Result<(Self, State), DiskError> {
+    async fn start(config: AgentConfig, clock: Clock, reports: mpsc::Sender<Report>) -> Result<(Self, State, Now), DiskError> {
         let (folder, credential) = (config.folder.clone(), config.cache_credential);
         let opened = tokio::task::spawn_blocking(move || {
             let disk = Disk::open(config.folder, config.private_group, credential.as_deref())?;
@@ -158,9 +159,10 @@ impl Shell {
             has_hooks: !shell.hooks.is_empty(),
             ..config.settings
         };
-        let (state, effects) = core::start(settings, found, shell.now());
+        let started_at = shell.now();
+        let (state, effects) = core::start(settings, found, started_at);
         shell.carry_out(effects);
-        Ok((shell, state))
+        Ok((shell, state, started_at))
     }
 
     fn now(&self) -> Now {

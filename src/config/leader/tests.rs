@@ -20,7 +20,6 @@ fn the_template_is_exactly_the_defaults() {
         admin_socket: "/run/jkeys/leader.sock".into(),
         admin_group: Some("jkeys-admin".into()),
         report_every: Span::secs(60),
-        served_max_age: None,
         settings: Settings::from_iter([Profile::new("web".parse().unwrap(), KeySpec::Rs256(RsaBits::B2048))]),
     };
     let template = LeaderConfig::template();
@@ -53,7 +52,7 @@ fn a_profile_overrides_the_defaults_and_those_override_the_built_in_ones() {
     "#;
     let config = LeaderConfig::parse(text, None).unwrap();
     assert_eq!(config.advertise.len(), 2);
-    assert_eq!(config.served_max_age, Some(Span::hours(1)));
+    assert_eq!(config.settings.served_max_age, Some(Span::hours(1)));
     let web = &config.settings.profiles[&"web".parse().unwrap()];
     let expected = Windows {
         interval: Span::hours(72),

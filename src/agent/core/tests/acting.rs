@@ -41,6 +41,21 @@ fn r2_a_clock_set_forward_does_not_switch_early() {
 }
 
 #[test]
+fn a_switch_that_falls_due_while_a_view_is_put_in_place_is_no_fault_of_the_disk() {
+    let mut node = Node::new(Settings::default());
+    node.connect();
+    node.install_takes = Span::hours(1);
+    node.send(usual(7));
+    assert_eq!(node.problem(), "");
+    assert_eq!(node.signing(), kids(&[1]), "the switch is made at once, without a wait");
+    assert!(
+        node.reports.iter().all(|report| report.problem.is_none()),
+        "{:?}",
+        node.reports
+    );
+}
+
+#[test]
 fn a_switch_is_never_undone() {
     let mut node = Node::holding(usual(7));
     node.input(Input::Lost);

@@ -20,6 +20,8 @@ struct Node {
     installed: Option<Installed>,
     /// Work that the disk refuses.
     refuses: fn(&DiskWork) -> bool,
+    /// How long the disk takes to put a view in place.
+    install_takes: Span,
     hooks_fail: bool,
     hooks_run: Vec<ViewId>,
     installs: usize,
@@ -40,6 +42,7 @@ impl Node {
             cache: None,
             installed: None,
             refuses: |_| false,
+            install_takes: Span(0),
             hooks_fail: false,
             hooks_run: Vec::new(),
             installs: 0,
@@ -94,7 +97,13 @@ impl Node {
             Effect::Disk(work) if (self.refuses)(&work) => {
                 return Some(Input::Disk(DiskResult::Failed("the disk is full".to_owned())));
             }
-            Effect::Disk(work) => return Some(Input::Disk(self.work(work))),
+            Effect::Disk(work) => {
+                if matches!(work, DiskWork::Install { .. }) {
+                    self.now.wall = self.now.wall + self.install_takes;
+                    self.now.monotonic = self.now.monotonic + self.install_takes;
+                }
+                return Some(Input::Disk(self.work(work)));
+            }
             Effect::RunHooks(id) => {
                 self.hooks_run.push(id.clone());
                 let result = if self.hooks_fail {

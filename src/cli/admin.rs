@@ -1,0 +1,86 @@
+//! The one typed client: what verbs ask of the leader, and its answers.
+
+use std::path::Path;
+
+use tonic::transport::Channel;
+use tonic::{Response, Status, Streaming};
+
+use super::CliError;
+use crate::config::{LeaderConfig, file};
+use crate::rpc::admin::{Document, HistoryCall, RevokeCall, RotateCall, TokenCall};
+use crate::rpc::proto::admin_client::AdminClient;
+use crate::rpc::proto::{self, PingRequest, RotateProgress, ShowKeyRequest, StatusRequest, WatchRequest};
+use crate::rpc::{Failure, admin_client, connect_admin, fleet};
+use crate::types::{Kid, Secret, Time};
+
+/// The leader of a configuration.
+pub(super) struct Leader {
+    client: AdminClient<Channel>,
+}
+
+/// A join token, and when it ends to be good.
+pub(super) struct Token {
+    pub(super) line: Secret,
+    pub(super) expires_at: Time,
+}
+
+impl Leader {
+    /// Connects to the leader whose configuration is at `config`, or where it is when nobody says otherwise.
+    pub(super) async fn connect(config: Option<&Path>) -> Result<Self, CliError> {
+        let path = config.unwrap_or(Path::new(LeaderConfig::DEFAULT_PATH));
+        let socket = file::leader(path, None)?.admin_socket;
+        let client = admin_client(connect_admin(&socket).await?);
+        let mut leader = Self { client };
+        leader.same_protocol().await?;
+        Ok(leader)
+    }
+
+    async fn same_protocol(&mut self) -> Result<(), CliError> {
+        let request = PingRequest {
+            protocol_version: fleet::PROTOCOL_VERSION,
+        };
+        let pong = answer(self.client.ping(request).await)?;
+        fleet::agree(pong.protocol_version).map_err(|why| CliError::OtherRelease {
+            leader: pong.release,
+            why,
+        })?;
+        Ok(())
+    }
+
+    pub(super) async fn status(&mut self) -> Result<Document, Failure> {
+        Ok(answer(self.client.status(StatusRequest {}).await)?.into())
+    }
+
+    pub(super) async fn watch(&mut self) -> Result<Streaming<proto::Document>, Failure> {
+        answer(self.client.watch(WatchRequest {}).await)
+    }
+
+    pub(super) async fn key(&mut self, kid: &Kid) -> Result<Document, Failure> {
+        let kid = kid.to_string();
+        Ok(answer(self.client.show_key(ShowKeyRequest { kid }).await)?.into())
+    }
+
+    pub(super) async fn history(&mut self, call: HistoryCall) -> Result<Document, Failure> {
+        Ok(answer(self.client.history(proto::HistoryRequest::from(call)).await)?.into())
+    }
+
+    pub(super) async fn rotate(&mut self, call: RotateCall) -> Result<Streaming<RotateProgress>, Failure> {
+        answer(self.client.rotate(proto::RotateRequest::from(call)).await)
+    }
+
+    pub(super) async fn revoke(&mut self, call: RevokeCall) -> Result<Streaming<RotateProgress>, Failure> {
+        answer(self.client.revoke(proto::RevokeRequest::from(call)).await)
+    }
+
+    pub(super) async fn token(&mut self, call: TokenCall) -> Result<Token, Failure> {
+        let made = answer(self.client.create_token(proto::CreateTokenRequest::from(call)).await)?;
+        Ok(Token {
+            line: Secret::new(made.token.into_bytes()),
+            expires_at: Time(made.expires_at_ms),
+        })
+    }
+}
+
+fn answer<T>(answer: Result<Response<T>, Status>) -> Result<T, Failure> {
+    Ok(answer?.into_inner())
+}

@@ -1,0 +1,91 @@
+//! The command line: what an operator and an auditor type.
+//!
+//! A verb family has a file of its own: its flags, and what it does. [`admin`] is the one client of the leader, [`render`] the one
+//! place that makes texts, [`outcome`] how a command ends.
+
+mod admin;
+mod enroll;
+mod follow;
+mod history;
+mod init;
+mod keys;
+mod node;
+mod outcome;
+mod render;
+mod rotate;
+#[cfg(test)]
+mod samples;
+mod screen;
+mod services;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+pub use outcome::{CliError, Exit, conclude};
+pub use screen::Screen;
+
+use crate::clock::Clock;
+
+/// Rotates the signing keys of an OpenID Connect provider on a cluster of VMs.
+///
+/// Exit status: 0 done, 1 failed or refused, 2 wrong usage, 3 done on some nodes only.
+#[derive(Debug, Parser)]
+#[command(name = "jkeys", version)]
+pub struct Cli {
+    /// The configuration to use, instead of /etc/jkeys/leader.toml (for an agent: /etc/jkeys/agent.toml)
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Keys and nodes as they are now, and what needs attention
+    Status(status::StatusArgs),
+    /// Hand over to the next signing key: as soon as the rules allow, or at once with --now
+    Rotate(rotate::RotateArgs),
+    /// Trust a key no more, on every node, at once
+    Revoke(rotate::RevokeArgs),
+    /// The keys
+    #[command(subcommand)]
+    Keys(keys::KeysVerb),
+    /// The audit log: who decided what, when, and why
+    History(history::HistoryArgs),
+    /// The nodes of the fleet
+    #[command(subcommand)]
+    Node(node::NodeVerb),
+    /// Write a first configuration, and found a fleet
+    #[command(subcommand)]
+    Init(init::InitVerb),
+    /// Make this machine a node, with a token of `jkeys node token`
+    Enroll(enroll::EnrollArgs),
+    /// Run the leader: decides, keeps the keys, and pushes them to the agents
+    Leader(services::ServiceArgs),
+    /// Run the agent: holds the keys on this node and swaps them
+    Agent(services::ServiceArgs),
+}
+
+/// Carries out one command.
+///
+/// # Errors
+/// It was refused, or it failed: what happened, then what to do.
+pub async fn run(cli: Cli, clock: &Clock, screen: &mut Screen<'_>) -> Result<Exit, CliError> {
+    let config = cli.config.as_deref();
+    match cli.verb {
+        Verb::Status(args) => args.run(config, screen).await,
+        Verb::Rotate(args) => args.run(config, screen).await,
+        Verb::Revoke(args) => args.run(config, screen).await,
+        Verb::Keys(verb) => verb.run(config, clock, screen).await,
+        Verb::History(args) => args.run(config, clock, screen).await,
+        Verb::Node(verb) => verb.run(config, clock, screen).await,
+        Verb::Init(verb) => verb.run(config, clock, screen),
+        Verb::Enroll(args) => args.run(config, clock, screen).await,
+        Verb::Leader(args) => services::leader(&args, config, clock).await,
+        Verb::Agent(args) => services::agent(&args, config, clock).await,
+    }
+}

@@ -1,0 +1,130 @@
+//! How a command ends: its exit status, or what went wrong.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::agent::{AgentError, EnrollError};
+use crate::config::file::FileError;
+use crate::durable::DurableError;
+use crate::leader::LeaderError;
+use crate::leader::founding::FoundingError;
+use crate::rpc::{ConnectError, Failure, WireError};
+use crate::telemetry::LogError;
+
+/// How a command that was carried out ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done,
+    /// Done on some nodes only; the others have been named.
+    Partly,
+}
+
+/// Why a command was not carried out, or not to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The flags contradict each other. clap found the others before.
+    #[error(transparent)]
+    Usage(#[from] clap::Error),
+    /// There is no configuration to find the leader by.
+    #[error(transparent)]
+    Config(#[from] FileError),
+    /// No leader answers.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The leader is too old or too new.
+    #[error("the leader runs jkeys {leader}, and this is jkeys {}: {why}", env!("CARGO_PKG_VERSION"))]
+    OtherRelease {
+        /// The leader's release.
+        leader: String,
+        /// What the protocol says.
+        why: Failure,
+    },
+    /// The leader refused or failed.
+    #[error(transparent)]
+    Leader(#[from] Failure),
+    /// The leader's answer can't be read.
+    #[error("the leader's answer can't be read: {0}")]
+    Answer(#[from] WireError),
+    /// The connection broke before the leader had answered a decision.
+    #[error("{0}; whether the leader decided it is not known: look at `jkeys history` before you try again")]
+    Undecided(Failure),
+    /// The connection broke after the decision.
+    #[error("{0}; what was decided stands: `jkeys status` shows which nodes have confirmed it")]
+    Interrupted(Failure),
+    /// `jkeys init` overwrites nothing.
+    #[error("{0:?} is there already and was left as it is; edit it, or move it away first")]
+    Exists(PathBuf),
+    /// A path that can't be used.
+    #[error("{path:?} can't be used: {why}; name another with --dir or --config")]
+    Path {
+        /// The path.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: io::Error,
+    },
+    /// A file could not be written.
+    #[error(transparent)]
+    Durable(#[from] DurableError),
+    /// A leader's service ended.
+    #[error(transparent)]
+    Leading(#[from] LeaderError),
+    /// An agent's service ended.
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+    /// A fleet could not be founded.
+    #[error(transparent)]
+    Founding(#[from] FoundingError),
+    /// This machine could not join.
+    #[error(transparent)]
+    Enroll(#[from] EnrollError),
+    /// There is no log.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A token could not be read from standard input.
+    #[error("no join token came on standard input: {0}")]
+    NoToken(io::Error),
+    /// The output could not be written.
+    #[error("the output can't be written: {0}; what was asked may have been done, `jkeys history` tells")]
+    Output(io::Error),
+}
+
+impl Exit {
+    /// The exit status of the program.
+    #[must_use]
+    pub fn status(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Partly => 3,
+        }
+    }
+}
+
+impl CliError {
+    /// The exit status of the program.
+    #[must_use]
+    pub fn status(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            _ => 1,
+        }
+    }
+}
+
+/// Says on standard error what went wrong, and gives the exit status of the program.
+#[must_use]
+pub fn conclude(outcome: Result<Exit, CliError>) -> ExitCode {
+    let status = match outcome {
+        Ok(exit) => exit.status(),
+        Err(error) => {
+            // Where standard error can't be written either, the exit status is all that is left to say.
+            let _ = match &error {
+                CliError::Usage(usage) => usage.print(),
+                other => writeln!(io::stderr(), "jkeys: {other}"),
+            };
+            error.status()
+        }
+    };
+    ExitCode::from(status)
+}

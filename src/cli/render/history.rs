@@ -1,0 +1,142 @@
+//! Records of the audit log in words, one line each.
+
+use super::text::{list, plain};
+use crate::audit::Record;
+use crate::lifecycle::{Absence, Cause, Event, Leaving, Wait, Why};
+use crate::types::{Comment, NodeName, Reason, Time};
+
+/// `jkeys history`: number, time, actor, action, and the operator's reason and words.
+pub(in crate::cli) fn record(record: &Record) -> String {
+    let clock = record.clock.map(|clock| format!("  (the clock stood at {clock})"));
+    format!(
+        "{:>6}  {}  {}  {}{}{}\n",
+        record.seq.0,
+        record.time,
+        record.actor,
+        action(&record.event),
+        why(&record.event),
+        clock.unwrap_or_default()
+    )
+}
+
+/// What was decided.
+fn action(event: &Event) -> String {
+    match event {
+        Event::Founded { fleet } => format!("fleet {} founded", fleet.trust_domain),
+        Event::Started { epoch, absence } => format!("leader started, epoch {epoch}{}", away(absence.as_ref())),
+        Event::Configured { settings } => {
+            let profiles: Vec<_> = settings.profiles.keys().collect();
+            format!("settings changed, profiles {}", list(&profiles))
+        }
+        Event::Prepublished { profile, key, .. } => format!("key {} published, profile {profile}, {}", key.kid, key.spec),
+        Event::Armed { kid, activate_at, .. } => format!("key {kid} armed, signs from {activate_at}"),
+        Event::Activated { kid, cause, .. } => format!("key {kid} activated ({})", because(cause)),
+        Event::Retired { kid, successor } => match successor {
+            Some(successor) => format!("key {kid} retired, {successor} took over"),
+            None => format!("key {kid} retired, nothing took over"),
+        },
+        Event::Removed { kid, last_signature, .. } => match last_signature {
+            Some(at) => format!("key {kid} removed, may have signed until {at}"),
+            None => format!("key {kid} removed, it never signed"),
+        },
+        Event::Revoked { kid, .. } => format!("key {kid} revoked"),
+        Event::ReportedCompromised { kid, .. } => format!("key {kid} reported compromised when it was gone already"),
+        Event::DistrustedAll => "every key reported compromised".to_owned(),
+        Event::Destroyed { kid } => format!("private half of key {kid} destroyed"),
+        Event::RevocationConfirmed {
+            kid,
+            last_confirmation,
+            trusted_until,
+            ..
+        } => format!(
+            "revocation of key {kid} confirmed by every node at {last_confirmation}, {}",
+            trusted(*trusted_until)
+        ),
+        Event::Hastened { profile, .. } => format!("next rotation of profile {profile} asked for"),
+        Event::TokenIssued { node, expires_at, .. } => format!("join token for node {node} made, good until {expires_at}"),
+        Event::Enrolled { node, enrolment, .. } => format!("node {node} enrolled, number {enrolment}"),
+        Event::EnteredService { node, .. } => format!("node {node} entered service"),
+        Event::LeftService { node, cause, .. } => format!("node {node} left service: {}", leaving(*cause)),
+        Event::WaitBegan { wait, nodes } => format!("schedule waits: {}{}", waited(wait), without(nodes)),
+        Event::WaitEnded { wait } => format!("schedule waits no more: {}", waited(wait)),
+        Event::Halted { halt } => format!(
+            "leader decides nothing more: node {} has seen epoch {} and generation {}",
+            halt.node, halt.epoch, halt.generation
+        ),
+        Event::Refused { request, refusal } => format!("refused {}: {}", plain(request), plain(refusal)),
+    }
+}
+
+fn away(absence: Option<&Absence>) -> String {
+    absence.map_or_else(String::new, |Absence { from, until }| {
+        format!(", there was none from {from} to {until}")
+    })
+}
+
+fn because(cause: &Cause) -> String {
+    match cause {
+        Cause::Scheduled => "scheduled".to_owned(),
+        Cause::Emergency { .. } => "emergency".to_owned(),
+        Cause::Bootstrap => "bootstrap: the first key of its profile".to_owned(),
+        Cause::Forced { ready_at, missing } => format!("forced, before {ready_at}{}", without(missing)),
+        Cause::Compromised { ready_at, missing } => {
+            format!("its predecessor is compromised, before {ready_at}{}", without(missing))
+        }
+    }
+}
+
+fn trusted(until: Option<Time>) -> String {
+    until.map_or_else(
+        || "until when it is trusted is not known".to_owned(),
+        |until| format!("trusted until {until} at the latest"),
+    )
+}
+
+fn leaving(cause: Leaving) -> &'static str {
+    match cause {
+        Leaving::Silent => "silent",
+        Leaving::Owing => "it owed a confirmation",
+        Leaving::Replaced => "its name was enrolled anew",
+    }
+}
+
+/// What the schedule waits for.
+pub(super) fn waited(wait: &Wait) -> String {
+    match wait {
+        Wait::Start => "nodes have not reported since the leader's start (rule R5)".to_owned(),
+        Wait::Clock => "the leader's clock stands before the last record (rule R9)".to_owned(),
+        Wait::Arm(profile) => format!("the standby of profile {profile} is due, but not everywhere for long enough (rule R1)"),
+        Wait::Remove(kid) => format!("key {kid} could be removed, but a node has not confirmed its switch (rule R3)"),
+    }
+}
+
+fn without(nodes: &[NodeName]) -> String {
+    if nodes.is_empty() {
+        return String::new();
+    }
+    format!(", without {}", list(nodes))
+}
+
+/// The operator's reason and words.
+fn why(event: &Event) -> String {
+    let (reason, comment) = match event {
+        Event::Activated { why, .. } | Event::Hastened { why, .. } => given(why),
+        Event::Revoked { reason, comment, .. } => (Some(*reason), comment.as_ref()),
+        Event::ReportedCompromised { comment, .. } => (None, comment.as_ref()),
+        _ => (None, None),
+    };
+    let reason = reason.map(|reason| reason.to_string());
+    let comment = comment.map(|comment| format!("\"{comment}\""));
+    let parts: Vec<String> = reason.into_iter().chain(comment).collect();
+    if parts.is_empty() {
+        return String::new();
+    }
+    format!("  [{}]", parts.join(": "))
+}
+
+fn given(why: &Why) -> (Option<Reason>, Option<&Comment>) {
+    (why.reason, why.comment.as_ref())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,34 @@
+//! The one place that makes texts for people: pure functions from documents, and the time where it matters, to text.
+//!
+//! JSON is given on as it came.
+
+mod decision;
+mod history;
+mod keys;
+mod nodes;
+mod notes;
+mod status;
+mod table;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub(super) use decision::{REVOKES_NOTHING, confirmed, decided, finished};
+pub(super) use history::record;
+pub(super) use keys::{key, keys};
+pub(super) use nodes::nodes;
+pub(super) use notes::{agent_configured, enrolled, leader_founded, token};
+pub(super) use status::status;
+
+use serde::Serialize;
+
+/// A JSON text as it came, as a line.
+pub(super) fn json(text: &[u8]) -> String {
+    format!("{}\n", String::from_utf8_lossy(text))
+}
+
+/// A value of ours as a line of JSON.
+pub(super) fn json_of(value: &impl Serialize) -> String {
+    let json = serde_json::to_string(value).expect("our own types have string keys, so they always have a JSON form");
+    json + "\n"
+}

@@ -1,0 +1,108 @@
+//! `jkeys status`: the leader, what needs attention, then profiles, keys and nodes.
+
+use super::nodes::{clock, nodes};
+use super::table::Table;
+use super::text::{elapsed, list, plain, relative};
+use super::{history::waited, keys::keys, text};
+use crate::rpc::documents::{NodeStatus, StandbyStatus, Status};
+use crate::types::Time;
+
+pub(in crate::cli) fn status(status: &Status, columns: Option<usize>) -> String {
+    let sections = [
+        leader(status),
+        loud(status),
+        profiles(status),
+        keys(status, columns),
+        nodes(status),
+    ];
+    let sections: Vec<String> = sections.into_iter().filter(|section| !section.is_empty()).collect();
+    sections.join("\n")
+}
+
+fn leader(status: &Status) -> String {
+    format!(
+        "leader  epoch {} for {}; generation {}, committed {}\n",
+        status.epoch,
+        elapsed(status.started_at, status.now),
+        status.generation,
+        relative(status.committed_at, status.now)
+    )
+}
+
+/// What needs attention, a line each.
+fn loud(status: &Status) -> String {
+    let now = status.now;
+    let halted = status.halted.iter().map(|halt| {
+        format!(
+            "the leader decides nothing more: node {} has seen epoch {} and generation {}; start the leader that is further on, \
+             or restore its newest snapshot",
+            halt.node, halt.epoch, halt.generation
+        )
+    });
+    let waits = status.waits.iter().map(|waiting| {
+        format!(
+            "the schedule waits for {}: {}",
+            elapsed(waiting.since, now),
+            waited(&waiting.wait)
+        )
+    });
+    let unsigned = status.profiles.iter().filter(|profile| profile.active.is_none());
+    let unsigned = unsigned.map(|profile| format!("profile {} has no key that signs", profile.profile));
+    let revocations = status.revocations.iter().map(|revocation| {
+        format!(
+            "key {} was revoked {} ({}), not confirmed by {}",
+            revocation.kid,
+            relative(revocation.at, now),
+            revocation.reason,
+            list(&revocation.missing)
+        )
+    });
+    let nodes = status.nodes.iter().flat_map(|node| troubles(node, now));
+    let refused = Some(status.refused_enrolments).filter(|count| *count > 0);
+    let refused = refused.map(|count| format!("{count} join tokens refused since the leader started"));
+    let lines = halted
+        .chain(refused)
+        .chain(waits)
+        .chain(unsigned)
+        .chain(revocations)
+        .chain(nodes);
+    text::lines(lines.map(|line| format!("! {line}")))
+}
+
+fn troubles(node: &NodeStatus, now: Time) -> impl Iterator<Item = String> {
+    let evicted = (node.standing == "evicted").then(|| format!("out of service for {}", elapsed(node.since, now)));
+    let problem = node.problem.as_deref().map(plain);
+    let name = node.node.clone();
+    let troubles = [evicted, clock(node), problem].into_iter().flatten();
+    troubles.map(move |trouble| format!("node {name}: {trouble}"))
+}
+
+fn profiles(status: &Status) -> String {
+    let mut table = Table::new(&["PROFILE", "ALG", "SIGNS WITH", "STANDBY"]);
+    for profile in &status.profiles {
+        table.row([
+            profile.profile.to_string(),
+            profile.spec.to_string(),
+            profile
+                .active
+                .as_ref()
+                .map_or_else(|| "nothing".to_owned(), ToString::to_string),
+            standby(&profile.standby, status.now),
+        ]);
+    }
+    table.to_string()
+}
+
+fn standby(standby: &StandbyStatus, now: Time) -> String {
+    match standby {
+        StandbyStatus::Ready { kid } => format!("{kid} ready"),
+        StandbyStatus::Young { kid, ready_at, missing } if missing.is_empty() => {
+            format!("{kid} ready {}", relative(*ready_at, now))
+        }
+        StandbyStatus::Young { kid, ready_at, missing } => {
+            let floor = (*ready_at > now).then(|| format!(", ready {} at the earliest", relative(*ready_at, now)));
+            format!("{kid} not confirmed by {}{}", list(missing), floor.unwrap_or_default())
+        }
+        StandbyStatus::None => "being made".to_owned(),
+    }
+}

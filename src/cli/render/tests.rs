@@ -1,0 +1,178 @@
+use std::path::Path;
+
+use super::super::samples::{NOW, decided as a_decision, kid, names, quiet, troubled};
+use super::*;
+use crate::rpc::admin::{Confirmation, Finished, Trusted};
+use crate::types::{Generation, Span};
+
+#[test]
+fn a_quiet_fleet_is_four_short_tables() {
+    let expected = "\
+leader  epoch 3 for 2d 2h; generation 42, committed 9m ago
+
+PROFILE  ALG         SIGNS WITH                                   STANDBY
+main     RS256/2048  NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs  -kwBJxHXG9WrLtpmBvAb3fLsEYXDqZ9YlUc9Q0QGbzA ready
+
+KEY                                          PROFILE  ALG         STATE         PUBLISHED  NEXT
+NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs  main     RS256/2048  active        3d ago     retiring in 3h 12m
+-kwBJxHXG9WrLtpmBvAb3fLsEYXDqZ9YlUc9Q0QGbzA  main     RS256/2048  prepublished  1d 6h ago  armed in 2h 12m
+
+NODE  STANDING          CONFIRMED    HEARD    REMARK
+vm-1  in service 2d 1h  42 (9m ago)  12s ago
+vm-2  in service 2d 1h  42 (9m ago)  12s ago
+";
+    assert_eq!(status(&quiet(), None), expected);
+}
+
+#[test]
+fn what_needs_attention_stands_above_the_tables() {
+    let expected = "\
+leader  epoch 3 for 2d 2h; generation 42, committed 9m ago
+
+! the leader decides nothing more: node vm-1 has seen epoch 4 and generation 50; start the leader that is further on, \
+or restore its newest snapshot
+! the schedule waits for 1h 1m: the standby of profile main is due, but not everywhere for long enough (rule R1)
+! profile main has no key that signs
+! key stolen was revoked 20s ago (compromised), not confirmed by vm-2, vm-3
+! node vm-2: out of service for 5m
+! node vm-2: its clock is 6m behind the leader's
+! node vm-2: the disk is full [2J; make room
+
+PROFILE  ALG         SIGNS WITH  STANDBY
+main     RS256/2048  nothing     -kwBJxHXG9WrLtpmBvAb3fLsEYXDqZ9YlUc9Q0QGbzA not confirmed by vm-2, ready in 2h at the earliest
+
+KEY                                          PROFILE  ALG         STATE         PUBLISHED  NEXT
+NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs  main     RS256/2048  active        3d ago
+-kwBJxHXG9WrLtpmBvAb3fLsEYXDqZ9YlUc9Q0QGbzA  main     RS256/2048  prepublished  1d 6h ago  armed in 2h 12m, waits for vm-2
+
+NODE  STANDING           CONFIRMED       HEARD    REMARK
+vm-1  in service 2d 1h   42 (9m ago)     12s ago
+vm-2  out of service 5m  40 (1d 2h ago)  2s ago   owes a confirmation for 1d 1h; generation 41 on disk; \
+its clock is 6m behind the leader's; the disk is full [2J; make room
+vm-3  joining 0s         nothing         never
+";
+    assert_eq!(status(&troubled(), None), expected);
+}
+
+#[test]
+fn a_fleet_without_keys_and_nodes_says_so() {
+    let mut empty = quiet();
+    empty.profiles.clear();
+    empty.keys.clear();
+    empty.nodes.clear();
+    let expected = "\
+leader  epoch 3 for 2d 2h; generation 42, committed 9m ago
+
+no keys yet
+
+no nodes yet; `jkeys node token NAME` lets one in
+";
+    assert_eq!(status(&empty, None), expected);
+}
+
+#[test]
+fn kids_are_shortened_only_where_the_terminal_is_too_narrow() {
+    let full = keys(&quiet(), None);
+    let width = full.lines().map(|line| line.chars().count()).max().unwrap();
+    assert_eq!(keys(&quiet(), Some(width)), full);
+    let expected = "\
+KEY                             PROFILE  ALG         STATE         PUBLISHED  NEXT
+NzbLsXh8uDCcd-6MNwXF4W_7noWXF…  main     RS256/2048  active        3d ago     retiring in 3h 12m
+-kwBJxHXG9WrLtpmBvAb3fLsEYXDq…  main     RS256/2048  prepublished  1d 6h ago  armed in 2h 12m
+";
+    assert_eq!(keys(&quiet(), Some(96)), expected);
+    assert!(keys(&quiet(), Some(10)).contains("\nNzbLsXh8uDC…  main"));
+}
+
+#[test]
+fn one_key_is_shown_in_full() {
+    let expected = "\
+kid          -kwBJxHXG9WrLtpmBvAb3fLsEYXDqZ9YlUc9Q0QGbzA
+profile      main
+alg          RS256/2048
+state        prepublished
+published    2026-11-22T00:05:04.000Z (1d 6h ago)
+next         armed 2026-11-23T08:17:04.000Z (in 2h 12m)
+waits for    vm-2
+thumbprint   -kwBJxHXG9WrLtpmBvAb3fLsEYXDqZ9YlUc9Q0QGbzA
+jwk          kid=-kwBJxHXG9WrLtpmBvAb3fLsEYXDqZ9YlUc9Q0QGbzA kty=RSA n=AQAB
+certificate  MIIB
+";
+    assert_eq!(key(&troubled().keys[1], NOW), expected);
+}
+
+#[test]
+fn a_decision_names_what_changes_and_who_must_confirm() {
+    let expected = "\
+key stolen is revoked
+key next signs
+note: profile main has no standby until a new key is 26h old
+generation 43, to be confirmed by 2 nodes
+";
+    assert_eq!(decided(&a_decision(), Some(Generation(43))), expected);
+    let mut nothing = a_decision();
+    nothing.changes.clear();
+    nothing.remarks.clear();
+    assert_eq!(decided(&nothing, None), "nothing new has to reach the nodes\n");
+}
+
+#[test]
+fn confirmations_line_up_and_say_how_long_they_took() {
+    let line = |node: &str, ms, remaining| {
+        let confirmation = Confirmation {
+            node: node.parse().unwrap(),
+            at: NOW + Span(ms),
+            remaining,
+        };
+        confirmed(&a_decision(), &confirmation)
+    };
+    assert_eq!(line("vm-1", 124, 1), "vm-1   confirmed after 0.12 s   (1 left)\n");
+    assert_eq!(line("vm-10", 61_009, 0), "vm-10  confirmed after 61.00 s   (0 left)\n");
+}
+
+#[test]
+fn the_end_names_laggards_and_until_when_a_revoked_key_is_trusted() {
+    let end = |missing: &[&str], trusted| {
+        let missing = names(missing);
+        finished(&a_decision(), &Finished { missing, trusted })
+    };
+    assert_eq!(
+        end(&[], Trusted::Until(NOW)),
+        "all nodes have confirmed\n\
+         verifiers that honour their cache time trust what was revoked until 2026-11-23T06:05:04.000Z at the latest\n"
+    );
+    assert_eq!(
+        end(&["vm-1", "vm-10"], Trusted::Unknown("vm-1 has not\nconfirmed".to_owned())),
+        "not confirmed by vm-1, vm-10; `jkeys status --watch` follows on\n\
+         until when verifiers trust what was revoked is not known: vm-1 has not confirmed\n"
+    );
+    let mut planned = a_decision();
+    planned.revoked.clear();
+    let all = Finished {
+        missing: vec![],
+        trusted: Trusted::Unknown("nothing is revoked".to_owned()),
+    };
+    assert_eq!(finished(&planned, &all), "all nodes have confirmed\n");
+}
+
+#[test]
+fn a_token_says_what_to_do_with_it() {
+    assert_eq!(
+        token(&names(&["vm-4"])[0], NOW + Span::hours(1), NOW),
+        "this lets node vm-4 join, once, until 2026-11-23T07:05:04.000Z (in 1h): run `jkeys enroll TOKEN` there, and keep it secret"
+    );
+}
+
+#[test]
+fn a_new_configuration_says_how_to_go_on_with_it() {
+    let expected = "wrote /etc/jkeys/agent.toml; look through it, then run `jkeys enroll TOKEN` with a token from \
+                    `jkeys node token NAME` on the leader";
+    assert_eq!(agent_configured(Path::new("/etc/jkeys/agent.toml")), expected);
+    assert!(agent_configured(Path::new("/x.toml")).contains("`jkeys enroll --config /x.toml TOKEN`"));
+}
+
+#[test]
+fn json_is_given_on_as_it_came() {
+    assert_eq!(json(br#"{ "b":1,"a" : 2}"#), "{ \"b\":1,\"a\" : 2}\n");
+    assert_eq!(json_of(&kid("a")), "\"a\"\n");
+}

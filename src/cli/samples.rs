@@ -1,0 +1,154 @@
+//! Documents that tests show.
+
+use std::collections::BTreeMap;
+
+use crate::lifecycle::{Halt, Wait};
+use crate::rpc::documents::{
+    Decided, KeyStatus, NextChange, NodeStatus, ProfileStatus, RevocationStatus, StandbyStatus, Status, Waiting,
+};
+use crate::types::{Epoch, Generation, KeySpec, Kid, NodeName, PublicJwk, Reason, RsaBits, Span, Time};
+
+/// 2026-11-23T06:05:04Z
+pub(super) const NOW: Time = Time(1_795_413_904_000);
+
+pub(super) fn kid(text: &str) -> Kid {
+    text.parse().unwrap()
+}
+
+pub(super) fn names(text: &[&str]) -> Vec<NodeName> {
+    text.iter().map(|name| name.parse().unwrap()).collect()
+}
+
+/// A fleet in which all is well.
+pub(super) fn quiet() -> Status {
+    Status {
+        now: NOW,
+        epoch: Epoch(3),
+        started_at: NOW - Span::hours(50),
+        generation: Generation(42),
+        committed_at: NOW - Span::mins(9),
+        halted: None,
+        refused_enrolments: 0,
+        waits: vec![],
+        profiles: vec![ProfileStatus {
+            profile: "main".parse().unwrap(),
+            spec: KeySpec::Rs256(RsaBits::B2048),
+            active: Some(kid("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs")),
+            standby: StandbyStatus::Ready {
+                kid: kid("-kwBJxHXG9WrLtpmBvAb3fLsEYXDqZ9YlUc9Q0QGbzA"),
+            },
+        }],
+        keys: vec![
+            key("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs", "active", 72, "retiring", 192),
+            key(
+                "-kwBJxHXG9WrLtpmBvAb3fLsEYXDqZ9YlUc9Q0QGbzA",
+                "prepublished",
+                30,
+                "armed",
+                132,
+            ),
+        ],
+        nodes: vec![node("vm-1"), node("vm-2")],
+        revocations: vec![],
+    }
+}
+
+/// A fleet in which everything is wrong that can be.
+pub(super) fn troubled() -> Status {
+    let mut status = quiet();
+    let [first, second] = [0, 1].map(|at| status.keys[at].kid.clone());
+    status.halted = Some(Halt {
+        node: "vm-1".parse().unwrap(),
+        epoch: Epoch(4),
+        generation: Generation(50),
+    });
+    status.waits = vec![Waiting {
+        wait: Wait::Arm("main".parse().unwrap()),
+        since: NOW - Span::mins(61),
+    }];
+    status.revocations = vec![RevocationStatus {
+        kid: kid("stolen"),
+        at: NOW - Span::secs(20),
+        reason: Reason::Compromised,
+        generation: Generation(42),
+        missing: names(&["vm-2", "vm-3"]),
+    }];
+    status.profiles[0].active = None;
+    status.profiles[0].standby = StandbyStatus::Young {
+        kid: second,
+        ready_at: NOW + Span::hours(2),
+        missing: names(&["vm-2"]),
+    };
+    status.keys[1].next.as_mut().unwrap().missing = names(&["vm-2"]);
+    status.keys[0].next = None;
+    status.keys[0].kid = first;
+    status.nodes[1] = NodeStatus {
+        standing: "evicted".to_owned(),
+        since: NOW - Span::mins(5),
+        confirmed: Some(Generation(40)),
+        confirmed_at: Some(NOW - Span::hours(26)),
+        on_disk: Some(Generation(41)),
+        heard_at: Some(NOW - Span::secs(2)),
+        owing_since: Some(NOW - Span::hours(25)),
+        clock_wrong_by_ms: Some(-360_000),
+        problem: Some("the disk is full\x1b[2J; make room".to_owned()),
+        ..status.nodes[1].clone()
+    };
+    status.nodes.push(NodeStatus {
+        standing: "joining".to_owned(),
+        since: NOW,
+        confirmed: None,
+        confirmed_at: None,
+        on_disk: None,
+        heard_at: None,
+        ..node("vm-3")
+    });
+    status
+}
+
+fn key(id: &str, state: &str, hours_old: u64, to: &str, minutes_left: u64) -> KeyStatus {
+    let jwk =
+        BTreeMap::from([("kid", id), ("kty", "RSA"), ("n", "AQAB")].map(|(name, value)| (name.to_owned(), value.to_owned())));
+    KeyStatus {
+        kid: kid(id),
+        profile: "main".parse().unwrap(),
+        spec: KeySpec::Rs256(RsaBits::B2048),
+        state: state.to_owned(),
+        published_at: NOW - Span::hours(hours_old),
+        next: Some(NextChange {
+            to: to.to_owned(),
+            at: NOW + Span::mins(minutes_left),
+            missing: vec![],
+        }),
+        thumbprint: id.to_owned(),
+        jwk: PublicJwk::try_from(jwk).unwrap(),
+        x5c: "MIIB".to_owned(),
+    }
+}
+
+fn node(name: &str) -> NodeStatus {
+    NodeStatus {
+        node: name.parse().unwrap(),
+        standing: "in_service".to_owned(),
+        since: NOW - Span::hours(49),
+        confirmed: Some(Generation(42)),
+        confirmed_at: Some(NOW - Span::mins(9)),
+        on_disk: Some(Generation(42)),
+        heard_at: Some(NOW - Span::secs(12)),
+        owing_since: None,
+        clock_wrong_by_ms: None,
+        problem: None,
+    }
+}
+
+/// A rotation that revokes a key, on two nodes.
+pub(super) fn decided() -> Decided {
+    Decided {
+        generation: Generation(43),
+        at: NOW,
+        changes: vec!["key stolen is revoked".to_owned(), "key next signs".to_owned()],
+        remarks: vec!["profile main has no standby until a new key is 26h old".to_owned()],
+        revoked: vec![kid("stolen")],
+        nodes: names(&["vm-1", "vm-10"]),
+    }
+}

@@ -1,0 +1,190 @@
+use std::path::Path;
+use std::time::Duration;
+
+use super::fake::Fake;
+use super::*;
+use crate::cli::admin::Leader;
+use crate::cli::follow::{follow, patience};
+use crate::cli::samples::{decided, names};
+use crate::rpc::admin::{Accepted, Confirmation, Document, Finished, Progress, RevokeCall, Trusted, schema};
+use crate::rpc::{ErrorKind, Failure};
+use crate::types::{Generation, Reason, Span};
+
+const NOW_LINE: &str = "rotate --now --compromised stolen --reason compromised";
+
+fn accepted() -> Progress {
+    Progress::Accepted(Accepted {
+        generation: Some(Generation(43)),
+        decision: Document::write(schema::DECISION, &decided()).unwrap(),
+    })
+}
+
+fn confirmed(node: &str, after_ms: u64, remaining: u32) -> Progress {
+    Progress::Confirmation(Confirmation {
+        node: node.parse().unwrap(),
+        at: NOW + Span(after_ms),
+        remaining,
+    })
+}
+
+fn finished(missing: &[&str], trusted: Trusted) -> Progress {
+    let missing = names(missing);
+    Progress::Finished(Finished { missing, trusted })
+}
+
+fn fake(steps: impl IntoIterator<Item = Progress>) -> Fake {
+    Fake {
+        rotation: Ok(steps.into_iter().map(Ok).collect()),
+        ..Fake::default()
+    }
+}
+
+fn whole() -> Fake {
+    fake([
+        accepted(),
+        confirmed("vm-10", 120, 1),
+        confirmed("vm-1", 340, 0),
+        finished(&[], Trusted::Until(NOW + Span::mins(10))),
+    ])
+}
+
+fn partly() -> Fake {
+    fake([
+        accepted(),
+        confirmed("vm-1", 120, 1),
+        finished(&["vm-10"], Trusted::Unknown("vm-10 has not confirmed".to_owned())),
+    ])
+}
+
+#[tokio::test]
+async fn a_rotation_that_all_confirm_ends_with_0() {
+    let done = jkeys(&whole().serve(), NOW_LINE).await;
+    let expected = "\
+key stolen is revoked
+key next signs
+note: profile main has no standby until a new key is 26h old
+generation 43, to be confirmed by 2 nodes
+vm-10  confirmed after 0.12 s   (1 left)
+vm-1   confirmed after 0.34 s   (0 left)
+all nodes have confirmed
+verifiers that honour their cache time trust what was revoked until 2026-11-23T06:15:04.000Z at the latest
+";
+    assert_eq!((done.out.as_str(), done.notes.as_str()), (expected, ""));
+    assert_eq!(done.outcome.unwrap().status(), 0);
+}
+
+#[tokio::test]
+async fn a_rotation_that_some_confirm_ends_with_3_and_names_the_others() {
+    for line in [NOW_LINE, "revoke stolen --reason compromised"] {
+        let done = jkeys(&partly().serve(), line).await;
+        assert!(done.out.contains("\nnot confirmed by vm-10; "), "{}", done.out);
+        assert!(done.out.ends_with("is not known: vm-10 has not confirmed\n"), "{}", done.out);
+        assert_eq!(done.outcome.unwrap().status(), 3);
+    }
+}
+
+#[tokio::test]
+async fn a_rotation_goes_on_when_nobody_reads_what_it_says() {
+    let (_, outcome) = jkeys_to(&mut Gone, &partly().serve(), NOW_LINE).await;
+    assert_eq!(outcome.unwrap(), Exit::Partly);
+}
+
+#[tokio::test]
+async fn a_refusal_ends_with_1_in_the_leaders_words() {
+    let served = Fake {
+        rotation: Err(Failure::refused("standby b has not been published for long enough (rule R1)")),
+        ..Fake::default()
+    }
+    .serve();
+    let refused = jkeys(&served, "rotate --now --reason superseded").await;
+    assert_eq!(refused.out, "");
+    assert_eq!(
+        refused.refused(),
+        "standby b has not been published for long enough (rule R1)"
+    );
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_says_what_is_known() {
+    let away = || Failure::new(ErrorKind::Unavailable, "the leader is gone");
+    let before = Fake {
+        rotation: Err(away()),
+        ..Fake::default()
+    };
+    let said = jkeys(&before.serve(), NOW_LINE).await.refused();
+    assert!(said.contains("look at `jkeys history` before you try again"), "{said}");
+    let mut after = whole();
+    after.rotation = Ok(vec![Ok(accepted()), Err(away())]);
+    let said = jkeys(&after.serve(), NOW_LINE).await.refused();
+    assert!(said.contains("the leader is gone; what was decided stands"), "{said}");
+    let said = jkeys(&fake([accepted()]).serve(), NOW_LINE).await.refused();
+    assert!(said.contains("too early; what was decided stands"), "{said}");
+    let said = jkeys(&fake([confirmed("vm-1", 1, 0)]).serve(), NOW_LINE).await.refused();
+    assert!(said.contains("out of order"), "{said}");
+}
+
+#[tokio::test]
+async fn a_leader_that_hangs_is_given_up() {
+    let mut hanging = fake([accepted()]);
+    hanging.hangs = true;
+    let served = hanging.serve();
+    let mut leader = Leader::connect(Some(Path::new(&served.config()))).await.unwrap();
+    let call = RevokeCall {
+        kid: "stolen".parse().unwrap(),
+        reason: Reason::Compromised,
+        comment: None,
+        dry_run: false,
+        wait: Span(0),
+    };
+    let steps = leader.revoke(call).await.unwrap();
+    let (mut out, mut notes) = (Vec::new(), Vec::new());
+    let mut screen = Screen::new(&mut out, &mut notes, None);
+    let gave_up = follow(steps, Duration::from_millis(1), false, &mut screen).await.unwrap_err();
+    assert!(
+        gave_up.to_string().contains("the leader sent nothing more in time"),
+        "{gave_up}"
+    );
+    assert!(patience(Span::secs(60)) > Duration::from_secs(60));
+}
+
+#[tokio::test]
+async fn with_json_each_step_is_an_object_on_a_line() {
+    let line = format!("{NOW_LINE} --json");
+    let out = jkeys(&whole().serve(), &line).await.out;
+    let decision = serde_json::to_string(&decided()).unwrap();
+    let expected = [
+        &format!(r#"{{"event":"accepted","generation":43,"decision":{decision}}}"#),
+        r#"{"event":"confirmed","node":"vm-10","at":"2026-11-23T06:05:04.120Z","remaining":1}"#,
+        r#"{"event":"confirmed","node":"vm-1","at":"2026-11-23T06:05:04.340Z","remaining":0}"#,
+        r#"{"event":"finished","missing":[],"trusted_until":"2026-11-23T06:15:04.000Z","trusted_unknown":null}"#,
+    ];
+    assert_eq!(out.lines().collect::<Vec<_>>(), expected);
+    let out = jkeys(&partly().serve(), &line).await.out;
+    let last = r#"{"event":"finished","missing":["vm-10"],"trusted_until":null,"trusted_unknown":"vm-10 has not confirmed"}"#;
+    assert_eq!(out.lines().last(), Some(last));
+}
+
+#[tokio::test]
+async fn compromised_without_a_key_says_that_nothing_is_revoked() {
+    let fake = whole();
+    let served = fake.serve();
+    let done = jkeys(&served, "rotate --now --reason compromised").await;
+    assert!(done.notes.contains("this revokes nothing"), "{}", done.notes);
+    assert!(
+        done.notes.contains("`jkeys revoke KID --reason compromised`"),
+        "{}",
+        done.notes
+    );
+    assert_eq!(jkeys(&served, "rotate --now --reason superseded").await.notes, "");
+    assert_eq!(fake.asked.lock().unwrap().rotations.len(), 2);
+}
+
+#[tokio::test]
+async fn flags_that_contradict_each_other_reach_no_leader() {
+    let fake = whole();
+    let refused = jkeys(&fake.serve(), "rotate --now --compromised all --reason compromised --use a").await;
+    let error = refused.outcome.unwrap_err();
+    assert!(error.to_string().contains("leave --use and --profile out"), "{error}");
+    assert_eq!(error.status(), 2);
+    assert!(fake.asked.lock().unwrap().rotations.is_empty());
+}

@@ -1,0 +1,176 @@
+//! A leader that says what a test wants, on a real socket.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
+use tempfile::TempDir;
+use tokio_stream::{Stream, StreamExt as _};
+use tonic::{Request, Response, Status};
+
+use crate::cli::samples::{NOW, kid, quiet};
+use crate::rpc::admin::{Document, Progress, schema};
+use crate::rpc::proto::admin_server::Admin;
+use crate::rpc::proto::{self, HistoryRequest, RotateRequest};
+use crate::rpc::{Failure, bind_admin, fleet, serve_admin};
+
+/// What the leader says.
+#[derive(Clone)]
+pub(super) struct Fake {
+    pub(super) protocol_version: u32,
+    /// The answer to a rotation: a refusal, or its steps, which may break off.
+    pub(super) rotation: Result<Vec<Result<Progress, Failure>>, Failure>,
+    /// Whether those steps never come to an end.
+    pub(super) hangs: bool,
+    /// The status document, and the status again for each change.
+    pub(super) status: Document,
+    pub(super) changes: usize,
+    /// The log, as stored.
+    pub(super) log: Vec<String>,
+    pub(super) asked: Arc<Mutex<Asked>>,
+}
+
+/// What the leader was asked.
+#[derive(Default)]
+pub(super) struct Asked {
+    pub(super) rotations: Vec<RotateRequest>,
+    pub(super) pages: Vec<HistoryRequest>,
+}
+
+impl Default for Fake {
+    fn default() -> Self {
+        Self {
+            protocol_version: fleet::PROTOCOL_VERSION,
+            rotation: Ok(vec![]),
+            hangs: false,
+            status: Document::write(schema::STATUS, &quiet()).unwrap(),
+            changes: 0,
+            log: vec![],
+            asked: Arc::default(),
+        }
+    }
+}
+
+/// A folder with the configuration and the socket of a running fake.
+pub(super) struct Served {
+    pub(super) folder: TempDir,
+}
+
+impl Fake {
+    /// Serves until the test's runtime ends.
+    pub(super) fn serve(&self) -> Served {
+        let served = Served::without_leader();
+        let listener = bind_admin(&served.socket(), None).unwrap();
+        tokio::spawn(serve_admin(listener, self.clone(), std::future::pending()));
+        served
+    }
+}
+
+impl Served {
+    /// A configuration whose socket nobody serves.
+    #[expect(clippy::disallowed_methods, reason = "a test's own file")]
+    pub(super) fn without_leader() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let served = Self { folder };
+        let config = format!(
+            "admin_socket = {:?}\n[[profile]]\nname = \"main\"\nalg = \"ES256\"\n",
+            served.socket()
+        );
+        std::fs::write(served.config(), config).unwrap();
+        served
+    }
+
+    pub(super) fn config(&self) -> String {
+        self.folder.path().join("leader.toml").to_str().unwrap().to_owned()
+    }
+
+    pub(super) fn socket(&self) -> std::path::PathBuf {
+        self.folder.path().join("leader.sock")
+    }
+}
+
+type Updates<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+fn updates<T: Send + 'static>(items: Vec<Result<T, Status>>) -> Response<Updates<T>> {
+    Response::new(Box::pin(tokio_stream::iter(items)))
+}
+
+impl Fake {
+    fn steps(&self) -> Result<Response<Updates<proto::RotateProgress>>, Status> {
+        let steps = self.rotation.clone()?.into_iter();
+        let steps = updates(steps.map(|step| Ok(step?.into())).collect());
+        Ok(if self.hangs {
+            steps.map(|steps| Box::pin(steps.chain(tokio_stream::pending())) as Updates<_>)
+        } else {
+            steps
+        })
+    }
+}
+
+#[tonic::async_trait]
+impl Admin for Fake {
+    type RotateStream = Updates<proto::RotateProgress>;
+    type RevokeStream = Updates<proto::RotateProgress>;
+    type WatchStream = Updates<proto::Document>;
+
+    async fn ping(&self, _: Request<proto::PingRequest>) -> Result<Response<proto::PingResponse>, Status> {
+        Ok(Response::new(proto::PingResponse {
+            protocol_version: self.protocol_version,
+            capabilities: vec![],
+            release: "9.9.9".to_owned(),
+        }))
+    }
+
+    async fn rotate(&self, request: Request<RotateRequest>) -> Result<Response<Self::RotateStream>, Status> {
+        self.asked.lock().unwrap().rotations.push(request.into_inner());
+        self.steps()
+    }
+
+    async fn revoke(&self, _: Request<proto::RevokeRequest>) -> Result<Response<Self::RevokeStream>, Status> {
+        self.steps()
+    }
+
+    async fn status(&self, _: Request<proto::StatusRequest>) -> Result<Response<proto::Document>, Status> {
+        Ok(Response::new(self.status.clone().into()))
+    }
+
+    async fn watch(&self, _: Request<proto::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        Ok(updates(vec![Ok(self.status.clone().into()); self.changes]))
+    }
+
+    async fn show_key(&self, request: Request<proto::ShowKeyRequest>) -> Result<Response<proto::Document>, Status> {
+        let wanted = kid(&request.into_inner().kid);
+        let key = quiet().keys.into_iter().find(|key| key.kid == wanted);
+        let key = key.ok_or_else(|| Failure::refused(format!("there is no key {wanted}")))?;
+        Ok(Response::new(Document::write(schema::KEY, &key).unwrap().into()))
+    }
+
+    async fn history(&self, request: Request<HistoryRequest>) -> Result<Response<proto::Document>, Status> {
+        let request = request.into_inner();
+        let from = usize::try_from(request.from_seq).unwrap();
+        // Fewer than asked, as a leader may.
+        let page: Vec<&str> = self.log.iter().skip(from).take(2).map(String::as_str).collect();
+        self.asked.lock().unwrap().pages.push(request);
+        let json = format!("[{}]", page.join(",")).into_bytes();
+        let schema = schema::HISTORY.to_owned();
+        Ok(Response::new(Document { schema, json }.into()))
+    }
+
+    async fn create_token(
+        &self,
+        request: Request<proto::CreateTokenRequest>,
+    ) -> Result<Response<proto::CreateTokenResponse>, Status> {
+        let request = request.into_inner();
+        Ok(Response::new(proto::CreateTokenResponse {
+            token: format!("token-for-{}", request.node_name),
+            expires_at_ms: NOW.0 + request.ttl_ms,
+        }))
+    }
+
+    async fn list_keys(&self, _: Request<proto::ListKeysRequest>) -> Result<Response<proto::Document>, Status> {
+        Err(Status::unimplemented("the status has them"))
+    }
+
+    async fn list_nodes(&self, _: Request<proto::ListNodesRequest>) -> Result<Response<proto::Document>, Status> {
+        Err(Status::unimplemented("the status has them"))
+    }
+}
