@@ -6,6 +6,7 @@ pub mod audit;
 pub mod clock;
 pub mod config;
 pub mod crypto;
+pub mod dev;
 pub mod durable;
 pub mod hooks;
 pub mod keystore;
