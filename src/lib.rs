@@ -7,6 +7,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod crypto;
+pub mod dev;
 pub mod durable;
 pub mod hooks;
 pub mod keystore;
