@@ -50,6 +50,7 @@ pub struct State {
     /// Stretches of time in which the leader was away, as far back as they can matter.
     pub absences: Vec<Absence>,
     /// What the schedule waits for, since when (rule R7).
+    #[serde(with = "pairs")]
     pub waits: BTreeMap<Wait, Time>,
     /// Why the leader decides nothing more (rule R5).
     pub halted: Option<Halt>,
@@ -333,5 +334,25 @@ impl Key {
             public: self.public.clone(),
             stage,
         }
+    }
+}
+
+/// A map whose keys are no texts, stored as a list of pairs.
+mod pairs {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<K: Serialize, V: Serialize, S: Serializer>(map: &BTreeMap<K, V>, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(map)
+    }
+
+    pub fn deserialize<'de, K, V, D>(from: D) -> Result<BTreeMap<K, V>, D::Error>
+    where
+        K: Deserialize<'de> + Ord,
+        V: Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
+        Ok(Vec::deserialize(from)?.into_iter().collect())
     }
 }

@@ -1,18 +1,20 @@
 //! A fleet on a stepped clock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jkeys::agent::{self, Enrolled};
 use jkeys::clock::{Clock, Stepper};
 use jkeys::config::{AgentConfig, LeaderConfig};
+use jkeys::dev::{Probe, Sample, read_node};
 use jkeys::leader::{Handle, Leader, LeaderError, founding};
+use jkeys::lifecycle::Windows;
 use jkeys::rpc::admin::{Document, Progress, RotateCall, TokenCall, schema};
 use jkeys::rpc::documents::{NodeStatus, Status};
 use jkeys::rpc::proto::{self, admin_client::AdminClient};
 use jkeys::rpc::{Failure, admin_client, connect_admin};
-use jkeys::types::{Actor, Generation, Span, Time};
+use jkeys::types::{Actor, Generation, Kid, NodeName, Span, Time};
 use tempfile::TempDir;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -33,6 +35,16 @@ pub struct Cluster {
     text: String,
     leader: Option<RunningLeader>,
     agents: BTreeMap<String, RunningAgent>,
+    probe: Probe,
+    known: Known,
+}
+
+/// What the leader last said that the probe needs; it stands while the leader is away.
+#[derive(Default)]
+struct Known {
+    in_service: Vec<NodeName>,
+    revoked: BTreeSet<Kid>,
+    excepted: BTreeSet<Kid>,
 }
 
 struct RunningLeader {
@@ -62,13 +74,18 @@ impl Cluster {
             "listen = \"127.0.0.1:{port}\"\nadvertise = [\"127.0.0.1:{port}\"]\nstate_dir = \"{root}/leader\"\n\
              master_key_file = \"{root}/master.key\"\nadmin_socket = \"{root}/leader.sock\"\nadmin_group = \"\"\n{text}"
         );
+        let windows = Windows::default();
+        let probe = Probe::new(windows.min_prepublish, windows.token_lifetime);
+        let (leader, agents, known) = (None, BTreeMap::new(), Known::default());
         let mut cluster = Self {
             folder,
             stepper,
             clock,
             text,
-            leader: None,
-            agents: BTreeMap::new(),
+            leader,
+            agents,
+            probe,
+            known,
         };
         cluster.found();
         cluster.start_leader().await.unwrap();
@@ -227,7 +244,7 @@ impl Cluster {
     }
 
     /// Waits, in real time, until the leader has seen the clock as it is, every wanted key is made, and every running agent has
-    /// reported at this instant and owes nothing.
+    /// reported at this instant and owes nothing. Without a leader there is nothing to wait for.
     pub async fn rest(&self) {
         let rested = tokio::time::timeout(REST_WITHIN, async {
             while !self.is_at_rest().await {
@@ -266,12 +283,90 @@ impl Cluster {
         (made || !started) && status.generation > Generation(0) && status.nodes.iter().all(at_rest)
     }
 
-    /// Lets `span` pass in steps, with the fleet at rest after each.
-    pub async fn pass(&self, span: Span, step: Span) {
+    /// Lets `span` pass in steps, with the fleet at rest and probed after each.
+    pub async fn pass(&mut self, span: Span, step: Span) {
         let until = self.clock.now() + span;
         while self.clock.now() < until {
             self.stepper.advance(step.min(until.since(self.clock.now())));
             self.rest().await;
+            self.probe().await;
         }
+    }
+
+    /// Signs with every node's private file and verifies with every node's JWKS, as relying parties may have them.
+    pub async fn probe(&mut self) {
+        if self.leader.is_some() {
+            self.learn().await;
+        }
+        let files = |node: &NodeName| Some((node.clone(), read_node(&self.agent_folder(node.as_str())).unwrap()?));
+        let sample = Sample {
+            began: self.clock.now(),
+            ended: self.clock.now(),
+            nodes: self.known.in_service.iter().filter_map(files).collect(),
+            revoked: self.known.revoked.clone(),
+            excepted: self.known.excepted.clone(),
+        };
+        let round = self.probe.round(&sample);
+        let failures: Vec<String> = round.failures.iter().map(ToString::to_string).collect();
+        assert!(failures.is_empty(), "at {}: {failures:#?}", self.clock.now());
+        assert!(round.probes > 0 || sample.nodes.is_empty());
+    }
+
+    async fn learn(&mut self) {
+        let nodes = self
+            .status()
+            .await
+            .nodes
+            .into_iter()
+            .filter(|node| node.standing == "in_service");
+        self.known.in_service = nodes.map(|node| node.node).collect();
+        for (action, event) in self.actions().await {
+            let kid = || event["kid"].as_str().unwrap().parse().unwrap();
+            let is_exception = ["bootstrap", "forced", "compromised"]
+                .iter()
+                .any(|cause| event["cause"]["cause"] == *cause);
+            match action.as_str() {
+                "revoked" => self.known.revoked.extend([kid()]),
+                "activated" if is_exception => self.known.excepted.extend([kid()]),
+                _ => {}
+            }
+        }
+    }
+
+    /// How often a record says `action`.
+    pub async fn count(&self, action: &str) -> usize {
+        self.actions().await.iter().filter(|(found, _)| found == action).count()
+    }
+
+    /// Waits, in real time, until `is` says so of the status.
+    pub async fn until(&self, is: impl Fn(&Status) -> bool) {
+        let reached = tokio::time::timeout(REST_WITHIN, async {
+            while !is(&self.status().await) {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        });
+        assert!(reached.await.is_ok(), "it never comes: {:#?}", self.status().await.nodes);
+    }
+
+    /// Waits, in real time, until an agent's own status is so.
+    pub async fn until_agent(&mut self, name: &str, is: impl FnMut(&agent::core::Status) -> bool) {
+        let status = &mut self.agents.get_mut(name).expect("the agent runs").status;
+        let reached = tokio::time::timeout(REST_WITHIN, status.wait_for(is)).await.is_ok();
+        assert!(reached, "it never comes: {:#?}", self.agent_status(name));
+    }
+}
+
+/// `jkeys rotate --now --reason superseded`.
+pub fn rotate_now() -> RotateCall {
+    RotateCall {
+        now: true,
+        profiles: BTreeSet::new(),
+        reason: jkeys::types::Reason::Superseded,
+        comment: None,
+        compromised: jkeys::rpc::admin::Compromised::Nothing,
+        use_kid: None,
+        force: false,
+        dry_run: false,
+        wait: Span::secs(10),
     }
 }

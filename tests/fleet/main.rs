@@ -1,7 +1,7 @@
 //! The real leader and real agents, in this process: real TCP, TLS, sled and files, and a clock that the tests step.
 
-mod bad_input;
 mod cluster;
 mod emergency;
+mod joining;
 mod restarts;
 mod rotations;

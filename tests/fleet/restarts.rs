@@ -1,1 +1,121 @@
+//! Leader and agents that stop and start, in each state of a key.
 
+use jkeys::types::Span;
+
+use crate::cluster::{Cluster, ES256};
+
+const STEP: Span = Span::mins(20);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_may_restart_in_each_state_of_a_key() {
+    let mut cluster = Cluster::with_nodes(ES256, &["a", "b"]).await;
+    let first = cluster.kids("active").await;
+    let standby = cluster.kids("prepublished").await;
+    for (pass, state) in [
+        (Span::hours(20), "prepublished"),
+        (Span::mins(27 * 60 + 10), "armed"),
+        (Span::mins(50), "active"),
+    ] {
+        cluster.pass(pass, STEP).await;
+        assert!(cluster.kids(state).await.contains(&standby[0]), "{standby:?} is not {state}");
+        cluster.restart_leader(Span::mins(2)).await;
+        cluster.rest().await;
+        cluster.probe().await;
+        assert!(cluster.kids(state).await.contains(&standby[0]), "{state} after the restart");
+    }
+    assert_eq!(
+        cluster.kids("retiring").await,
+        first,
+        "the last restart was in the middle of a retirement too"
+    );
+    cluster.pass(Span::hours(49), STEP).await;
+    assert_ne!(cluster.kids("active").await, standby);
+    assert_eq!(cluster.status().await.epoch.0, 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r10_an_armed_key_activates_on_time_with_the_leader_away() {
+    let mut cluster = Cluster::with_nodes(ES256, &["a", "b"]).await;
+    cluster.pass(Span::mins(47 * 60 + 20), STEP).await;
+    let armed = cluster.kids("armed").await.remove(0);
+    cluster.stop_leader().await;
+    for _ in 0..3 {
+        cluster.stepper.advance(STEP);
+        cluster.probe().await;
+    }
+    for node in ["a", "b"] {
+        let signs = |status: &jkeys::agent::core::Status| {
+            status
+                .installed
+                .as_ref()
+                .is_some_and(|installed| installed.signing.iter().any(|kid| kid.as_str() == armed))
+        };
+        cluster.until_agent(node, signs).await;
+    }
+    cluster.probe().await;
+    cluster.start_leader().await.unwrap();
+    cluster.rest().await;
+    cluster.probe().await;
+    assert_eq!(cluster.kids("active").await, [armed]);
+    cluster.pass(Span::hours(3), STEP).await;
+    assert!(cluster.kids("retiring").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r10_an_agent_restarted_without_its_leader_keeps_its_promise() {
+    let mut cluster = Cluster::with_nodes(ES256, &["a"]).await;
+    cluster.pass(Span::mins(47 * 60 + 20), STEP).await;
+    let armed = cluster.kids("armed").await.remove(0);
+    cluster.stop_leader().await;
+    cluster.stop_agent("a").await;
+    // A reboot on a node whose views are on tmpfs: nothing but the state is left.
+    std::fs::remove_file(cluster.agent_folder("a").join("live")).unwrap();
+    std::fs::remove_dir_all(cluster.agent_folder("a").join("views")).unwrap();
+    cluster.stepper.advance(Span::hours(1));
+    cluster.start_agent("a");
+    // The leader is asked for 30 s from the start on.
+    cluster.until_agent("a", |status| status.highest_generation.0 > 0).await;
+    cluster.stepper.advance(Span::secs(31));
+    cluster.until_agent("a", |status| status.ready).await;
+    let signing = cluster.agent_status("a").installed.unwrap().signing;
+    assert_eq!(
+        signing.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        [armed],
+        "what fell due meanwhile signs"
+    );
+    cluster.probe().await;
+    cluster.start_leader().await.unwrap();
+    cluster.rest().await;
+    cluster.probe().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_stopped_between_staging_and_swap_starts_from_one_whole_view() {
+    let mut cluster = Cluster::with_nodes(ES256, &["a"]).await;
+    cluster.stop_agent("a").await;
+    let (views, live) = (
+        cluster.agent_folder("a").join("views"),
+        cluster.agent_folder("a").join("live"),
+    );
+    let before = std::fs::read_link(&live).unwrap();
+    let staged = views.join("000099.1");
+    std::fs::create_dir(&staged).unwrap();
+    std::fs::copy(live.join("jwks.json"), staged.join("jwks.json")).unwrap();
+    cluster.start_agent("a");
+    cluster.rest().await;
+    cluster.probe().await;
+    assert_eq!(std::fs::read_link(&live).unwrap(), before);
+    assert!(!staged.exists(), "what was staged and never live is removed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_was_away_gets_the_generation_in_force_at_once() {
+    let mut cluster = Cluster::with_nodes(ES256, &["a", "b"]).await;
+    cluster.stop_agent("b").await;
+    cluster.pass(Span::hours(22), STEP).await;
+    let generation = cluster.status().await.generation;
+    cluster.start_agent("b");
+    cluster
+        .until(|status| status.nodes.iter().all(|node| node.confirmed == Some(generation)))
+        .await;
+}

@@ -12,6 +12,7 @@ use crate::leader::engine::Message;
 use crate::lifecycle::Report;
 use crate::pki::NodeCsr;
 use crate::rpc::fleet::{AgentMessage, Answer, Hello, LeaderMessage, Welcome, agree};
+use crate::rpc::limits::CALL_DEADLINE;
 use crate::rpc::proto::fleet_server::Fleet;
 use crate::rpc::proto::{AgentReport, LeaderUpdate, RenewRequest, RenewResponse};
 use crate::rpc::{Caller, EncodedBundle, ErrorKind, Failure};
@@ -109,7 +110,10 @@ impl Session {
     }
 
     async fn serve(&mut self, reports: &mut Streaming<AgentReport>) -> Result<(), Failure> {
-        let Some(first) = next(reports).await? else { return Ok(()) };
+        let first = tokio::time::timeout(CALL_DEADLINE, next(reports)).await;
+        let Some(first) = first.map_err(|_| Failure::invalid("no Hello came"))?? else {
+            return Ok(());
+        };
         let AgentMessage::Hello(hello) = first else {
             return Err(Failure::invalid("the first message of a stream is Hello"));
         };

@@ -6,7 +6,14 @@ use crate::lifecycle::state::{Node, Phase, Standing, State};
 use crate::types::{Generation, Kid, NodeName, Time};
 
 /// Nodes that are not in service and have confirmed the newest generation, an evicted one since it was evicted.
+///
+/// The first of all waits until every profile has its first key: after it there is no bootstrap, and a profile whose key takes long
+/// to make would be without a signer for all of `min_prepublish`.
 pub(super) fn arrivals(state: &State, seen: &Sightings) -> Vec<Event> {
+    let unmade = |profile| state.keys_of(profile).next().is_none();
+    if !state.ever_confirmed && state.settings.profiles.keys().any(unmade) {
+        return Vec::new();
+    }
     let confirmed_at = |node: &Node| {
         let confirmed = seen.get(&node.enrolment)?.confirmed.as_ref()?;
         (confirmed.generation == state.head.generation).then_some(confirmed.last_at)

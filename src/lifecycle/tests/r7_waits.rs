@@ -48,8 +48,17 @@ fn r7_the_events_alone_rebuild_the_state() {
 fn r7_the_state_survives_its_stored_form() {
     let mut bench = Bench::with_nodes(&["a", "b"]);
     bench.pass(Span::hours(70), Span::mins(10), &["a"]);
-    let stored = serde_json::to_string(&bench.state).unwrap();
-    assert_eq!(serde_json::from_str::<State>(&stored).unwrap(), bench.state);
+    for wait in [
+        Wait::Start,
+        Wait::Clock,
+        Wait::Arm(profile(RSA)),
+        Wait::Remove(bench.active()),
+    ] {
+        bench.state.waits.insert(wait, START);
+    }
+    bench.join("joining");
+    let stored = crate::audit::canonical(&bench.state);
+    assert_eq!(serde_json::from_slice::<State>(&stored).unwrap(), bench.state);
     let stored = serde_json::to_string(&bench.seen).unwrap();
     assert_eq!(serde_json::from_str::<Sightings>(&stored).unwrap(), bench.seen);
 }

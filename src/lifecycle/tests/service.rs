@@ -16,6 +16,23 @@ fn a_node_is_in_service_from_its_first_confirmation_of_the_newest_generation() {
 }
 
 #[test]
+fn no_node_enters_service_before_every_profile_has_its_first_key() {
+    let mut bench = Bench::started(&[]);
+    bench.run(&Command::Configure(settings(&[RSA, "slow"]))).unwrap();
+    let quick = bench.key_made(&profile(RSA));
+    bench.run(&quick).unwrap();
+    bench.join("a");
+    bench.confirm("a");
+    bench.run(&Command::Tick).unwrap();
+    assert_eq!(bench.standing("a"), Standing::Joining);
+    bench.settle();
+    assert!(bench.state.active(&profile("slow")).is_some(), "it is bootstrapped too");
+    bench.confirm("a");
+    bench.settle();
+    assert!(bench.in_service("a"));
+}
+
+#[test]
 fn a_silent_node_is_evicted_after_straggler_after_and_returns_by_confirming() {
     let mut bench = Bench::with_nodes(&["a", "b"]);
     bench.pass(Span::hours(24), Span::mins(10), &["a"]);
