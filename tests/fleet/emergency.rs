@@ -1,7 +1,7 @@
 //! `jkeys rotate --now`, over the admin socket.
 
 use jkeys::rpc::admin::{Compromised, Finished, Progress, RotateCall, Trusted};
-use jkeys::types::{Reason, Span};
+use jkeys::types::{NodeName, Reason, Span};
 
 use crate::cluster::{Cluster, ES256, rotate_now};
 
@@ -82,7 +82,7 @@ async fn a_node_that_is_away_is_named_and_confirms_when_it_is_back() {
         cluster.stepper.advance(Span::secs(10));
     });
     let steps = steps.unwrap();
-    let missing: Vec<&str> = finished(&steps).missing.iter().map(|node| node.as_str()).collect();
+    let missing: Vec<&str> = finished(&steps).missing.iter().map(NodeName::as_str).collect();
     assert_eq!(missing, ["b"]);
     assert!(matches!(&finished(&steps).trusted, Trusted::Unknown(why) if why.contains("not confirmed by b")));
     cluster.start_agent("b");
