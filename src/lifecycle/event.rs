@@ -1,5 +1,7 @@
 //! What a decision consists of. Events are what records are made of: a log of them rebuilds the state.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::settings::{Settings, Windows};
@@ -154,10 +156,11 @@ pub enum Event {
         enrolment: Enrolment,
         /// Why.
         cause: Leaving,
-        /// Keys that it had not confirmed to publish (rule R1).
-        unpublished: Vec<Kid>,
-        /// Keys that it could still sign with (rule R3).
-        could_sign: Vec<Kid>,
+        /// The last moment at which it may have served a set without a key: its confirmation, or now. A key that it had when it
+        /// came into service is not named (rule R1).
+        lacked_until: BTreeMap<Kid, Time>,
+        /// The last moment at which it may have signed with a key that it was sent: its confirmed switch, or now (rule R3).
+        signed_until: BTreeMap<Kid, Time>,
     },
     /// The schedule waits.
     WaitBegan {

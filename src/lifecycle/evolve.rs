@@ -1,11 +1,13 @@
 //! How events change the state. Total: an event that does not fit changes nothing.
 
+use std::collections::BTreeMap;
+
 use super::event::{Cause, Event};
 use super::settings::{Settings, Windows};
-use super::state::{Head, JoinToken, Key, Node, Phase, Revocation, Standing, State};
-use crate::types::{Kid, NodeName, ProfileName, PublicKey, Reason, Span, Time};
+use super::state::{Absence, Head, JoinToken, Key, Node, Phase, Revocation, Standing, State};
+use crate::types::{Generation, Kid, NodeName, ProfileName, PublicKey, Reason, Span, Time};
 
-/// How many generations are remembered with their times, to tell since when a node owes a confirmation.
+/// How many generations are remembered with their times at least, to tell since when a node owes a confirmation.
 const RECENT_GENERATIONS: usize = 64;
 
 impl State {
@@ -40,8 +42,29 @@ impl State {
             straggler_after,
         };
         self.recent.push((generation, at));
+        self.forget_old_generations(at);
+    }
+
+    /// A generation is forgotten only when whoever owes the one after it has left service for that already.
+    fn forget_old_generations(&mut self, now: Time) {
         let surplus = self.recent.len().saturating_sub(RECENT_GENERATIONS);
-        self.recent.drain(..surplus);
+        let limit = self.settings.straggler_after();
+        let overdue = |next: &(Generation, Time)| self.present_for(next.1, now) > limit;
+        let old = self
+            .recent
+            .iter()
+            .skip(1)
+            .take(surplus)
+            .take_while(|next| overdue(next))
+            .count();
+        self.recent.drain(..old);
+    }
+
+    /// An absence matters as long as the leader was there for less than a node may be silent since.
+    fn forget_old_absences(&mut self, now: Time) {
+        let limit = self.settings.straggler_after() * 2;
+        let matters = |absence: &Absence| self.present_for(absence.until, now) <= limit;
+        self.absences = self.absences.iter().copied().filter(matters).collect();
     }
 
     /// The settings that travel in each generation.
@@ -163,10 +186,10 @@ impl State {
             }
             Event::LeftService {
                 node,
-                unpublished,
-                could_sign,
+                lacked_until,
+                signed_until,
                 ..
-            } => self.leave(node, unpublished, could_sign, at),
+            } => self.leave(node, lacked_until, signed_until, at),
             _ => {}
         }
     }
@@ -177,9 +200,8 @@ impl State {
             Event::Started { epoch, absence } => {
                 self.epoch = *epoch;
                 self.started_at = at;
-                let horizon = at - self.settings.straggler_after() * 2;
-                self.absences.retain(|absence| absence.until >= horizon);
                 self.absences.extend(absence);
+                self.forget_old_absences(at);
                 self.tokens.retain(|_, token| token.expires_at > at);
             }
             Event::Configured { settings } => self.configure(settings),
@@ -207,15 +229,18 @@ impl State {
         }
     }
 
-    /// New settings are for new keys. Only a longer `token_lifetime` or `clock_skew` reaches keys that stand.
+    /// New settings are for new keys. Only a longer `token_lifetime` or `clock_skew` reaches keys that stand. A profile that is
+    /// gone is forgotten: should it come back, its first key is a first key.
     fn configure(&mut self, settings: &Settings) {
         for key in self.keys.values_mut() {
             if let Some(profile) = settings.profiles.get(&key.profile) {
                 let new = &profile.windows;
                 key.windows.token_lifetime = key.windows.token_lifetime.max(new.token_lifetime);
-                key.windows.clock_skew = key.windows.clock_skew.max(new.clock_skew);
             }
+            key.windows.clock_skew = key.windows.clock_skew.max(settings.clock_skew());
         }
+        self.activated.retain(|profile| settings.profiles.contains_key(profile));
+        self.owed_standby.retain(|profile| settings.profiles.contains_key(profile));
         self.settings = settings.clone();
     }
 
@@ -227,7 +252,7 @@ impl State {
             windows,
             published_at: at,
             unpublished_until: at,
-            signer_left_at: None,
+            signed_until: None,
             phase: Phase::Prepublished,
         };
         self.keys.insert(public.kid.clone(), key);
@@ -251,16 +276,16 @@ impl State {
         }
     }
 
-    fn leave(&mut self, node: &NodeName, unpublished: &[Kid], could_sign: &[Kid], at: Time) {
+    fn leave(&mut self, node: &NodeName, lacked_until: &BTreeMap<Kid, Time>, signed_until: &BTreeMap<Kid, Time>, at: Time) {
         self.set_standing(node, Standing::Evicted { at });
-        for kid in unpublished {
+        for (kid, until) in lacked_until {
             if let Some(key) = self.keys.get_mut(kid) {
-                key.unpublished_until = key.unpublished_until.max(at);
+                key.unpublished_until = key.unpublished_until.max(*until);
             }
         }
-        for kid in could_sign {
+        for (kid, until) in signed_until {
             if let Some(key) = self.keys.get_mut(kid) {
-                key.signer_left_at = key.signer_left_at.max(Some(at));
+                key.signed_until = key.signed_until.max(Some(*until));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Rule R1, publish before sign: whether every node in service has published a key for long enough.
 
-use super::sightings::Sightings;
+use super::sightings::{Sighting, Sightings};
 use super::state::{Key, State};
 use crate::types::{NodeName, Time};
 
@@ -13,6 +13,17 @@ pub struct Publication {
     pub ready_at: Time,
 }
 
+/// How a node in service has served a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OnNode {
+    /// Not, as far as it confirmed.
+    Missing,
+    /// Since this moment of its service.
+    Since(Time),
+    /// Since before it came into service.
+    Always,
+}
+
 impl Publication {
     /// Of `key`, as far as nodes have confirmed.
     ///
@@ -23,18 +34,24 @@ impl Publication {
         let mut missing = Vec::new();
         let mut last_without = key.unpublished_until;
         for (name, node, in_service_since) in state.in_service() {
-            match seen
-                .get(&node.enrolment)
-                .and_then(|sighting| sighting.published.get(key.kid()))
-            {
-                None => missing.push(name.clone()),
-                Some(at) if *at > in_service_since => last_without = last_without.max(*at),
-                Some(_) => {}
+            match Self::on(seen.get(&node.enrolment), key, in_service_since) {
+                OnNode::Missing => missing.push(name.clone()),
+                OnNode::Since(at) => last_without = last_without.max(at),
+                OnNode::Always => {}
             }
         }
         Self {
             missing,
             ready_at: last_without + key.windows.min_prepublish,
+        }
+    }
+
+    /// How a node that came into service at `since` has served `key`.
+    pub(super) fn on(sighting: Option<&Sighting>, key: &Key, since: Time) -> OnNode {
+        match sighting.and_then(|sighting| sighting.published.get(key.kid())) {
+            None => OnNode::Missing,
+            Some(at) if *at > since => OnNode::Since(*at),
+            Some(_) => OnNode::Always,
         }
     }
 

@@ -22,14 +22,11 @@ impl Retirement {
     #[must_use]
     pub fn of(state: &State, seen: &Sightings, key: &Key, since: Time) -> Self {
         let mut missing = Vec::new();
-        let mut last_signature = key.signer_left_at.unwrap_or(since).max(since);
+        let mut last_signature = key.signed_until.unwrap_or(since).max(since);
         for (name, node, _) in state.in_service().filter(|(_, node, _)| node.enrolled_at <= since) {
-            match seen
-                .get(&node.enrolment)
-                .and_then(|sighting| sighting.released.get(key.kid()))
-            {
+            match seen.get(&node.enrolment).and_then(|sighting| sighting.released(state, key)) {
                 None => missing.push(name.clone()),
-                Some(at) => last_signature = last_signature.max(*at),
+                Some(at) => last_signature = last_signature.max(at),
             }
         }
         let expired_at = last_signature + key.windows.token_lifetime + key.windows.clock_skew;

@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::decide::owing_since;
 use super::report::{Installed, Report};
 use super::state::{Key, Phase, State};
-use super::view::{Switches, view};
-use crate::types::{Enrolment, Generation, Kid, Time};
+use super::view::{Switches, view_of};
+use crate::types::{Enrolment, Epoch, Generation, Kid, Time};
 
 /// What every node has confirmed, by enrolment: a name enrolled anew takes none of the old one's confirmations.
 pub type Sightings = BTreeMap<Enrolment, Sighting>;
@@ -19,12 +20,16 @@ pub type Sightings = BTreeMap<Enrolment, Sighting>;
 pub struct Sighting {
     /// When the leader last had a report.
     pub heard_at: Time,
+    /// The leader's term in which that was.
+    pub heard_in: Epoch,
     /// The newest view that the node has confirmed.
     pub confirmed: Option<Confirmed>,
     /// Since when the node publishes a key, without a break as far as it said.
     pub published: BTreeMap<Kid, Time>,
-    /// When the node confirmed that it can't sign with a key any more.
-    pub released: BTreeMap<Kid, Time>,
+    /// When, and in which generation, the node confirmed that it can't sign with a key any more.
+    pub released: BTreeMap<Kid, (Generation, Time)>,
+    /// Since when the node owes a confirmation that it has withdrawn.
+    pub withdrawn_at: Option<Time>,
     /// When the node confirmed that a revoked key is gone.
     pub gone: BTreeMap<Kid, Time>,
     /// The node's clock less the leader's, in milliseconds, transit included.
@@ -55,12 +60,13 @@ impl Sighting {
     #[must_use]
     pub fn after(mut self, state: &State, report: &Report, now: Time) -> Self {
         self.heard_at = now;
+        self.heard_in = state.epoch;
         self.clock_ahead_ms = signed_difference(report.sent_at, now);
         self.problem.clone_from(&report.problem);
         self.on_disk = report.installed.as_ref().map(|installed| installed.generation);
         match &report.installed {
             None => {
-                self.confirmed = None;
+                self.withdraw(state, now);
                 self.published.clear();
             }
             Some(installed) => self.read_back(state, installed, now),
@@ -70,12 +76,18 @@ impl Sighting {
 
     fn read_back(&mut self, state: &State, installed: &Installed, now: Time) {
         self.published.retain(|kid, _| installed.published.contains(kid));
-        self.released
-            .retain(|kid, _| state.keys.contains_key(kid) && !installed.held.contains(kid));
+        let kept: BTreeMap<_, _> = std::mem::take(&mut self.released)
+            .into_iter()
+            .filter(|(kid, (generation, _))| {
+                let key = state.keys.get(kid).filter(|_| !installed.held.contains(kid));
+                key.is_some_and(|key| still_counts(state, key, *generation))
+            })
+            .collect();
+        self.released = kept;
         self.gone
             .retain(|kid, _| state.revocations.contains_key(kid) && !has(installed, kid));
         if let Some(difference) = difference(state, installed) {
-            self.confirmed = None;
+            self.withdraw(state, now);
             self.problem.get_or_insert(difference);
             return;
         }
@@ -89,7 +101,7 @@ impl Sighting {
                 self.published.entry(kid.clone()).or_insert(now);
             }
             if switched_away(state, key, installed) {
-                self.released.entry(kid.clone()).or_insert(now);
+                self.released.entry(kid.clone()).or_insert((installed.generation, now));
             }
         }
         for (kid, revocation) in &state.revocations {
@@ -109,6 +121,22 @@ impl Sighting {
             at,
             last_at: now,
         });
+        self.withdrawn_at = None;
+    }
+
+    /// What was confirmed is so no more: the node owes it from now on, or since it owed something newer.
+    fn withdraw(&mut self, state: &State, now: Time) {
+        if self.confirmed.is_some() {
+            self.withdrawn_at = owing_since(state, Some(self), now).or(Some(now));
+        }
+        self.confirmed = None;
+    }
+
+    /// When the node confirmed that it can't sign with `key` any more, if no generation has handed the key out again since.
+    #[must_use]
+    pub fn released(&self, state: &State, key: &Key) -> Option<Time> {
+        let (generation, at) = self.released.get(key.kid())?;
+        still_counts(state, key, *generation).then_some(*at)
     }
 
     /// The generation that the node has confirmed; 0 before the first.
@@ -118,6 +146,11 @@ impl Sighting {
             .as_ref()
             .map_or(Generation(0), |confirmed| confirmed.generation)
     }
+}
+
+/// Whether a node that could not sign with `key` in `generation` has not been sent the private half in a later one.
+fn still_counts(state: &State, key: &Key, generation: Generation) -> bool {
+    key.last_sent_in(state.head.generation).is_none_or(|sent| generation >= sent)
 }
 
 fn has(installed: &Installed, kid: &Kid) -> bool {
@@ -147,7 +180,9 @@ fn difference(state: &State, installed: &Installed) -> Option<String> {
     if installed.generation != state.head.generation {
         return None;
     }
-    let due = view(&state.key_set(), &installed.switches, Time(0));
+    // Ten thousand nodes report in a row after an emergency: no key is copied for any of them.
+    let keys = state.keys.values().map(|key| (&key.profile, key.kid(), key.stage()));
+    let due = view_of(state.head.generation, keys, &installed.switches, Time(0));
     let published: BTreeSet<Kid> = due.published.iter().cloned().collect();
     let files = [
         ("the JWKS", &published, &installed.published),

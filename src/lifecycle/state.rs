@@ -97,10 +97,11 @@ pub struct Key {
     pub windows: Windows,
     /// When it was first published.
     pub published_at: Time,
-    /// The latest moment at which a node left service without it; at first, when it was published (rule R1).
+    /// The latest moment at which a node that has left service may have served a set without it; at first, when it was published
+    /// (rule R1).
     pub unpublished_until: Time,
-    /// The latest moment at which a node that could sign with it left service (rule R3).
-    pub signer_left_at: Option<Time>,
+    /// The latest moment at which a node that has left service may have signed with it (rule R3).
+    pub signed_until: Option<Time>,
     /// Where it is in its life.
     pub phase: Phase,
 }
@@ -322,17 +323,31 @@ impl Key {
         &self.public.kid
     }
 
-    fn member(&self) -> Member {
-        let stage = match self.phase {
+    /// The last generation so far that sends its private half to nodes, when that of the fleet is `head`; none before the first.
+    #[must_use]
+    pub fn last_sent_in(&self, head: Generation) -> Option<Generation> {
+        match self.phase {
+            Phase::Prepublished => None,
+            Phase::Armed { .. } | Phase::Active { .. } => Some(head),
+            Phase::Retiring { generation, .. } => Some(Generation(generation.0.saturating_sub(1))),
+        }
+    }
+
+    /// What a generation says of it.
+    pub(super) fn stage(&self) -> Stage {
+        match self.phase {
             Phase::Prepublished => Stage::Prepublished,
             Phase::Armed { activate_at } => Stage::Armed { activate_at },
             Phase::Active { .. } => Stage::Active,
             Phase::Retiring { .. } => Stage::Retiring,
-        };
+        }
+    }
+
+    fn member(&self) -> Member {
         Member {
             profile: self.profile.clone(),
             public: self.public.clone(),
-            stage,
+            stage: self.stage(),
         }
     }
 }

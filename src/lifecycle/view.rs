@@ -45,36 +45,46 @@ impl View {
 /// already made stands even if the clock was put back since.
 #[must_use]
 pub fn view(set: &KeySet, switches: &Switches, now: Time) -> View {
+    let members = set.members.iter();
+    let members = members.map(|member| (&member.profile, &member.public.kid, member.stage));
+    view_of(set.generation, members, switches, now)
+}
+
+/// The view of a generation whose members are given by profile, kid and stage alone.
+pub(super) fn view_of<'a>(
+    generation: Generation,
+    members: impl Iterator<Item = (&'a ProfileName, &'a Kid, Stage)>,
+    switches: &Switches,
+    now: Time,
+) -> View {
     let mut view = View {
-        generation: set.generation,
+        generation,
         switches: Switches::new(),
-        published: Vec::with_capacity(set.members.len()),
+        published: Vec::new(),
         selected: BTreeMap::new(),
         held: BTreeSet::new(),
     };
     let mut armed = Vec::new();
-    for member in &set.members {
-        let kid = &member.public.kid;
+    for (profile, kid, stage) in members {
         view.published.push(kid.clone());
-        match member.stage {
+        match stage {
             Stage::Prepublished | Stage::Retiring => {}
             Stage::Active => {
-                view.selected.insert(member.profile.clone(), kid.clone());
+                view.selected.insert(profile.clone(), kid.clone());
                 view.held.insert(kid.clone());
             }
             Stage::Armed { activate_at } => {
                 view.held.insert(kid.clone());
                 if activate_at <= now || switches.contains(kid) {
-                    armed.push((activate_at, member));
+                    armed.push((activate_at, profile, kid));
                 }
             }
         }
     }
-    armed.sort_by_key(|(activate_at, _)| *activate_at);
-    for (_, member) in armed {
-        let kid = &member.public.kid;
+    armed.sort_by_key(|(activate_at, ..)| *activate_at);
+    for (_, profile, kid) in armed {
         view.switches.insert(kid.clone());
-        if let Some(before) = view.selected.insert(member.profile.clone(), kid.clone()) {
+        if let Some(before) = view.selected.insert(profile.clone(), kid.clone()) {
             view.held.remove(&before);
         }
     }

@@ -29,6 +29,7 @@ impl Leader {
             return;
         }
         let (at, before) = (self.state.time(clock), self.state.head.generation);
+        let replaced = self.replaced_by(decision);
         self.state.apply(&decision.events, at);
         let generation = Some(self.state.head.generation).filter(|generation| *generation != before);
         if generation.is_some() {
@@ -53,8 +54,8 @@ impl Leader {
         if decision.events.contains(&Event::DistrustedAll) {
             self.making.clear();
         }
-        if decision.events.iter().any(|event| matches!(event, Event::Enrolled { .. })) {
-            self.forget_replaced(effects);
+        for enrolment in replaced {
+            self.forget(enrolment, effects);
         }
         if generation.is_some() {
             effects.push(Effect::Publish);

@@ -256,20 +256,20 @@ impl Leader {
         }
     }
 
-    /// Forgets the observations of nodes that are no longer in the node table.
-    fn forget_replaced(&mut self, effects: &mut Vec<Effect>) {
-        let current: Vec<Enrolment> = self.state.nodes.values().map(|node| node.enrolment).collect();
-        let old: Vec<Enrolment> = self
-            .seen
-            .keys()
-            .filter(|enrolment| !current.contains(enrolment))
-            .copied()
-            .collect();
-        for enrolment in old {
-            self.seen.remove(&enrolment);
-            self.unsettled.remove(&enrolment);
-            effects.push(Effect::Forget(enrolment));
-        }
+    /// The enrolments that end when `decision` is applied.
+    fn replaced_by(&self, decision: &Decision) -> Vec<Enrolment> {
+        let of = |event: &Event| match event {
+            Event::Enrolled { node, .. } => self.state.nodes.get(node).map(|row| row.enrolment),
+            _ => None,
+        };
+        decision.events.iter().filter_map(of).collect()
+    }
+
+    /// Forgets what was seen of an enrolment that has ended, whether it ever reported or not.
+    fn forget(&mut self, enrolment: Enrolment, effects: &mut Vec<Effect>) {
+        self.seen.remove(&enrolment);
+        self.unsettled.remove(&enrolment);
+        effects.push(Effect::Forget(enrolment));
     }
 
     /// The sighting of a node by its name.

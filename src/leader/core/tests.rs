@@ -289,25 +289,22 @@ fn r5_a_higher_epoch_halts_it_too() {
 }
 
 #[test]
-fn a_report_under_an_enrolment_that_has_ended_is_not_heard() {
-    let mut leader = leader_with(&["a"]);
-    let (old, report) = (leader.state().nodes[&name("a")].enrolment, report_of(&leader, START));
-    let effects = enrol(&mut leader, "a", START);
-    assert!(
-        effects
-            .iter()
-            .any(|effect| matches!(effect, Effect::Forget(enrolment) if *enrolment == old))
-    );
-    leader.step(
-        Input::Report {
-            node: name("a"),
-            enrolment: old,
-            report,
-        },
-        START,
-    );
-    assert!(leader.step(Input::Settle, START).is_empty());
-    assert!(leader.sighting(&name("a")).is_none());
+fn an_enrolment_that_has_ended_is_forgotten_whether_it_was_seen_or_not_and_not_heard() {
+    for mut leader in [leader_with(&["a"]), leader_with(&[])] {
+        if !leader.state().nodes.contains_key(&name("a")) {
+            enrol(&mut leader, "a", START);
+        }
+        let (enrolment, report) = (leader.state().nodes[&name("a")].enrolment, report_of(&leader, START));
+        let node = name("a");
+        leader.step(Input::Report { node, enrolment, report }, START);
+        let effects = enrol(&mut leader, "a", START);
+        let forgotten = |effect: &Effect| matches!(effect, Effect::Forget(old) if *old == enrolment);
+        assert!(effects.iter().any(forgotten), "{effects:?}");
+        let (node, report) = (name("a"), report_of(&leader, START));
+        leader.step(Input::Report { node, enrolment, report }, START);
+        assert!(leader.step(Input::Settle, START).is_empty());
+        assert!(leader.sighting(&name("a")).is_none());
+    }
 }
 
 #[test]

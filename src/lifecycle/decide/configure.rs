@@ -1,7 +1,7 @@
 //! A change of settings. It never re-times a key that stands, but for the exception of DESIGN part 3.
 
 use super::draft::Draft;
-use super::{Decision, Refusal};
+use super::{Decision, Refusal, succession};
 use crate::lifecycle::event::Event;
 use crate::lifecycle::settings::Settings;
 use crate::lifecycle::sightings::Sightings;
@@ -33,16 +33,13 @@ pub(super) fn configure(state: &State, seen: &Sightings, settings: &Settings, no
     Ok(draft.decision)
 }
 
-/// The keys of a profile that is gone: what signs retires, what never signed is dropped.
+/// The keys of a profile that is gone: what nodes can sign with retires, what never left the leader is dropped.
 fn put_away(draft: &mut Draft, key: &Key) {
     let kid = key.kid().clone();
     match key.phase {
         Phase::Retiring { .. } => {}
-        Phase::Active { .. } => draft.push(Event::Retired { kid, successor: None }),
-        Phase::Armed { activate_at } if activate_at <= draft.now + key.windows.clock_skew => {
-            draft.push(Event::Retired { kid, successor: None });
-        }
-        Phase::Prepublished | Phase::Armed { .. } => {
+        Phase::Active { .. } | Phase::Armed { .. } => succession::retire(draft, kid, None),
+        Phase::Prepublished => {
             let evidence = draft.decision.evidence(&draft.state, draft.seen, |_| None);
             draft.push(Event::Removed {
                 kid,

@@ -1,5 +1,7 @@
 //! What an operator asks for at once: emergency rotation and revocation (DESIGN part 4).
 
+use std::collections::BTreeSet;
+
 use super::draft::Draft;
 use super::succession::{self, Standby};
 use super::{Compromised, Decision, Refusal, RotateNow, schedule};
@@ -37,6 +39,7 @@ pub(super) fn rotate_now(state: &State, seen: &Sightings, request: &RotateNow, n
                 comment: request.comment.clone(),
             });
         }
+        Some(Compromised::All) if !request.profiles.is_empty() || request.take.is_some() => return Err(Refusal::AllIsAll),
         Some(Compromised::All) => revoke_all(&mut draft, request.comment.as_ref()),
     }
     Ok(draft.decision)
@@ -113,7 +116,16 @@ impl Revocation<'_> {
 }
 
 fn replace_revoked(draft: &mut Draft, profile: &ProfileName, standby: Option<Standby>, why: &Why) {
-    succession::drop_armed(draft, profile, standby.as_ref().map(|standby| &standby.kid));
+    let taken = standby.as_ref().map(|standby| &standby.kid);
+    match succession::passed_over(draft, profile, taken) {
+        Some(kid) if why.reason == Some(Reason::Compromised) => draft.push(Event::Revoked {
+            kid,
+            reason: Reason::Compromised,
+            comment: why.comment.clone(),
+        }),
+        Some(kid) => succession::retire(draft, kid, taken.cloned()),
+        None => {}
+    }
     match standby {
         Some(standby) => succession::activate(draft, standby, why),
         None => draft.remark(format!(
@@ -138,12 +150,12 @@ fn revoke_all(draft: &mut Draft, comment: Option<&Comment>) {
 }
 
 /// The profiles to rotate: those named; else that of the key to use; else all.
-fn targets(state: &State, request: &RotateNow) -> Result<Vec<ProfileName>, Refusal> {
+fn targets(state: &State, request: &RotateNow) -> Result<BTreeSet<ProfileName>, Refusal> {
     match &request.take {
         Some(kid) => {
             let key = state.keys.get(kid).ok_or_else(|| Refusal::NoKey(kid.clone()))?;
             of_named_profile(state, kid, &request.profiles)?;
-            Ok(vec![key.profile.clone()])
+            Ok([key.profile.clone()].into())
         }
         None => named_or_all(state, &request.profiles),
     }
@@ -160,7 +172,7 @@ fn of_named_profile(state: &State, kid: &Kid, named: &[ProfileName]) -> Result<(
     })
 }
 
-fn named_or_all(state: &State, named: &[ProfileName]) -> Result<Vec<ProfileName>, Refusal> {
+fn named_or_all(state: &State, named: &[ProfileName]) -> Result<BTreeSet<ProfileName>, Refusal> {
     let profiles = &state.settings.profiles;
     if let Some(unknown) = named.iter().find(|name| !profiles.contains_key(name)) {
         return Err(Refusal::NoProfile(unknown.clone()));
@@ -168,6 +180,6 @@ fn named_or_all(state: &State, named: &[ProfileName]) -> Result<Vec<ProfileName>
     if named.is_empty() {
         Ok(profiles.keys().cloned().collect())
     } else {
-        Ok(named.to_vec())
+        Ok(named.iter().cloned().collect())
     }
 }

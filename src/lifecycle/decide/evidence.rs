@@ -1,5 +1,7 @@
 //! The list of confirmations that allowed a decision.
 
+use std::collections::BTreeSet;
+
 use super::Decision;
 use crate::lifecycle::event::Evidence;
 use crate::lifecycle::sightings::{Sighting, Sightings};
@@ -33,11 +35,12 @@ impl Decision {
         let list = serde_json::to_vec(rows).expect("names and numbers always serialize");
         let digest = Digest::of(&list);
         self.lists.push((digest, list));
+        let listed: BTreeSet<&NodeName> = rows.iter().map(|(name, ..)| *name).collect();
         let out = |node: &Node| !matches!(node.standing, Standing::InService { .. });
         let exceptions = state
             .nodes
             .iter()
-            .filter(|(_, node)| out(node))
+            .filter(|(name, node)| out(node) && !listed.contains(name))
             .map(|(name, _)| name.clone())
             .collect();
         Evidence {

@@ -37,7 +37,7 @@ pub(super) fn enrol(
     }
     let mut decision = Decision::default();
     if state.in_service().any(|(name, ..)| name == node) {
-        decision.push(departure(state, seen, node, Leaving::Replaced));
+        decision.push(departure(state, seen, node, Leaving::Replaced, now));
     }
     let enrolment = state.last_enrolment.next();
     decision.push(Event::Enrolled {

@@ -29,14 +29,13 @@ pub fn wanted(state: &State, seen: &Sightings, clock: Time) -> Vec<Wanted> {
     let waits_for_nodes = matches!(holds_schedule(state, seen, clock), Some((Wait::Start, _)));
     let room = MAX_PUBLISHED.saturating_sub(state.keys.len());
     let now = state.time(clock);
-    let needing = state.settings.profiles.values().filter(|profile| {
-        if waits_for_nodes {
-            is_without_signer(state, &profile.name)
-        } else {
-            needs_key(state, profile, now)
-        }
-    });
-    needing
+    let profiles = state.settings.profiles.values();
+    let (urgent, others): (Vec<_>, Vec<_>) = profiles.partition(|profile| is_without_signer(state, &profile.name));
+    let needing = others
+        .into_iter()
+        .filter(|profile| !waits_for_nodes && needs_key(state, profile, now));
+    let first = urgent.into_iter().chain(needing);
+    first
         .take(room)
         .map(|profile| Wanted {
             profile: profile.clone(),
@@ -90,7 +89,8 @@ pub(super) fn key_made(
     if outdated || state.keys.contains_key(&key.kid) {
         return Err(Refusal::NotWanted);
     }
-    let windows = wanted.profile.windows;
+    let mut windows = wanted.profile.windows;
+    windows.clock_skew = state.settings.clock_skew();
     let retire_at = now + windows.interval;
     let mut decision = Decision::from(vec![Event::Prepublished {
         profile: profile.clone(),

@@ -173,6 +173,9 @@ pub enum Refusal {
         /// Its profile.
         profile: ProfileName,
     },
+    /// `--compromised all` together with a choice.
+    #[error("--compromised all revokes every key of every profile; leave --profile and --use out")]
+    AllIsAll,
     /// A join token that is not there.
     #[error("the join token is not known: it was never issued here, or it has expired; make a new one with `jkeys node token`")]
     NoToken,

@@ -131,7 +131,7 @@ fn remove(state: &State, seen: &Sightings, key: &Key, now: Time, decision: &mut 
         waits.insert(Wait::Remove(kid), retirement.missing);
         return;
     }
-    let evidence = decision.evidence(state, seen, |sighting| sighting.released.get(&kid).copied());
+    let evidence = decision.evidence(state, seen, |sighting| sighting.released(state, key));
     decision.push(Event::Removed {
         kid,
         last_signature: Some(retirement.last_signature),

@@ -1,8 +1,9 @@
 //! Who is in service: entering by a confirmation of the newest generation, leaving by silence or by a debt.
 
 use crate::lifecycle::event::{Event, Leaving};
+use crate::lifecycle::publication::{OnNode, Publication};
 use crate::lifecycle::sightings::{Sighting, Sightings};
-use crate::lifecycle::state::{Node, Phase, Standing, State};
+use crate::lifecycle::state::{Key, Node, Phase, Standing, State};
 use crate::types::{Generation, Kid, NodeName, Time};
 
 /// Nodes that are not in service and have confirmed the newest generation, an evicted one since it was evicted.
@@ -39,7 +40,7 @@ pub(super) fn evictions(state: &State, seen: &Sightings, now: Time) -> Vec<Event
     }
     let stragglers = state.in_service().filter_map(|(name, node, since)| {
         let why = straggling(state, seen.get(&node.enrolment), since, now)?;
-        Some(departure(state, seen, name, why))
+        Some(departure(state, seen, name, why, now))
     });
     stragglers.collect()
 }
@@ -61,6 +62,9 @@ fn straggling(state: &State, sighting: Option<&Sighting>, in_service_since: Time
 pub fn owing_since(state: &State, sighting: Option<&Sighting>, now: Time) -> Option<Time> {
     let confirmed = sighting.and_then(|sighting| sighting.confirmed.as_ref());
     let generation = confirmed.map_or(Generation(0), |confirmed| confirmed.generation);
+    if confirmed.is_none() && sighting.is_some_and(|sighting| sighting.withdrawn_at.is_some()) {
+        return sighting?.withdrawn_at;
+    }
     if generation < state.head.generation {
         let next = state.recent.iter().find(|(recent, _)| *recent > generation);
         return next.map(|(_, committed_at)| *committed_at);
@@ -74,22 +78,32 @@ pub fn owing_since(state: &State, sighting: Option<&Sighting>, now: Time) -> Opt
 }
 
 /// The event of a node that leaves service, with what rules R1 and R3 must remember of it.
-pub(super) fn departure(state: &State, seen: &Sightings, name: &NodeName, cause: Leaving) -> Event {
+pub(super) fn departure(state: &State, seen: &Sightings, name: &NodeName, cause: Leaving, now: Time) -> Event {
     let node = &state.nodes[name];
     let sighting = seen.get(&node.enrolment);
-    let publishes = |kid: &Kid| sighting.is_some_and(|sighting| sighting.published.contains_key(kid));
-    let released = |kid: &Kid| sighting.is_some_and(|sighting| sighting.released.contains_key(kid));
-    let unpublished = state.keys.keys().filter(|kid| !publishes(kid)).cloned().collect();
-    let could_sign = state
-        .keys
-        .values()
-        .filter(|key| key.phase != Phase::Prepublished && !released(key.kid()));
-    let could_sign = could_sign.map(|key| key.kid().clone()).collect();
+    let since = match node.standing {
+        Standing::InService { since } => since,
+        Standing::Joining | Standing::Evicted { .. } => now,
+    };
+    let lacked_until = |key: &Key| match Publication::on(sighting, key, since) {
+        OnNode::Missing => Some(now),
+        OnNode::Since(at) => Some(at),
+        OnNode::Always => None,
+    };
+    let signed_until = |key: &Key| {
+        let released = sighting.and_then(|sighting| sighting.released(state, key));
+        (key.phase != Phase::Prepublished).then(|| released.unwrap_or(now))
+    };
+    let of_keys = |until: &dyn Fn(&Key) -> Option<Time>| {
+        let keys = state.keys.values();
+        keys.filter_map(|key| Some((key.kid().clone(), until(key)?))).collect()
+    };
+    let (lacked_until, signed_until) = (of_keys(&lacked_until), of_keys(&signed_until));
     Event::LeftService {
         node: name.clone(),
         enrolment: node.enrolment,
         cause,
-        unpublished,
-        could_sign,
+        lacked_until,
+        signed_until,
     }
 }

@@ -8,7 +8,9 @@ use crate::types::{NodeName, Time};
 
 /// A new term begins: the epoch rises, and the time without a leader is noted.
 pub(super) fn start(state: &State, last_up: Option<Time>, now: Time) -> Decision {
-    let absence = last_up.filter(|from| *from < now).map(|from| Absence { from, until: now });
+    // A leader was there at the last record too, so that no stretch of time is counted twice.
+    let from = last_up.map(|at| at.max(state.last_record_at));
+    let absence = from.filter(|from| *from < now).map(|from| Absence { from, until: now });
     Decision::from(vec![Event::Started {
         epoch: state.epoch.next(),
         absence,
@@ -30,10 +32,7 @@ pub fn holds_schedule(state: &State, seen: &Sightings, clock: Time) -> Option<(W
 }
 
 fn unreported(state: &State, seen: &Sightings) -> Vec<NodeName> {
-    let heard = |enrolment| {
-        seen.get(enrolment)
-            .is_some_and(|sighting| sighting.heard_at >= state.started_at)
-    };
+    let heard = |enrolment| seen.get(enrolment).is_some_and(|sighting| sighting.heard_in == state.epoch);
     state
         .in_service()
         .filter(|(_, node, _)| !heard(&node.enrolment))

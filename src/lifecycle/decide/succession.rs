@@ -24,7 +24,9 @@ pub(super) fn rotate(
     why: &Why,
 ) -> Result<(), Refusal> {
     let standby = planned(draft, profile, take, force)?;
-    drop_armed(draft, profile, Some(&standby.kid));
+    if let Some(kid) = passed_over(draft, profile, Some(&standby.kid)) {
+        retire(draft, kid, Some(standby.kid.clone()));
+    }
     activate(draft, standby, why);
     Ok(())
 }
@@ -98,7 +100,7 @@ fn trusted_standby(draft: &mut Draft, profile: &ProfileName, reason: Reason) -> 
     if let (Some(key), Reason::Compromised) = (&armed, reason) {
         let kid = key.kid();
         draft.remark(format!(
-            "armed key {kid} is known to whoever holds a node and is dropped; --use {kid} would take it"
+            "armed key {kid} is known to whoever holds a node and is revoked too; --use {kid} would take it"
         ));
     }
     let trusted = armed.filter(|_| reason != Reason::Compromised);
@@ -123,25 +125,16 @@ fn named(draft: &Draft, profile: &ProfileName, kid: &Kid) -> Result<Key, Refusal
     }
 }
 
-/// Takes an armed key that is passed over out of the set. Where a node may already sign with it, it retires instead.
-pub(super) fn drop_armed(draft: &mut Draft, profile: &ProfileName, taken: Option<&Kid>) {
-    let Some((key, activate_at)) = draft.state.armed(profile).filter(|(key, _)| Some(key.kid()) != taken) else {
-        return;
-    };
-    let kid = key.kid().clone();
-    if activate_at <= draft.now + key.windows.clock_skew {
-        draft.push(Event::Retired {
-            kid,
-            successor: taken.cloned(),
-        });
-    } else {
-        let evidence = draft.decision.evidence(&draft.state, draft.seen, |_| None);
-        draft.push(Event::Removed {
-            kid,
-            last_signature: None,
-            evidence,
-        });
-    }
+/// The armed key of a profile, when it is not the one that is taken.
+pub(super) fn passed_over(draft: &Draft, profile: &ProfileName, taken: Option<&Kid>) -> Option<Kid> {
+    let (key, _) = draft.state.armed(profile).filter(|(key, _)| Some(key.kid()) != taken)?;
+    Some(key.kid().clone())
+}
+
+/// A key that nodes hold signs no more. An armed one retires too: a node that hears nothing of this will sign with it when its time
+/// comes, so rule R3 keeps it published until every node has let go of it.
+pub(super) fn retire(draft: &mut Draft, kid: Kid, successor: Option<Kid>) {
+    draft.push(Event::Retired { kid, successor });
 }
 
 /// The standby signs from now on; what signed before retires.
@@ -150,11 +143,8 @@ pub(super) fn activate(draft: &mut Draft, standby: Standby, why: &Why) {
     let key = &draft.state.keys[&kid];
     let retire_at = draft.now + key.windows.interval;
     if let Some(before) = draft.state.active(&key.profile) {
-        let retired = Event::Retired {
-            kid: before.kid().clone(),
-            successor: Some(kid.clone()),
-        };
-        draft.push(retired);
+        let before = before.kid().clone();
+        retire(draft, before, Some(kid.clone()));
     }
     draft.push(Event::Activated {
         kid,

@@ -13,6 +13,7 @@ pub struct Bench {
     pub seen: Sightings,
     pub now: Time,
     pub events: Vec<(Time, Event)>,
+    pub decisions: Vec<(Time, Vec<Event>)>,
     made: u64,
     switches: BTreeMap<NodeName, Switches>,
 }
@@ -40,6 +41,7 @@ impl Bench {
             seen: Sightings::new(),
             now: START,
             events: Vec::new(),
+            decisions: Vec::new(),
             made: 0,
             switches: BTreeMap::new(),
         };
@@ -62,9 +64,12 @@ impl Bench {
 
     pub fn run(&mut self, command: &Command) -> Result<Decision, Refusal> {
         let decision = decide(&self.state, &self.seen, command, self.now)?;
-        self.state.apply(&decision.events, self.now);
-        self.events
-            .extend(decision.events.iter().map(|event| (self.now, event.clone())));
+        let at = self.state.time(self.now);
+        if !decision.is_empty() {
+            self.state.apply(&decision.events, at);
+            self.decisions.push((at, decision.events.clone()));
+        }
+        self.events.extend(decision.events.iter().map(|event| (at, event.clone())));
         Ok(decision)
     }
 
@@ -104,13 +109,13 @@ impl Bench {
         Command::KeyMade {
             profile: profile.clone(),
             key: Box::new(key),
-            asked_at: self.now,
+            asked_at: self.state.time(self.now),
         }
     }
 
     pub fn join(&mut self, node: &str) {
         let secret = Digest::of(format!("{node}{}", self.state.last_enrolment).as_bytes());
-        let expires_at = self.now + Span::hours(1);
+        let expires_at = self.state.time(self.now) + Span::hours(1);
         self.run(&Command::IssueToken {
             token: secret,
             node: name(node),
@@ -161,7 +166,8 @@ impl Bench {
         };
         let enrolment = self.state.nodes[&name(node)].enrolment;
         let before = self.seen.remove(&enrolment).unwrap_or_default();
-        self.seen.insert(enrolment, before.after(&self.state, &report, self.now));
+        self.seen
+            .insert(enrolment, before.after(&self.state, &report, self.state.time(self.now)));
     }
 
     /// Lets time pass in steps of `step`; these nodes confirm at each, all others are silent.
@@ -180,6 +186,17 @@ impl Bench {
             }
             self.settle();
         }
+    }
+
+    /// The state that the records alone make.
+    pub fn rebuilt(&self) -> State {
+        let mut rebuilt = State::default();
+        for (at, events) in &self.decisions {
+            let stored = serde_json::to_string(events).unwrap();
+            let events: Vec<Event> = serde_json::from_str(&stored).unwrap();
+            rebuilt.apply(&events, *at);
+        }
+        rebuilt
     }
 
     pub fn kid_in(&self, matches: impl Fn(&Phase) -> bool) -> Option<Kid> {

@@ -81,11 +81,12 @@ fn a_compromised_active_key_is_revoked_and_the_standby_signs() {
 }
 
 #[test]
-fn after_a_theft_the_young_standby_is_taken_and_the_armed_key_dropped() {
+fn after_a_theft_the_young_standby_is_taken_and_the_armed_key_revoked_too() {
     let mut bench = with_armed();
     let (active, armed, young) = (bench.active(), armed_kid(&bench), bench.standby());
     let decision = rotate(&mut bench, request(Some(Compromised::Key(active))));
     assert_eq!(bench.active(), young);
+    assert!(bench.state.revocations.contains_key(&armed));
     assert!(!bench.published().contains(&armed));
     assert!(
         decision.remarks.iter().any(|remark| remark.contains("--use")),
@@ -107,12 +108,17 @@ fn the_armed_key_is_taken_when_it_is_named() {
 }
 
 #[test]
-fn an_armed_key_that_a_node_may_already_sign_with_retires_instead_of_being_dropped() {
+fn an_armed_key_that_is_passed_over_without_a_theft_retires() {
     let mut bench = with_armed();
-    let (active, armed) = (bench.active(), armed_kid(&bench));
-    bench.now = bench.armed().unwrap() - Span::mins(2);
-    rotate(&mut bench, request(Some(Compromised::Key(active))));
-    assert!(matches!(bench.state.keys[&armed].phase, Phase::Retiring { .. }));
+    let (armed, young) = (armed_kid(&bench), bench.standby());
+    let forced = RotateNow {
+        take: Some(young.clone()),
+        force: true,
+        ..request(None)
+    };
+    rotate(&mut bench, forced);
+    assert_eq!(bench.active(), young);
+    assert!(matches!(&bench.state.keys[&armed].phase, Phase::Retiring { successor, .. } if *successor == Some(young)));
 }
 
 #[test]
@@ -225,4 +231,89 @@ fn what_can_not_take_over_is_refused_in_words() {
         let refusal = bench.run(&Command::RotateNow(request)).unwrap_err().to_string();
         assert!(refusal.contains(expected), "{refusal}");
     }
+}
+
+#[test]
+fn compromised_all_with_a_choice_is_refused() {
+    let mut bench = midlife();
+    let before = bench.state.clone();
+    let standby = bench.standby();
+    for choice in [
+        RotateNow {
+            profiles: vec![profile(RSA)],
+            ..request(Some(Compromised::All))
+        },
+        RotateNow {
+            take: Some(standby),
+            ..request(Some(Compromised::All))
+        },
+    ] {
+        assert_eq!(bench.run(&Command::RotateNow(choice)), Err(Refusal::AllIsAll));
+    }
+    assert_eq!(bench.state, before);
+}
+
+#[test]
+fn a_profile_that_is_named_twice_rotates_once() {
+    let mut bench = midlife();
+    let twice = RotateNow {
+        profiles: vec![profile(RSA), profile(RSA)],
+        force: true,
+        ..request(None)
+    };
+    let standby = bench.standby();
+    rotate(&mut bench, twice);
+    assert_eq!(bench.active(), standby);
+}
+
+#[test]
+fn compromised_all_makes_keys_that_sign_even_while_a_started_leader_waits_for_its_nodes() {
+    let mut bench = midlife();
+    bench
+        .run(&Command::Start {
+            last_up: Some(bench.now),
+        })
+        .unwrap();
+    rotate(&mut bench, request(Some(Compromised::All)));
+    bench.settle();
+    assert!(bench.state.waits.contains_key(&Wait::Start));
+    assert!(bench.state.active(&profile(RSA)).is_some());
+    assert!(
+        bench.state.prepublished(&profile(RSA)).next().is_none(),
+        "the standby is of the schedule, which waits"
+    );
+}
+
+#[test]
+fn t6_the_last_place_goes_to_a_profile_without_a_signer() {
+    let mut bench = Bench::started(&["aa", "zz"]);
+    while bench.state.keys.len() < MAX_PUBLISHED {
+        let forced = RotateNow {
+            profiles: vec![profile("aa")],
+            force: true,
+            ..request(None)
+        };
+        bench.run(&Command::RotateNow(forced)).unwrap();
+        bench.settle();
+    }
+    let kids: Vec<Kid> = bench
+        .state
+        .prepublished(&profile("aa"))
+        .map(|key| key.kid().clone())
+        .collect();
+    let standby = bench.state.prepublished(&profile("zz")).next().unwrap().kid().clone();
+    let signer = bench.state.active(&profile("zz")).unwrap().kid().clone();
+    for kid in kids.iter().chain([&standby, &signer]) {
+        bench
+            .run(&Command::Revoke {
+                kid: kid.clone(),
+                reason: Reason::Superseded,
+                comment: None,
+            })
+            .unwrap();
+    }
+    let first = wanted(&bench.state, &bench.seen, bench.now)
+        .first()
+        .map(|wanted| wanted.profile.name.clone());
+    assert_eq!(first, Some(profile("zz")));
 }

@@ -10,3 +10,5 @@ mod r7_waits;
 mod r8_revoke;
 mod schedule;
 mod service;
+mod walk;
+mod walk_fleet;

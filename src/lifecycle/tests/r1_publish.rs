@@ -162,3 +162,70 @@ fn r1_bootstrap_is_only_while_no_node_has_ever_confirmed_anything() {
     assert!(!bench.state.ever_confirmed);
     assert!(Bench::with_nodes(&["a"]).state.ever_confirmed);
 }
+
+#[test]
+fn r1_a_late_confirmation_stands_when_its_node_leaves() {
+    let mut bench = with_unconfirmed_standby(&["a", "b"]);
+    bench.confirm("a");
+    bench.now = bench.now + Span::hours(20);
+    bench.confirm("b");
+    let confirmed = bench.now;
+    bench.now = bench.now + Span::mins(1);
+    bench.join("b");
+    assert_eq!(publication(&bench).ready_at, confirmed + Span::hours(26));
+}
+
+#[test]
+fn r1_what_a_node_lacked_before_it_was_evicted_stands_when_it_returns() {
+    let mut bench = with_unconfirmed_standby(&["a", "b"]);
+    bench.confirm("a");
+    bench.now = bench.now + Span::hours(2);
+    bench.confirm("b");
+    let confirmed = bench.now;
+    bench.pass(Span::hours(25), Span::mins(10), &["a"]);
+    assert!(!bench.in_service("b"));
+    bench.confirm("b");
+    bench.settle();
+    assert!(bench.in_service("b"));
+    assert_eq!(publication(&bench).ready_at, confirmed + Span::hours(26));
+}
+
+#[test]
+fn r1_a_profile_that_comes_back_publishes_before_it_signs() {
+    let mut bench = Bench::with_nodes(&["a"]);
+    bench.run(&Command::Configure(settings(&["ec"]))).unwrap();
+    bench.pass(Span::hours(1), Span::mins(10), &["a"]);
+    bench.run(&Command::Configure(settings(&[RSA]))).unwrap();
+    bench.pass(Span::hours(25), Span::mins(10), &["a"]);
+    assert!(bench.state.active(&profile(RSA)).is_none());
+    bench.pass(Span::hours(3), Span::mins(10), &["a"]);
+    assert!(bench.state.active(&profile(RSA)).is_some());
+}
+
+#[test]
+fn r1_a_standby_that_stood_long_enough_is_not_used_while_a_node_has_lost_it() {
+    let mut bench = Bench::with_nodes(&["a", "b"]);
+    bench.pass(Span::hours(30), Span::mins(10), &["a", "b"]);
+    let standby = bench.standby();
+    let mut damaged = bench.installed("b");
+    damaged.published.remove(&standby);
+    bench.report("b", Some(damaged));
+    let request = RotateNow {
+        profiles: vec![],
+        compromised: None,
+        take: None,
+        force: false,
+        reason: Reason::Superseded,
+        comment: None,
+    };
+    let refused = bench.run(&Command::RotateNow(request));
+    assert!(
+        matches!(&refused, Err(Refusal::NotPublished { missing, .. }) if *missing == [name("b")]),
+        "{refused:?}"
+    );
+    let (profiles, why) = (vec![], Why::default());
+    bench.run(&Command::Hasten { profiles, why }).unwrap();
+    bench.settle();
+    assert_eq!(bench.armed(), None);
+    assert!(bench.state.waits.contains_key(&Wait::Arm(profile(RSA))));
+}

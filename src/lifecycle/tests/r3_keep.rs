@@ -78,7 +78,8 @@ fn r3_a_switch_by_the_clock_is_confirmed_before_the_leader_has_committed_it() {
     bench.now = bench.armed().unwrap();
     bench.confirm("a");
     let sighting = bench.seen.values().next().unwrap();
-    assert_eq!(sighting.released.get(&first), Some(&bench.now));
+    let key = &bench.state.keys[&first];
+    assert_eq!(sighting.released(&bench.state, key), Some(bench.now));
 }
 
 #[test]
@@ -91,4 +92,104 @@ fn r3_a_node_that_joined_later_never_had_the_key_and_is_not_waited_for() {
     bench.settle();
     bench.pass(Span::mins(36), Span::mins(1), &["a", "new"]);
     assert!(removed(&bench, &first).is_some());
+}
+
+#[test]
+fn r3_a_switch_that_was_confirmed_late_stands_when_its_node_leaves() {
+    let (mut bench, first) = just_rotated(&["a", "b"]);
+    bench.confirm("a");
+    bench.now = bench.now + Span::hours(20);
+    bench.confirm("b");
+    let last_switch = bench.now;
+    bench.join("b");
+    bench.settle();
+    assert!(
+        bench.published().contains(&first),
+        "tokens that b signed a moment ago live on"
+    );
+    bench.pass(Span::mins(66), Span::mins(1), &["a"]);
+    assert_eq!(removed(&bench, &first), Some(last_switch + Span::hours(1) + Span::mins(5)));
+}
+
+#[test]
+fn r3_a_switch_by_the_clock_does_not_count_once_the_key_was_sent_out_again() {
+    let mut bench = Bench::with_nodes(&["a", "b"]);
+    let first = bench.active();
+    bench.pass(Span::mins(47 * 60 + 55), Span::mins(5), &["a", "b"]);
+    let (armed, activate_at) = bench
+        .state
+        .armed(&profile(RSA))
+        .map(|(key, at)| (key.kid().clone(), at))
+        .unwrap();
+    // The clock of node b is ahead: it switches, and the leader then revokes what it switched to.
+    bench.now = activate_at;
+    let early = bench.installed("b");
+    bench.now = activate_at - Span::mins(2);
+    bench.report("b", Some(early));
+    bench
+        .run(&Command::Revoke {
+            kid: armed,
+            reason: Reason::Superseded,
+            comment: None,
+        })
+        .unwrap();
+    let forced = RotateNow {
+        profiles: vec![],
+        compromised: None,
+        take: None,
+        force: true,
+        reason: Reason::Superseded,
+        comment: None,
+    };
+    bench.run(&Command::RotateNow(forced)).unwrap();
+    let key = &bench.state.keys[&first];
+    let Phase::Retiring { since, .. } = key.phase else {
+        panic!("{key:?}");
+    };
+    let retirement = Retirement::of(&bench.state, &bench.seen, key, since);
+    assert_eq!(retirement.missing, [name("a"), name("b")]);
+}
+
+#[test]
+fn r3_an_armed_key_that_is_passed_over_stays_until_no_node_can_sign_with_it() {
+    for put_away in [false, true] {
+        let mut bench = Bench::with_nodes(&["a", "b"]);
+        bench.pass(Span::mins(47 * 60 + 10), Span::mins(5), &["a", "b"]);
+        let (armed, standby) = (
+            bench.kid_in(|phase| matches!(phase, Phase::Armed { .. })).unwrap(),
+            bench.standby(),
+        );
+        let command = if put_away {
+            Command::Configure(settings(&["ec"]))
+        } else {
+            Command::RotateNow(RotateNow {
+                profiles: vec![],
+                compromised: None,
+                take: Some(standby),
+                force: true,
+                reason: Reason::Superseded,
+                comment: None,
+            })
+        };
+        bench.run(&command).unwrap();
+        bench.pass(Span::hours(5), Span::mins(10), &["a"]);
+        assert!(
+            bench.published().contains(&armed),
+            "node b is cut off and signs with it by its clock"
+        );
+        bench.confirm("b");
+        bench.pass(Span::mins(66), Span::mins(1), &["a", "b"]);
+        assert!(!bench.published().contains(&armed));
+    }
+}
+
+#[test]
+fn r3_every_margin_allows_for_the_clock_that_another_profile_tolerates() {
+    let mut bench = Bench::started(&[RSA]);
+    let mut two = settings(&[RSA, "ec"]);
+    two.profiles.get_mut(&profile("ec")).unwrap().windows.clock_skew = Span::mins(9);
+    bench.run(&Command::Configure(two)).unwrap();
+    bench.settle();
+    assert!(bench.state.keys.values().all(|key| key.windows.clock_skew == Span::mins(9)));
+    assert_eq!(bench.state.keys.len(), 4);
 }

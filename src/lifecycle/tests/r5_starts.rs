@@ -90,3 +90,21 @@ fn r9_the_schedule_rests_while_the_clock_stands_before_the_last_record() {
     bench.settle();
     assert!(!bench.state.waits.contains_key(&Wait::Clock));
 }
+
+#[test]
+fn r5_a_report_from_before_the_start_does_not_count_although_the_clock_stands_behind() {
+    let mut bench = restarted_late();
+    for node in ["a", "b"] {
+        bench.confirm(node);
+    }
+    bench.settle();
+    bench
+        .run(&Command::Start {
+            last_up: Some(bench.now),
+        })
+        .unwrap();
+    assert!(matches!(
+        holds_schedule(&bench.state, &bench.seen, bench.now - Span::mins(1)),
+        Some((Wait::Start, nodes)) if nodes.len() == 2
+    ));
+}

@@ -123,3 +123,21 @@ fn r8_revocation_waits_for_no_key_to_be_made() {
     });
     assert!(cause, "the exception to rule R1 is recorded");
 }
+
+#[test]
+fn r8_a_node_out_of_service_that_confirmed_is_no_exception() {
+    let mut bench = Bench::with_nodes(&["a", "gone"]);
+    bench.pass(Span::hours(25), Span::mins(10), &["a"]);
+    let kid = bench.standby();
+    revoke(&mut bench, &kid);
+    for node in ["a", "gone"] {
+        bench.confirm(node);
+    }
+    let decision = bench.run(&Command::Tick).unwrap();
+    let evidence = decision.events.iter().find_map(|event| match event {
+        Event::RevocationConfirmed { evidence, .. } => Some(evidence.clone()),
+        _ => None,
+    });
+    let evidence = evidence.expect("all have confirmed");
+    assert_eq!((evidence.count, evidence.exceptions), (2, vec![]));
+}

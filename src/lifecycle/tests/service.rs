@@ -151,3 +151,72 @@ fn a_join_token_works_once_for_its_node_and_not_after_its_time() {
     bench.now = expires_at;
     assert_eq!(bench.run(&enrol(late, "c")), Err(Refusal::TokenExpired(expires_at)));
 }
+
+#[test]
+fn a_confirmation_that_is_withdrawn_is_owed_from_then_on() {
+    let mut bench = Bench::with_nodes(&["a", "b"]);
+    bench.pass(Span::hours(40), Span::mins(10), &["a", "b"]);
+    bench.report("b", None);
+    let withdrawn = bench.now;
+    bench.settle();
+    assert!(bench.in_service("b"), "it owes nothing for longer than a moment");
+    while bench.in_service("b") {
+        bench.now = bench.now + Span::mins(10);
+        bench.confirm("a");
+        bench.report("b", None);
+        bench.settle();
+    }
+    assert_eq!(bench.now, withdrawn + Span::hours(24) + Span::mins(10));
+}
+
+#[test]
+fn a_node_that_owes_is_evicted_however_many_generations_are_made() {
+    let mut bench = Bench::with_nodes(&["a", "b"]);
+    let old = bench.installed("b");
+    for _ in 0..(25 * 6) {
+        let (kid, reason) = (bench.standby(), Reason::Superseded);
+        bench
+            .run(&Command::Revoke {
+                kid,
+                reason,
+                comment: None,
+            })
+            .unwrap();
+        bench.now = bench.now + Span::mins(10);
+        bench.settle();
+        bench.confirm("a");
+        bench.report("b", Some(old.clone()));
+        bench.settle();
+    }
+    assert!(!bench.in_service("b"));
+    assert!(bench.state.recent.len() < 400, "{}", bench.state.recent.len());
+}
+
+#[test]
+fn an_absence_counts_however_long_a_later_one_was() {
+    let mut bench = Bench::with_nodes(&["a"]);
+    for away in [30, 100] {
+        bench.now = bench.now + Span::hours(1);
+        let last_up = bench.now;
+        bench.now = bench.now + Span::hours(away);
+        bench.run(&Command::Start { last_up: Some(last_up) }).unwrap();
+    }
+    bench.pass(Span::mins(30), Span::mins(5), &[]);
+    assert!(
+        bench.in_service("a"),
+        "silent for two and a half hours of the leader's presence"
+    );
+}
+
+#[test]
+fn no_stretch_of_absence_is_counted_twice() {
+    let mut bench = Bench::with_nodes(&["a"]);
+    bench.now = bench.now + Span::hours(2);
+    let last_up = bench.now;
+    for _ in 0..3 {
+        // The leader dies before it can note that it was there again.
+        bench.now = bench.now + Span::hours(10);
+        bench.run(&Command::Start { last_up: Some(last_up) }).unwrap();
+    }
+    assert_eq!(bench.state.present_for(START, bench.now), Span::hours(2));
+}
