@@ -4,6 +4,7 @@
 //! place that makes texts, [`outcome`] how a command ends.
 
 mod admin;
+mod dev;
 mod enroll;
 mod follow;
 mod history;
@@ -62,6 +63,8 @@ enum Verb {
     /// Write a first configuration, and found a fleet
     #[command(subcommand)]
     Init(init::InitVerb),
+    /// A leader and three agents on this machine, in a scratch folder, on a fast schedule, watched by a probe
+    Dev(dev::DevArgs),
     /// Make this machine a node, with a token of `jkeys node token`
     Enroll(enroll::EnrollArgs),
     /// Run the leader: decides, keeps the keys, and pushes them to the agents
@@ -85,6 +88,7 @@ pub async fn run(cli: Cli, clock: &Clock, screen: &mut Screen<'_>) -> Result<Exi
         Verb::Node(verb) => verb.run(config, clock, screen).await,
         Verb::Init(verb) => verb.run(config, clock, screen),
         Verb::Enroll(args) => args.run(config, clock, screen).await,
+        Verb::Dev(args) => args.run(clock).await,
         Verb::Leader(args) => services::leader(&args, config, clock).await,
         Verb::Agent(args) => services::agent(&args, config, clock).await,
     }

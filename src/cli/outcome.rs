@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use crate::agent::{AgentError, EnrollError};
 use crate::config::file::FileError;
+use crate::dev::DevError;
 use crate::durable::DurableError;
 use crate::leader::LeaderError;
 use crate::leader::founding::FoundingError;
@@ -79,6 +80,12 @@ pub enum CliError {
     /// This machine could not join.
     #[error(transparent)]
     Enroll(#[from] EnrollError),
+    /// The scratch cluster ended.
+    #[error(transparent)]
+    Dev(#[from] DevError),
+    /// Tokens did not verify in the scratch cluster.
+    #[error("{0} probes failed: a relying party would have refused those tokens; they are named above")]
+    FailedProbes(u64),
     /// There is no log.
     #[error(transparent)]
     Log(#[from] LogError),

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::cli::samples::{NOW, kid, names};
 use crate::lifecycle::{Evidence, Halt, Settings, Windows};
@@ -196,8 +198,8 @@ fn what_happens_to_nodes_in_words() {
             node: node(),
             enrolment: Enrolment(3),
             cause,
-            unpublished: vec![],
-            could_sign: vec![],
+            lacked_until: BTreeMap::new(),
+            signed_until: BTreeMap::new(),
         })
     };
     assert_eq!(left(Leaving::Silent), "node vm-1 left service: silent");
