@@ -1,0 +1,166 @@
+"""Real relying parties against a scratch cluster: `jkeys dev`, ten rotations of each profile, one emergency rotation.
+
+    drive_dev.py JKEYS              both readers must verify every token
+    drive_dev.py --expect-failure JKEYS     the strict reader must fail: JKEYS signs without publishing first
+
+It serves the JWKS of every node, and tokens signed from every node's private file, round robin.
+"""
+
+import argparse
+import http.server
+import itertools
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import jwt
+
+HERE = pathlib.Path(__file__).parent
+NODES = 3
+INTERVAL_SECONDS = 10
+ROTATIONS = 2 * 10  # ten of each of the two profiles
+RUN_SECONDS = 118
+TOKEN_SECONDS = 2
+# Below min_prepublish, which is half of the interval; the cool-down of PyJWT is a tenth of it.
+LIFESPAN_SECONDS = 4
+START_SECONDS = 60
+
+
+class Node:
+    """The files of one node, through its `live` link."""
+
+    def __init__(self, folder):
+        self.live = folder / "live"
+
+    def read(self, name):
+        """A file of the view that is live. A view that goes away in between is looked for again."""
+        for _ in range(100):
+            try:
+                view = os.open(self.live, os.O_RDONLY | os.O_DIRECTORY)
+            except FileNotFoundError:
+                continue
+            try:
+                with open(os.open(name, os.O_RDONLY, dir_fd=view), "rb") as file:
+                    return file.read()
+            except FileNotFoundError:
+                continue
+            finally:
+                os.close(view)
+        raise FileNotFoundError(f"{self.live}/{name}")
+
+    def tokens(self):
+        """One token of each key that the node signs with."""
+        # A token counts from the moment before its key was read: it lived on the node then.
+        now = time.time()
+        return [token(key, now) for key in json.loads(self.read("private.jwks.json"))["keys"]]
+
+
+def token(jwk, now):
+    claims = {"sub": "reader", "iat": now, "exp": now + TOKEN_SECONDS}
+    key = jwt.PyJWK.from_dict(jwk)
+    return jwt.encode(claims, key.key, algorithm=jwk["alg"], headers={"kid": jwk["kid"]})
+
+
+def serve(nodes):
+    """Serves `/jwks.json` and `/tokens`, each answer from the next node. Returns the server."""
+    lock, sets, signers = threading.Lock(), itertools.cycle(nodes), itertools.cycle(nodes)
+
+    def following(cycle):
+        with lock:
+            return next(cycle)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            try:
+                if self.path == "/jwks.json":
+                    body = following(sets).read("jwks.json")
+                else:
+                    body = "\n".join(following(signers).tokens()).encode()
+            except FileNotFoundError as why:
+                self.send_error(503, str(why))
+                return
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+def start_reader(script, url, seconds, *more):
+    command = [sys.executable, str(HERE / script), "--jwks-url", f"{url}/jwks.json", "--tokens-url", f"{url}/tokens"]
+    command += ["--lifespan", str(LIFESPAN_SECONDS), "--for", str(seconds), *more]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def last_line(process):
+    """The last line of a program as JSON, and its exit status, once it has ended."""
+    out, _ = process.communicate(timeout=RUN_SECONDS + START_SECONDS)
+    return json.loads(out.splitlines()[-1]), process.returncode
+
+
+def wait_for_nodes(folder, dev):
+    """Waits until every node has a view."""
+    end = time.monotonic() + START_SECONDS
+    nodes = [folder / "agents" / f"node-{number}" for number in range(1, NODES + 1)]
+    while not all((node / "live" / "private.jwks.json").exists() for node in nodes):
+        if dev.poll() is not None or time.monotonic() > end:
+            raise SystemExit("readers: `jkeys dev` has not come up")
+        time.sleep(0.1)
+    return [Node(node) for node in nodes]
+
+
+def rotate_now(jkeys, folder):
+    command = [jkeys, "rotate", "--now", "--reason", "superseded", "--config", str(folder / "leader.toml")]
+    return subprocess.run(command, stdout=sys.stderr, timeout=60, check=False).returncode
+
+
+def drive(jkeys, folder):
+    """One run. Returns the summaries of `dev` and of the readers, each with its exit status, and that of the rotation."""
+    command = [jkeys, "dev", "--dir", str(folder), "--interval", f"{INTERVAL_SECONDS}s", "--agents", str(NODES)]
+    dev = subprocess.Popen([*command, "--for", f"{RUN_SECONDS}s", "--json"], stdout=subprocess.PIPE, text=True)
+    try:
+        lines = []
+        threading.Thread(target=lambda: lines.extend(dev.stdout), daemon=True).start()
+        server = serve(wait_for_nodes(folder, dev))
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        seconds = RUN_SECONDS - 5
+        strict = start_reader("strict_reader.py", url, seconds)
+        pyjwt = start_reader("pyjwt_reader.py", url, seconds, "--cooldown", str(LIFESPAN_SECONDS / 10))
+        time.sleep(RUN_SECONDS / 2)
+        rotated = rotate_now(jkeys, folder)
+        readers = [last_line(strict), last_line(pyjwt)]
+        dev.wait(timeout=START_SECONDS)
+        server.shutdown()
+        return (json.loads(lines[-1]), dev.returncode), readers, rotated
+    finally:
+        dev.terminate()
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Real relying parties against `jkeys dev`.")
+    parser.add_argument("--expect-failure", action="store_true", help="the strict reader must fail")
+    parser.add_argument("jkeys", help="the program")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="jkeys-") as above:
+        (summary, status), readers, rotated = drive(given.jkeys, pathlib.Path(above) / "dev")
+    print(json.dumps(summary), status, *(json.dumps(reader) for reader, _ in readers), "rotate --now:", rotated, sep="\n")
+    (strict, _), _ = readers
+    if given.expect_failure:
+        return 0 if strict["failed"] else 1
+    readers_passed = all(status == 0 for _, status in readers)
+    passed = readers_passed and status == 0 and rotated == 0 and summary["rotations"] >= ROTATIONS
+    return 0 if passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
