@@ -296,6 +296,18 @@ fn t6_the_last_place_goes_to_a_profile_without_a_signer() {
         bench.run(&Command::RotateNow(forced)).unwrap();
         bench.settle();
     }
+    let forced = RotateNow {
+        profiles: vec![profile("aa")],
+        force: true,
+        ..request(None)
+    };
+    bench.run(&Command::RotateNow(forced)).unwrap();
+    bench.settle();
+    assert_eq!(
+        bench.state.keys.len(),
+        MAX_PUBLISHED,
+        "a standby is due, and there is no room"
+    );
     let kids: Vec<Kid> = bench
         .state
         .prepublished(&profile("aa"))
@@ -316,4 +328,21 @@ fn t6_the_last_place_goes_to_a_profile_without_a_signer() {
         .first()
         .map(|wanted| wanted.profile.name.clone());
     assert_eq!(first, Some(profile("zz")));
+}
+
+#[test]
+fn what_nodes_have_switched_to_by_their_clocks_signs_before_an_operator_is_heard() {
+    for revoke in [false, true] {
+        let mut bench = with_armed();
+        let (kid, armed) = (bench.active(), armed_kid(&bench));
+        bench.now = bench.armed().unwrap();
+        let (reason, comment) = (Reason::Compromised, None);
+        let command = if revoke {
+            Command::Revoke { kid, reason, comment }
+        } else {
+            Command::RotateNow(request(Some(Compromised::Key(kid))))
+        };
+        bench.run(&command).unwrap();
+        assert_eq!(bench.active(), armed, "what is revoked was retiring already: nothing rotates");
+    }
 }

@@ -189,6 +189,8 @@ fn r3_every_margin_allows_for_the_clock_that_another_profile_tolerates() {
     let mut two = settings(&[RSA, "ec"]);
     two.profiles.get_mut(&profile("ec")).unwrap().windows.clock_skew = Span::mins(9);
     bench.run(&Command::Configure(two)).unwrap();
+    let (kid, reason, comment) = (bench.standby(), Reason::Superseded, None);
+    bench.run(&Command::Revoke { kid, reason, comment }).unwrap();
     bench.settle();
     assert!(bench.state.keys.values().all(|key| key.windows.clock_skew == Span::mins(9)));
     assert_eq!(bench.state.keys.len(), 4);

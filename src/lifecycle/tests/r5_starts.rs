@@ -86,6 +86,8 @@ fn r9_the_schedule_rests_while_the_clock_stands_before_the_last_record() {
             comment: None,
         })
         .expect("revocation goes on");
+    let revoked = bench.state.revocations.values().next().expect("node a has not confirmed it");
+    assert_eq!(revoked.at, recorded, "what is decided meanwhile bears the last record's time");
     bench.now = recorded;
     bench.settle();
     assert!(!bench.state.waits.contains_key(&Wait::Clock));

@@ -27,6 +27,20 @@ fn r7_a_wait_is_recorded_once_when_it_begins_and_once_when_it_ends() {
 }
 
 #[test]
+fn r7_a_wait_goes_on_while_a_started_leader_decides_nothing() {
+    let mut bench = Bench::with_nodes(&["a"]);
+    let (profiles, why) = (vec![], Why::default());
+    bench.run(&Command::Hasten { profiles, why }).unwrap();
+    bench.settle();
+    let wait = Wait::Arm(profile(RSA));
+    assert!(bench.state.waits.contains_key(&wait));
+    bench.run(&Command::Start { last_up: None }).unwrap();
+    bench.settle();
+    assert!(bench.state.waits.contains_key(&Wait::Start));
+    assert!(bench.state.waits.contains_key(&wait));
+}
+
+#[test]
 fn r7_the_events_alone_rebuild_the_state() {
     let mut bench = Bench::with_nodes(&["a", "b"]);
     bench.pass(Span::hours(100), Span::mins(10), &["a", "b"]);

@@ -141,3 +141,30 @@ fn r8_a_node_out_of_service_that_confirmed_is_no_exception() {
     let evidence = evidence.expect("all have confirmed");
     assert_eq!((evidence.count, evidence.exceptions), (2, vec![]));
 }
+
+#[test]
+fn r8_a_node_that_joined_later_never_held_the_key_and_is_not_listed() {
+    let mut bench = Bench::with_nodes(&["a"]);
+    let kid = bench.standby();
+    revoke(&mut bench, &kid);
+    bench.now = bench.now + Span::mins(1);
+    bench.join("new");
+    bench.report("new", None);
+    assert_eq!(unconfirmed(&bench.state, &bench.seen, &kid), [name("a")]);
+}
+
+#[test]
+fn r8_a_key_that_is_still_on_a_disk_is_not_confirmed_as_gone() {
+    let mut bench = Bench::with_nodes(&["a"]);
+    let kid = bench.active();
+    revoke(&mut bench, &kid);
+    let mut installed = bench.installed("a");
+    installed.held.insert(kid.clone());
+    // A newer generation comes before the report, so it is not held against the generation in force.
+    bench.settle();
+    bench.report("a", Some(installed.clone()));
+    assert_eq!(unconfirmed(&bench.state, &bench.seen, &kid), [name("a")]);
+    installed.held.remove(&kid);
+    bench.report("a", Some(installed));
+    assert!(unconfirmed(&bench.state, &bench.seen, &kid).is_empty());
+}

@@ -220,3 +220,34 @@ fn no_stretch_of_absence_is_counted_twice() {
     }
     assert_eq!(bench.state.present_for(START, bench.now), Span::hours(2));
 }
+
+#[test]
+fn nobody_is_evicted_for_a_debt_in_the_first_start_grace_either() {
+    let mut bench = Bench::with_nodes(&["a", "b"]);
+    let old = bench.installed("b");
+    let (kid, reason, comment) = (bench.standby(), Reason::Superseded, None);
+    bench.run(&Command::Revoke { kid, reason, comment }).unwrap();
+    bench.settle();
+    bench.now = bench.now + Span::mins(24 * 60 - 2);
+    let last_up = Some(bench.now);
+    bench.run(&Command::Start { last_up }).unwrap();
+    for (mins, in_service) in [(5, true), (6, false)] {
+        bench.now = bench.now + Span::mins(mins);
+        bench.confirm("a");
+        bench.report("b", Some(old.clone()));
+        bench.settle();
+        assert_eq!(bench.in_service("b"), in_service);
+    }
+}
+
+#[test]
+fn a_node_enters_service_only_with_the_newest_generation() {
+    let mut bench = Bench::with_nodes(&["a"]);
+    bench.join("new");
+    let old = bench.installed("new");
+    let (kid, reason, comment) = (bench.standby(), Reason::Superseded, None);
+    bench.run(&Command::Revoke { kid, reason, comment }).unwrap();
+    bench.report("new", Some(old));
+    bench.settle();
+    assert_eq!(bench.standing("new"), Standing::Joining);
+}
