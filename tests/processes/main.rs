@@ -1,0 +1,9 @@
+//! The real program: processes that are killed, signalled, started wrongly and left without room on the disk.
+
+mod bad_input;
+mod bad_start;
+mod fleet;
+mod full_disk;
+mod kills;
+mod process;
+mod signals;
