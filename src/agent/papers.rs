@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::durable::{self, DurableError, FileAttrs};
 use crate::pki::{
-    Address, CaCertificate, CertificateDer, Membership, NodeKeys, PkiError, TlsIdentity, private_key_from_pem, private_key_to_pem,
+    CaCertificate, CertificateDer, Membership, NodeKeys, PkiError, TlsIdentity, private_key_from_pem, private_key_to_pem,
 };
-use crate::types::{NodeName, Secret, Time, TrustDomain, WitnessKey};
+use crate::types::{HostPort, NodeName, Secret, Time, TrustDomain, WitnessKey};
 
 /// The schema that this build writes.
 const SCHEMA: u32 = 1;
@@ -58,7 +58,7 @@ pub struct Papers {
     /// Its name.
     pub node: NodeName,
     /// Where its leader is.
-    pub addresses: Vec<Address>,
+    pub addresses: Vec<HostPort>,
     /// Its certificate, and whom it trusts.
     pub membership: Membership,
     /// Its own keys, which never leave it.
@@ -70,7 +70,7 @@ pub struct Papers {
 struct Stored {
     schema: u32,
     node: NodeName,
-    leader_addresses: Vec<String>,
+    leader_addresses: Vec<HostPort>,
     trust_domain: TrustDomain,
     log_public_key: WitnessKey,
     certificate_chain: Vec<String>,
@@ -98,8 +98,6 @@ impl Papers {
                 stored.schema
             )));
         }
-        let addresses = stored.leader_addresses.iter().map(|text| text.parse::<Address>());
-        let addresses = addresses.collect::<Result<_, _>>().map_err(damaged)?;
         let membership = Membership {
             chain: certificates(&stored.certificate_chain).ok_or_else(|| damaged("a certificate is cut".to_owned()))?,
             roots: roots(&stored.ca_roots).ok_or_else(|| damaged("a CA's certificate is cut".to_owned()))?,
@@ -110,7 +108,7 @@ impl Papers {
         let keys = NodeKeys::load(key("tls")?, key("witness")?)?;
         Ok(Self {
             node: stored.node,
-            addresses,
+            addresses: stored.leader_addresses,
             membership,
             keys,
         })
@@ -164,7 +162,7 @@ impl Papers {
         Stored {
             schema: SCHEMA,
             node: self.node.clone(),
-            leader_addresses: self.addresses.iter().map(|address| address.as_str().to_owned()).collect(),
+            leader_addresses: self.addresses.clone(),
             trust_domain: self.membership.trust_domain.clone(),
             log_public_key: WitnessKey(self.membership.log_public_key),
             certificate_chain: self.membership.chain.iter().map(text).collect(),

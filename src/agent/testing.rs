@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
+use crate::audit::public_form;
 use crate::crypto::{CertificateLife, NewKey, make_key};
 use crate::lifecycle::{KeySet, Member, Stage};
 use crate::rpc::fleet::{Answer, Bundle, Welcome};
-use crate::types::{Digest, Epoch, Generation, KeySpec, Kid, KidFormat, Secret, Span, Time};
+use crate::types::{Epoch, Generation, KeySpec, Kid, KidFormat, Secret, Span, Time};
 
 /// The instant at which the tests begin.
 pub(super) const START: Time = Time(1_800_000_000_000);
@@ -60,14 +61,14 @@ pub(super) fn key_set(number: u64, members: &[(usize, Stage)]) -> KeySet {
 
 /// A key set as the leader sends it.
 pub(super) fn bundle_of(set: KeySet) -> Bundle {
-    let public_form = serde_json_canonicalizer::to_vec(&set).unwrap();
+    let (public_form, digest) = public_form(&set);
     let nodes = set.members.iter().filter(|member| member.stage.carries_private());
     let privates = nodes.map(|member| {
         let key = KEYS.iter().find(|key| key.public.kid == member.public.kid).unwrap();
         (key.public.kid.clone(), copy(&key.private))
     });
     Bundle {
-        digest: Digest::of(&public_form),
+        digest,
         public_form,
         privates: privates.collect(),
         set,

@@ -18,9 +18,9 @@ use crate::clock::Clock;
 use crate::config::LeaderConfig;
 use crate::keystore::{Keystore, KeystoreError};
 use crate::lifecycle::{Command, Refusal, Settings};
-use crate::pki::{Address, LEAF_LIFE, PkiError, server_config};
+use crate::pki::{LEAF_LIFE, PkiError, server_config};
 use crate::rpc::{Registry, SocketError, bind_admin, serve_admin, serve_fleet};
-use crate::types::{Actor, HostPort, Span, TrustDomain};
+use crate::types::{Actor, Span, TrustDomain};
 
 /// Why a leader ended.
 #[derive(Debug, thiserror::Error)]
@@ -123,7 +123,7 @@ impl Leader {
         let (mut engine, shared) = Engine::new(store, &restored, clock.clone());
         engine.start(&restored, config.settings.clone()).await?;
         let context = Context {
-            advertise: advertised(config, &nodes),
+            advertise: config.advertise.clone(),
             report_every: config.report_every,
             authority: Arc::new(authority),
             clock: clock.clone(),
@@ -200,20 +200,6 @@ impl Leader {
         admin?;
         Ok(())
     }
-}
-
-/// The addresses that tokens carry: those of the configuration, with the real port where that says 0.
-fn advertised(config: &LeaderConfig, nodes: &TcpListener) -> Vec<Address> {
-    let port = nodes.local_addr().map_or(config.listen.port(), |address| address.port());
-    let real = |address: &HostPort| match address.port() {
-        0 => format!("{}:{port}", address.host()),
-        _ => address.to_string(),
-    };
-    config
-        .advertise
-        .iter()
-        .filter_map(|address| real(address).parse().ok())
-        .collect()
 }
 
 /// The leader's own certificate, issued anew at a third of its life.

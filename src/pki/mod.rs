@@ -3,7 +3,6 @@
 //! Nothing here reads a clock but the TLS handshake, which asks [`Clock`](crate::clock::Clock). Certificates are public and kept as DER; private
 //! halves are PKCS#8 in a [`Secret`](crate::types::Secret).
 
-mod address;
 mod ca;
 mod csr;
 mod error;
@@ -15,7 +14,6 @@ mod tls;
 mod token;
 mod verify;
 
-pub use address::Address;
 pub use ca::{Ca, CaCertificate, CaSigner, LEAF_LIFE};
 pub use csr::NodeCsr;
 pub use error::PkiError;

@@ -4,9 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
+use super::PkiError;
 use super::keys::random;
-use super::{Address, PkiError};
-use crate::types::{Digest, NodeName, Secret};
+use crate::types::{Digest, HostPort, NodeName, Secret};
 
 const PREFIX: &str = "jkeys-join-";
 const VERSION: &str = "1";
@@ -67,7 +67,7 @@ impl TokenSecret {
 #[derive(Debug)]
 pub struct JoinToken {
     /// Where leaders listen: 1 to 255 of them.
-    pub addresses: Vec<Address>,
+    pub addresses: Vec<HostPort>,
     /// SHA-256 of the CA's `SubjectPublicKeyInfo`.
     pub ca_key: Digest,
     /// The audit log's Ed25519 key.
@@ -86,8 +86,9 @@ impl JoinToken {
     #[must_use]
     #[expect(clippy::missing_panics_doc, reason = "impossible by the types of names and addresses")]
     pub fn line(&self) -> Secret {
-        let texts = std::iter::once(self.node.as_str()).chain(self.addresses.iter().map(Address::as_str));
-        let size = texts.clone().map(|text| text.len() + 1).sum::<usize>() + 100;
+        let addresses = self.addresses.iter().map(HostPort::to_string);
+        let texts: Vec<String> = std::iter::once(self.node.to_string()).chain(addresses).collect();
+        let size = texts.iter().map(|text| text.len() + 1).sum::<usize>() + 100;
         let mut bytes = Zeroizing::new(Vec::with_capacity(size));
         bytes.extend_from_slice(&self.ca_key.0);
         bytes.extend_from_slice(&self.log_public_key);
@@ -131,7 +132,7 @@ impl JoinToken {
             bytes = rest;
         }
         let (node, addresses) = texts.split_first()?;
-        let addresses: Vec<Address> = addresses.iter().map(|text| text.parse().ok()).collect::<Option<_>>()?;
+        let addresses: Vec<HostPort> = addresses.iter().map(|text| text.parse().ok()).collect::<Option<_>>()?;
         if addresses.is_empty() {
             return None;
         }

@@ -16,6 +16,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 use super::fleet::Bundle;
 use super::limits::{PRIVATE_HALF_BYTES, PUBLIC_FORM_BYTES, UPDATE_BYTES};
 use super::proto;
+use crate::audit::public_form;
 use crate::lifecycle::KeySet;
 use crate::types::{Digest, Kid, NameError, Secret};
 
@@ -55,22 +56,21 @@ pub enum BundleError {
     PrivateExtra(Kid),
 }
 
-/// The canonical JSON (RFC 8785) of `set`: what a record's digest covers and what nodes are sent.
-pub fn public_form(set: &KeySet) -> Result<Vec<u8>, BundleError> {
-    serde_json_canonicalizer::to_vec(set).map_err(BundleError::PublicForm)
-}
-
 impl Bundle {
     /// A generation with its private halves.
     ///
     /// # Errors
-    /// `privates` are not exactly those that the stages demand, or `set` can't be written.
+    /// `privates` are not exactly those that the stages demand, or the generation is too large.
     pub fn new(set: KeySet, privates: BTreeMap<Kid, Secret>) -> Result<Self, BundleError> {
-        let public_form = public_form(&set)?;
-        Self::check(set, public_form, privates)
+        let form = public_form(&set);
+        Self::check(set, form, privates)
     }
 
-    fn check(set: KeySet, public_form: Vec<u8>, privates: BTreeMap<Kid, Secret>) -> Result<Self, BundleError> {
+    fn check(
+        set: KeySet,
+        (public_form, digest): (Vec<u8>, Digest),
+        privates: BTreeMap<Kid, Secret>,
+    ) -> Result<Self, BundleError> {
         within("public form", public_form.len(), PUBLIC_FORM_BYTES)?;
         let mut seen = BTreeSet::new();
         for member in &set.members {
@@ -88,7 +88,6 @@ impl Bundle {
                 return Err(BundleError::PrivateExtra(kid.clone()));
             }
         }
-        let digest = Digest::of(&public_form);
         Ok(Self {
             set,
             public_form,
@@ -117,10 +116,11 @@ impl Bundle {
         }
         within("public form", message.public_form.len(), PUBLIC_FORM_BYTES)?;
         let set: KeySet = serde_json::from_slice(&message.public_form).map_err(BundleError::PublicForm)?;
-        if public_form(&set)? != message.public_form {
+        let form = public_form(&set);
+        if form.0 != message.public_form {
             return Err(BundleError::NotCanonical);
         }
-        Self::check(set, message.public_form, privates)
+        Self::check(set, form, privates)
     }
 }
 

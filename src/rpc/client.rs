@@ -21,7 +21,7 @@ use super::proto::admin_client::AdminClient;
 use super::proto::enrollment_client::EnrollmentClient;
 use super::proto::fleet_client::FleetClient;
 use super::status::causes;
-use crate::pki::Address;
+use crate::types::HostPort;
 
 /// No leader could be reached, in words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,7 +32,7 @@ pub struct ConnectError(String);
 ///
 /// # Errors
 /// None did: why, for each.
-pub async fn connect_leader(addresses: &[Address], tls: Arc<ClientConfig>) -> Result<Channel, ConnectError> {
+pub async fn connect_leader(addresses: &[HostPort], tls: Arc<ClientConfig>) -> Result<Channel, ConnectError> {
     let mut failures = Vec::new();
     for address in addresses {
         let (own_address, tls) = (address.clone(), tls.clone());
@@ -92,9 +92,9 @@ fn endpoint() -> Endpoint {
         .timeout(CALL_DEADLINE)
 }
 
-async fn dial_tls(address: &Address, tls: Arc<ClientConfig>) -> Result<TlsStream<TcpStream>, Dial> {
+async fn dial_tls(address: &HostPort, tls: Arc<ClientConfig>) -> Result<TlsStream<TcpStream>, Dial> {
     let dialed = async {
-        let tcp = TcpStream::connect(address.as_str()).await?;
+        let tcp = TcpStream::connect(address.to_string()).await?;
         // Confirmations are small, and somebody waits for each.
         tcp.set_nodelay(true)?;
         let name = ServerName::try_from("jkeys-leader").map_err(io::Error::other)?;

@@ -7,7 +7,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A host and a port: `leader.example:7443`, `192.0.2.1:7443` or `[2001:db8::1]:7443`.
+/// The longest text: a join token writes its length in one byte.
+const MAX_BYTES: usize = 255;
+
+/// A host and a port: `leader.example:7443`, `192.0.2.1:7443` or `[2001:db8::1]:7443`. At most 255 bytes as text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct HostPort {
@@ -19,20 +22,6 @@ pub struct HostPort {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a host and a port, such as \"leader.example:7443\"")]
 pub struct HostPortError(String);
-
-impl HostPort {
-    /// The host: a DNS name, an IPv4 address, or an IPv6 address in brackets.
-    #[must_use]
-    pub fn host(&self) -> &str {
-        &self.host
-    }
-
-    /// The port.
-    #[must_use]
-    pub fn port(&self) -> u16 {
-        self.port.get()
-    }
-}
 
 fn is_host(host: &str) -> bool {
     if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
@@ -46,7 +35,9 @@ impl FromStr for HostPort {
     type Err = HostPortError;
 
     fn from_str(given: &str) -> Result<Self, HostPortError> {
-        let parts = given.rsplit_once(':').filter(|(host, _)| is_host(host));
+        let parts = given
+            .rsplit_once(':')
+            .filter(|(host, _)| given.len() <= MAX_BYTES && is_host(host));
         let parsed = parts.and_then(|(host, port)| {
             let host = host.to_owned();
             port.parse().ok().map(|port| Self { host, port })
@@ -102,5 +93,12 @@ mod tests {
         ] {
             assert!(text.parse::<HostPort>().is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn no_text_is_longer_than_a_join_token_can_say() {
+        let longest = format!("{}:7443", "a".repeat(250));
+        assert_eq!(longest.parse::<HostPort>().unwrap().to_string().len(), 255);
+        assert!(format!("a{longest}").parse::<HostPort>().is_err());
     }
 }

@@ -5,12 +5,11 @@ use std::collections::BTreeSet;
 use super::io::{DiskWork, Effect, Wake};
 use super::{CacheHolds, Link, Now, Sent, Source, State, ViewId};
 use crate::lifecycle::{Installed, Report, View, view};
+use crate::rpc::limits::PROBLEM_CHARS;
 use crate::types::{Span, Time};
 
 /// However small the leader says `report_every` is.
 const SHORTEST_REPORT_EVERY: Span = Span(100);
-/// The longest problem that a report may name, in characters.
-const PROBLEM_CHARS: usize = 2000;
 
 impl State {
     /// Says what to do so that what is becomes what should be.

@@ -12,16 +12,10 @@ use std::collections::BTreeSet;
 
 use super::trusted::{GoingBack, Standing, Trusted};
 use crate::crypto;
-use crate::lifecycle::{KeySet, Stage};
+use crate::lifecycle::{KeySet, MAX_PUBLISHED, Stage};
 use crate::rpc::fleet::Bundle;
+use crate::rpc::limits::{PRIVATE_HALF_BYTES, PUBLIC_FORM_BYTES};
 use crate::types::{Digest, Kid, ProfileName};
-
-/// The largest public form, in bytes.
-const PUBLIC_FORM_BYTES: usize = 2 << 20;
-/// The largest private half, in bytes: PKCS#8 of RSA-4096 has 2.4 KiB.
-const PRIVATE_HALF_BYTES: usize = 16 << 10;
-/// The most keys in a generation: rule T6 allows 100 published at once.
-const KEYS: usize = 100;
 
 /// Why a generation is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -97,8 +91,8 @@ pub fn verify_cached(bundle: &Bundle, trusted: &Trusted, needed: &BTreeSet<Kid>)
 /// Steps 1 to 4.
 fn check_content(bundle: &Bundle, trusted: &Trusted) -> Result<Standing, Refusal> {
     within("bytes of public form", bundle.public_form.len(), PUBLIC_FORM_BYTES)?;
-    within("keys", bundle.set.members.len(), KEYS)?;
-    within("private halves", bundle.privates.len(), KEYS)?;
+    within("keys", bundle.set.members.len(), MAX_PUBLISHED)?;
+    within("private halves", bundle.privates.len(), MAX_PUBLISHED)?;
     for secret in bundle.privates.values() {
         within("bytes in one private half", secret.expose().len(), PRIVATE_HALF_BYTES)?;
     }

@@ -9,9 +9,9 @@ use crate::keystore::{Keystore, KeystoreError};
 use crate::leader::engine::{Decided, Message, Shared};
 use crate::leader::founding::Authority;
 use crate::lifecycle::Command;
-use crate::pki::{Address, CertificateDer, Membership};
+use crate::pki::{CertificateDer, Membership};
 use crate::rpc::{ErrorKind, Failure};
-use crate::types::{Actor, Span};
+use crate::types::{Actor, HostPort, Span};
 
 /// What a service needs of the running leader. Cheap to clone.
 #[derive(Clone)]
@@ -19,7 +19,7 @@ pub(in crate::leader) struct Context {
     pub(in crate::leader) shared: Shared,
     pub(in crate::leader) keystore: Arc<Keystore>,
     pub(in crate::leader) authority: Arc<Authority>,
-    pub(in crate::leader) advertise: Vec<Address>,
+    pub(in crate::leader) advertise: Vec<HostPort>,
     pub(in crate::leader) report_every: Span,
     pub(in crate::leader) clock: Clock,
 }

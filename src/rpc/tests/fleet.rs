@@ -211,7 +211,7 @@ async fn the_next_address_is_tried_and_every_failure_named() {
     let stranger = enroll_client_config(Digest([0; 32]), &leader.clock).unwrap();
     let words = connect_leader(&both, stranger).await.unwrap_err().to_string();
     assert!(
-        words.contains("refused") && words.contains("another fleet's") && words.contains(both[0].as_str()),
+        words.contains("refused") && words.contains("another fleet's") && words.contains(&both[0].to_string()),
         "{words}"
     );
 }
@@ -219,7 +219,7 @@ async fn the_next_address_is_tried_and_every_failure_named() {
 #[tokio::test]
 async fn a_peer_that_never_speaks_holds_nobody_up() {
     let leader = Leader::start().await;
-    let _silent = TcpStream::connect(leader.address.as_str()).await.unwrap();
+    let _silent = TcpStream::connect(leader.address.to_string()).await.unwrap();
     assert!(
         Agent::open(fleet_client(leader.dial(leader.node("vm-1")).await))
             .await
@@ -237,5 +237,5 @@ async fn a_stopped_leader_ends_and_frees_its_port() {
     leader.stop.send(()).unwrap();
     leader.served.await.unwrap().unwrap();
     assert!(leader.registry.is_empty());
-    assert!(TcpStream::connect(leader.address.as_str()).await.is_err());
+    assert!(TcpStream::connect(leader.address.to_string()).await.is_err());
 }

@@ -19,10 +19,10 @@ use super::super::*;
 use crate::clock::{Clock, Stepper};
 use crate::lifecycle::KeySet;
 use crate::pki::{
-    Address, Ca, CaCertificate, CaSigner, JoinToken, Membership, NodeCsr, NodeKeys, TlsIdentity, TokenSecret, node_client_config,
+    Ca, CaCertificate, CaSigner, JoinToken, Membership, NodeCsr, NodeKeys, TlsIdentity, TokenSecret, node_client_config,
     server_config,
 };
-use crate::types::{Epoch, Generation, Span, Time, TrustDomain};
+use crate::types::{Epoch, Generation, HostPort, Span, Time, TrustDomain};
 
 pub(super) const NOW: Time = Time(1_795_413_904_123);
 
@@ -34,7 +34,7 @@ pub(super) fn long_words() -> String {
 
 /// A leader that is running.
 pub(super) struct Leader {
-    pub(super) address: Address,
+    pub(super) address: HostPort,
     pub(super) registry: Registry,
     pub(super) tls: watch::Sender<Arc<ServerConfig>>,
     pub(super) clock: Clock,
