@@ -13,11 +13,11 @@ const IMPORTS: &[(&str, &str)] = &[
         "audit clock config crypto durable hooks lifecycle outputs pki rpc types",
     ),
     ("audit", "lifecycle types"),
-    ("cli", "agent audit clock config durable leader lifecycle rpc telemetry types"),
+    ("cli", "agent audit clock config dev durable leader lifecycle rpc telemetry types"),
     ("clock", "types"),
     ("config", "lifecycle types"),
     ("crypto", "types"),
-    ("dev", "crypto outputs types"),
+    ("dev", "agent audit clock config crypto durable leader lifecycle outputs rpc types"),
     ("hooks", "clock types"),
     ("keystore", "crypto durable types"),
     ("leader", "audit clock config crypto durable keystore lifecycle pki rpc types"),
@@ -30,7 +30,7 @@ const IMPORTS: &[(&str, &str)] = &[
 ];
 
 /// What only tests import besides.
-const TESTS_IMPORT: &[(&str, &str)] = &[("dev", "durable lifecycle"), ("rpc", "clock")];
+const TESTS_IMPORT: &[(&str, &str)] = &[("rpc", "clock")];
 
 /// What the pure cores may import, and `lifecycle` with them.
 const CORES_IMPORT: &[(&str, &str)] = &[

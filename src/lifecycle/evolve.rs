@@ -218,8 +218,11 @@ impl State {
     }
 
     fn revoke(&mut self, kid: &Kid, reason: Reason, at: Time) {
-        if self.keys.remove(kid).is_some() {
-            self.doomed.insert(kid.clone());
+        if let Some(key) = self.keys.remove(kid) {
+            // A retiring key was doomed when it retired, and may be without its private half by now.
+            if !matches!(key.phase, Phase::Retiring { .. }) {
+                self.doomed.insert(kid.clone());
+            }
             let revocation = Revocation {
                 generation: self.head.generation,
                 at,

@@ -138,6 +138,17 @@ fn a_compromised_standby_or_retiring_key_rotates_nothing() {
 }
 
 #[test]
+fn a_private_half_is_destroyed_once_though_its_key_retires_and_is_revoked() {
+    let mut bench = Bench::with_nodes(&["a"]);
+    bench.pass(Span::mins(48 * 60 + 10), Span::mins(5), &["a"]);
+    let kid = bench.kid_in(|phase| matches!(phase, Phase::Retiring { .. })).unwrap();
+    rotate(&mut bench, request(Some(Compromised::Key(kid.clone()))));
+    bench.settle();
+    let destroyed = |event: &Event| matches!(event, Event::Destroyed { kid: found } if *found == kid);
+    assert_eq!(bench.events.iter().filter(|(_, event)| destroyed(event)).count(), 1, "a second time there is nothing to destroy");
+}
+
+#[test]
 fn a_key_that_is_gone_is_only_recorded() {
     let mut bench = midlife();
     let before = bench.state.keys.clone();
