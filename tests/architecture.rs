@@ -13,11 +13,17 @@ const IMPORTS: &[(&str, &str)] = &[
         "audit clock config crypto durable hooks lifecycle outputs pki rpc types",
     ),
     ("audit", "lifecycle types"),
-    ("cli", "agent audit clock config dev durable leader lifecycle rpc telemetry types"),
+    (
+        "cli",
+        "agent audit clock config dev durable leader lifecycle rpc telemetry types",
+    ),
     ("clock", "types"),
     ("config", "lifecycle types"),
     ("crypto", "types"),
-    ("dev", "agent audit clock config crypto durable leader lifecycle outputs rpc types"),
+    (
+        "dev",
+        "agent audit clock config crypto durable leader lifecycle outputs rpc types",
+    ),
     ("hooks", "clock types"),
     ("keystore", "crypto durable types"),
     ("leader", "audit clock config crypto durable keystore lifecycle pki rpc types"),
@@ -30,7 +36,7 @@ const IMPORTS: &[(&str, &str)] = &[
 ];
 
 /// What only tests import besides.
-const TESTS_IMPORT: &[(&str, &str)] = &[("rpc", "clock")];
+const TESTS_IMPORT: &[(&str, &str)] = &[("lifecycle", "audit"), ("rpc", "clock")];
 
 /// What the pure cores may import, and `lifecycle` with them.
 const CORES_IMPORT: &[(&str, &str)] = &[

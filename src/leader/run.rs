@@ -186,6 +186,11 @@ impl Leader {
             ended.send_replace(true);
             done
         });
+        let (over, streams) = (stopped(), context.shared.streams.clone());
+        tokio::spawn(async move {
+            over.await;
+            streams.end_all();
+        });
         let services = (EnrollmentService(context.clone()), FleetService(context.clone()));
         let (current, inbox) = (tls.current.clone(), context.shared.inbox.clone());
         let renewing = tokio::spawn(tls.renew(context.clone(), clock));

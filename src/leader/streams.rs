@@ -1,6 +1,7 @@
 //! The open `Sync` streams, by enrolment.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
@@ -13,14 +14,21 @@ const WAITING_ANSWERS: usize = 16;
 
 /// Where answers to a node's reports go. A new stream of a node takes the place of its old one, which ends.
 #[derive(Debug, Clone, Default)]
-pub struct Streams(Arc<Mutex<BTreeMap<Enrolment, mpsc::Sender<Answer>>>>);
+pub struct Streams {
+    open: Arc<Mutex<BTreeMap<Enrolment, mpsc::Sender<Answer>>>>,
+    closed: Arc<AtomicBool>,
+}
 
 impl Streams {
     /// Opens the stream of a node. It is over when nothing more can be received.
     #[must_use]
     pub fn open(&self, enrolment: Enrolment) -> mpsc::Receiver<Answer> {
         let (sender, receiver) = mpsc::channel(WAITING_ANSWERS);
-        self.map().insert(enrolment, sender);
+        let mut open = self.map();
+        if !self.are_over() {
+            open.insert(enrolment, sender);
+        }
+        drop(open);
         receiver
     }
 
@@ -37,12 +45,24 @@ impl Streams {
         self.map().remove(&enrolment);
     }
 
+    /// Ends every stream: the leader stops. None can be opened after that.
+    pub fn end_all(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.map().clear();
+    }
+
+    /// Whether the leader stops.
+    #[must_use]
+    pub fn are_over(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
     /// Forgets streams that have ended by themselves.
     pub fn sweep(&self) {
         self.map().retain(|_, sender| !sender.is_closed());
     }
 
     fn map(&self) -> std::sync::MutexGuard<'_, BTreeMap<Enrolment, mpsc::Sender<Answer>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -25,6 +25,7 @@ NODES = 3
 INTERVAL_SECONDS = 10
 ROTATIONS = 2 * 10  # ten of each of the two profiles
 RUN_SECONDS = 118
+FAILING_RUN_SECONDS = 35
 TOKEN_SECONDS = 2
 # Below min_prepublish, which is half of the interval; the cool-down of PyJWT is a tenth of it.
 LIFESPAN_SECONDS = 4
@@ -124,19 +125,19 @@ def rotate_now(jkeys, folder):
     return subprocess.run(command, stdout=sys.stderr, timeout=60, check=False).returncode
 
 
-def drive(jkeys, folder):
+def drive(jkeys, folder, run_seconds):
     """One run. Returns the summaries of `dev` and of the readers, each with its exit status, and that of the rotation."""
     command = [jkeys, "dev", "--dir", str(folder), "--interval", f"{INTERVAL_SECONDS}s", "--agents", str(NODES)]
-    dev = subprocess.Popen([*command, "--for", f"{RUN_SECONDS}s", "--json"], stdout=subprocess.PIPE, text=True)
+    dev = subprocess.Popen([*command, "--for", f"{run_seconds}s", "--json"], stdout=subprocess.PIPE, text=True)
     try:
         lines = []
         threading.Thread(target=lambda: lines.extend(dev.stdout), daemon=True).start()
         server = serve(wait_for_nodes(folder, dev))
         url = f"http://127.0.0.1:{server.server_address[1]}"
-        seconds = RUN_SECONDS - 5
+        seconds = run_seconds - 5
         strict = start_reader("strict_reader.py", url, seconds)
         pyjwt = start_reader("pyjwt_reader.py", url, seconds, "--cooldown", str(LIFESPAN_SECONDS / 10))
-        time.sleep(RUN_SECONDS / 2)
+        time.sleep(run_seconds / 2)
         rotated = rotate_now(jkeys, folder)
         readers = [last_line(strict), last_line(pyjwt)]
         dev.wait(timeout=START_SECONDS)
@@ -151,8 +152,9 @@ def main():
     parser.add_argument("--expect-failure", action="store_true", help="the strict reader must fail")
     parser.add_argument("jkeys", help="the program")
     given = parser.parse_args()
+    seconds = FAILING_RUN_SECONDS if given.expect_failure else RUN_SECONDS
     with tempfile.TemporaryDirectory(prefix="jkeys-") as above:
-        (summary, status), readers, rotated = drive(given.jkeys, pathlib.Path(above) / "dev")
+        (summary, status), readers, rotated = drive(given.jkeys, pathlib.Path(above) / "dev", seconds)
     print(json.dumps(summary), status, *(json.dumps(reader) for reader, _ in readers), "rotate --now:", rotated, sep="\n")
     (strict, _), _ = readers
     if given.expect_failure:

@@ -1,6 +1,18 @@
 #!/bin/sh
-# The readers' own tests, in the .venv that scripts/setup.sh makes.
+# Relying parties: their own tests, then real ones against `jkeys dev`, in the .venv that scripts/setup.sh makes.
 set -eu
 cd "$(dirname "$0")"
-PYTHONDONTWRITEBYTECODE=1 ../../.venv/bin/python -m unittest --quiet
+export PYTHONDONTWRITEBYTECODE=1
+python=$PWD/../../.venv/bin/python
+"$python" -m unittest --quiet
+cd ../..
+
+echo "readers: with rule R1 taken out (a build for this test only) the strict reader must fail"
+cargo build --locked --quiet --features test-schedule
+cp target/debug/jkeys target/debug/jkeys-test-schedule
+cargo build --locked --quiet
+"$python" tests/readers/drive_dev.py --expect-failure target/debug/jkeys-test-schedule
+
+echo "readers: ten rotations and an emergency, two minutes; no reader may fail"
+"$python" tests/readers/drive_dev.py target/debug/jkeys
 echo "readers: ok"

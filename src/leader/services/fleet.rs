@@ -129,6 +129,7 @@ impl Session {
                 },
                 answer = self.answers.recv() => match answer {
                     Some(answer) => self.send(LeaderMessage::Answer(answer)).await?,
+                    None if self.context.shared.streams.are_over() => return Err(stopping()),
                     None => return Err(replaced()),
                 },
                 changed = self.bundle.changed() => {

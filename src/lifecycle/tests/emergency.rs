@@ -145,7 +145,11 @@ fn a_private_half_is_destroyed_once_though_its_key_retires_and_is_revoked() {
     rotate(&mut bench, request(Some(Compromised::Key(kid.clone()))));
     bench.settle();
     let destroyed = |event: &Event| matches!(event, Event::Destroyed { kid: found } if *found == kid);
-    assert_eq!(bench.events.iter().filter(|(_, event)| destroyed(event)).count(), 1, "a second time there is nothing to destroy");
+    assert_eq!(
+        bench.events.iter().filter(|(_, event)| destroyed(event)).count(),
+        1,
+        "a second time there is nothing to destroy"
+    );
 }
 
 #[test]
