@@ -8,7 +8,7 @@ scripts/setup.sh test
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 # The runner asks each test program for the time of each test.
-cargo test --locked --lib --bins --tests --config "target.'cfg(unix)'.runner = '$PWD/scripts/timed-test.sh'" -- "$@" | tee "$log"
+cargo test --locked --no-fail-fast --lib --bins --tests --config "target.'cfg(unix)'.runner = '$PWD/scripts/timed-test.sh'" -- "$@" | tee "$log"
 cargo test --locked --doc --quiet
 
 scripts/check-units.sh
