@@ -1,8 +1,8 @@
 //! The rules: what state a key is in, what may be decided, and what a node holds.
 //!
 //! Everything here is pure: `now` is an argument, and a decision is a list of events. The way through: a [`Command`] goes into
-//! [`decide`] and comes out as a [`Decision`] or a [`Refusal`]; [`State::apply`] makes the decision's events part of the state;
-//! [`State::key_set`] is what nodes must hold, and [`view`] what one of them holds at an instant.
+//! [`decide()`] and comes out as a [`Decision`] or a [`Refusal`]; [`State::apply`] makes the decision's events part of the state;
+//! [`State::key_set`] is what nodes must hold, and [`view()`] what one of them holds at an instant.
 
 mod decide;
 mod due;

@@ -78,7 +78,7 @@ macro_rules! name {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
+                f.pad(&self.0)
             }
         }
     };
@@ -189,6 +189,12 @@ mod tests {
         ] {
             assert!(text.parse::<SpiffeId>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_name_fills_its_column() {
+        let node: NodeName = "vm-1".parse().unwrap();
+        assert_eq!(format!("{node:<6}|"), "vm-1  |");
     }
 
     #[test]
