@@ -17,4 +17,4 @@ tests/readers/test.sh
 echo
 echo "The ten slowest tests:"
 # `test NAME ... ok <1.234s>` becomes `1.234 NAME`
-sed -n 's/^test \([^ ]*\).* <\([0-9.]*\)s>$/\2 \1/p' "$log" | sort -rn | head -n 10 | awk '{ printf "%9.3f s  %s\n", $1, $2 }'
+sed -n 's/^test \([^ ]*\).* <\([0-9.]*\)s>$/\2 \1/p' "$log" | sort -rn | awk 'NR <= 10 { printf "%9.3f s  %s\n", $1, $2 }'
