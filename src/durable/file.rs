@@ -37,24 +37,29 @@ impl FileAttrs {
 /// Makes `path` a file that holds `bytes`, in one step: after a crash it is the old file or the new one, and once this has returned
 /// it is the new one. A symbolic link at `path` is replaced, not followed.
 pub fn write_file(path: &Path, bytes: &[u8], attrs: &FileAttrs) -> Result<(), DurableError> {
-    write_and(path, bytes, attrs, |place, temporary| place.put(temporary))
+    write(path, bytes, attrs, Over::Anything)
 }
 
 /// Like [`write_file`], but only where nothing stands at `path`, a dangling link included: of two writers one wins, and the other's
 /// error has the step [`Step::Create`] and the kind [`AlreadyExists`](std::io::ErrorKind::AlreadyExists).
 pub fn create_file(path: &Path, bytes: &[u8], attrs: &FileAttrs) -> Result<(), DurableError> {
-    write_and(path, bytes, attrs, |place, temporary| place.put_new(temporary))
+    write(path, bytes, attrs, Over::Nothing)
 }
 
-fn write_and(
-    path: &Path,
-    bytes: &[u8],
-    attrs: &FileAttrs,
-    put: impl Fn(&Place<'_>, &str) -> Result<(), DurableError>,
-) -> Result<(), DurableError> {
+/// What a new file may take the place of.
+#[derive(Clone, Copy)]
+enum Over {
+    Anything,
+    Nothing,
+}
+
+fn write(path: &Path, bytes: &[u8], attrs: &FileAttrs, over: Over) -> Result<(), DurableError> {
     let place = Place::of(path)?;
     let temporary = Place::temporary();
-    let written = write_temporary(&place, &temporary, bytes, attrs).and_then(|()| put(&place, &temporary));
+    let written = write_temporary(&place, &temporary, bytes, attrs).and_then(|()| match over {
+        Over::Anything => place.put(&temporary),
+        Over::Nothing => place.put_new(&temporary),
+    });
     if written.is_err() {
         // The first error is the one to tell; what stays behind has a name that marks it as left over.
         let _ = rustix::fs::unlinkat(&place.folder, &temporary, AtFlags::empty());

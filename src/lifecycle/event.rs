@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::named::NamedNodes;
 use super::settings::{Settings, Windows};
 use super::state::{Absence, Fleet, Halt, Wait};
 use crate::types::{Comment, Digest, Enrolment, Epoch, Kid, NodeName, ProfileName, PublicKey, Reason, Time, WitnessKey};
@@ -106,6 +107,8 @@ pub enum Event {
         kid: Kid,
         /// When the last node did.
         last_confirmation: Time,
+        /// Nodes whose name was enrolled anew before they confirmed: what they hold is not known.
+        replaced: NamedNodes,
         /// When verifiers that were told and honour their cache time trust it no more; none when that is not known.
         trusted_until: Option<Time>,
         /// The confirmations.
@@ -140,6 +143,8 @@ pub enum Event {
         tls_key: Digest,
         /// The public key that it cosigns checkpoints with.
         witness_key: WitnessKey,
+        /// Revocations that the node of this name before it never confirmed (rule R8).
+        unconfirmed: Vec<Kid>,
     },
     /// A node confirmed the newest generation: relying parties may read from it.
     EnteredService {
@@ -167,7 +172,7 @@ pub enum Event {
         /// For what.
         wait: Wait,
         /// The nodes that are missing.
-        nodes: Vec<NodeName>,
+        nodes: NamedNodes,
     },
     /// The schedule waits no more.
     WaitEnded {
@@ -215,14 +220,14 @@ pub enum Cause {
         /// When rule R1 would have held, as far as that is known.
         ready_at: Time,
         /// Nodes that had not published it.
-        missing: Vec<NodeName>,
+        missing: NamedNodes,
     },
     /// Its predecessor was reported compromised and no standby was ready: an exception to rule R1.
     Compromised {
         /// When rule R1 would have held, as far as that is known.
         ready_at: Time,
         /// Nodes that had not published it.
-        missing: Vec<NodeName>,
+        missing: NamedNodes,
     },
 }
 
@@ -252,7 +257,7 @@ pub struct Evidence {
     /// How many confirmations are in the list.
     pub count: u64,
     /// Enrolled nodes that are not in service and were not waited for.
-    pub exceptions: Vec<NodeName>,
+    pub exceptions: NamedNodes,
     /// SHA-256 of the stored list.
     pub digest: Digest,
 }

@@ -9,6 +9,7 @@ mod due;
 mod event;
 mod evolve;
 mod generation;
+mod named;
 mod publication;
 mod report;
 mod retirement;
@@ -19,11 +20,13 @@ mod timing;
 mod view;
 
 pub use decide::{
-    Command, Compromised, Decision, Refusal, RotateNow, Wanted, decide, holds_schedule, owing_since, unconfirmed, wanted,
+    Command, Compromised, Decision, Refusal, RotateNow, Wanted, decide, holds_schedule, may_hold_keys, owing_since, unconfirmed,
+    wanted,
 };
 pub use due::next_due;
 pub use event::{Cause, Event, Evidence, Leaving, Why};
 pub use generation::{KeySet, Member, Stage};
+pub use named::NamedNodes;
 pub use publication::Publication;
 pub use report::{Installed, Report};
 pub use retirement::Retirement;

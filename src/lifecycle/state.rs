@@ -144,6 +144,8 @@ pub struct Revocation {
     pub at: Time,
     /// Why.
     pub reason: Reason,
+    /// Nodes that may hold the key and can't confirm any more: their name was enrolled anew, for another machine perhaps.
+    pub replaced: BTreeSet<NodeName>,
 }
 
 /// A row of the node table.

@@ -2,8 +2,8 @@
 
 use super::text::{list, plain};
 use crate::audit::Record;
-use crate::lifecycle::{Absence, Cause, Event, Leaving, Wait, Why};
-use crate::types::{Comment, NodeName, Reason, Time};
+use crate::lifecycle::{Absence, Cause, Event, Leaving, NamedNodes, Wait, Why};
+use crate::types::{Comment, Reason, Time};
 
 /// `jkeys history`: number, time, actor, action, and the operator's reason and words.
 pub(in crate::cli) fn record(record: &Record) -> String {
@@ -46,10 +46,12 @@ fn action(event: &Event) -> String {
         Event::RevocationConfirmed {
             kid,
             last_confirmation,
+            replaced,
             trusted_until,
             ..
         } => format!(
-            "revocation of key {kid} confirmed by every node at {last_confirmation}, {}",
+            "revocation of key {kid} confirmed by every node at {last_confirmation}{}, {}",
+            never(replaced),
             trusted(*trusted_until)
         ),
         Event::Hastened { profile, .. } => format!("next rotation of profile {profile} asked for"),
@@ -85,6 +87,13 @@ fn because(cause: &Cause) -> String {
     }
 }
 
+fn never(replaced: &NamedNodes) -> String {
+    if replaced.is_empty() {
+        return String::new();
+    }
+    format!(", but never by what was enrolled before as {replaced}")
+}
+
 fn trusted(until: Option<Time>) -> String {
     until.map_or_else(
         || "until when it is trusted is not known".to_owned(),
@@ -110,11 +119,11 @@ pub(super) fn waited(wait: &Wait) -> String {
     }
 }
 
-fn without(nodes: &[NodeName]) -> String {
+fn without(nodes: &NamedNodes) -> String {
     if nodes.is_empty() {
         return String::new();
     }
-    format!(", without {}", list(nodes))
+    format!(", without {nodes}")
 }
 
 /// The operator's reason and words.

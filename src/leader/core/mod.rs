@@ -15,9 +15,7 @@ pub use commit::Commit;
 pub use inputs::{Ask, Effect, Input, Ticket};
 
 use crate::audit::public_form;
-use crate::lifecycle::{
-    Command, Decision, Event, Halt, Refusal, Report, Sighting, Sightings, Standing, State, decide, next_due, wanted,
-};
+use crate::lifecycle::{Command, Decision, Event, Halt, Report, Sighting, Sightings, Standing, State, decide, next_due, wanted};
 use crate::rpc::fleet::Answer;
 use crate::types::{Actor, Digest, Enrolment, NodeName, ProfileName, PublicKey, Seq, Span, Time};
 
@@ -101,6 +99,7 @@ impl Leader {
                 self.work(clock, &mut effects);
             }
             Input::Ask(ask) => self.ask(ask, clock, &mut effects),
+            Input::Refused { actor, request, refusal } => self.record_refusal(&actor, request, refusal, clock, &mut effects),
             Input::Report { node, enrolment, report } => self.report(&node, enrolment, &report, clock, &mut effects),
             Input::Settle => self.settle(&mut effects),
             Input::Settled => self.settled(clock, &mut effects),
@@ -157,7 +156,7 @@ impl Leader {
             Ok(decision) => self.commit(decision, &actor, clock, effects),
             // Whoever shows a wrong join token is not authenticated, and could fill the log.
             Err(_) if matches!(command, Command::Enrol { .. }) => self.refused_enrolments += 1,
-            Err(refusal) => self.record_refusal(&actor, request, refusal, clock, effects),
+            Err(refusal) => self.record_refusal(&actor, request, refusal.to_string(), clock, effects),
         }
         let generation = self.state.head.generation;
         effects.push(Effect::Reply {
@@ -168,10 +167,10 @@ impl Leader {
     }
 
     /// Rule R7: refusals of authenticated callers are recorded.
-    fn record_refusal(&mut self, actor: &Actor, request: String, refusal: &Refusal, clock: Time, effects: &mut Vec<Effect>) {
+    fn record_refusal(&mut self, actor: &Actor, request: String, refusal: String, clock: Time, effects: &mut Vec<Effect>) {
         let refused = Event::Refused {
-            request,
-            refusal: refusal.to_string(),
+            request: cut(request),
+            refusal: cut(refusal),
         };
         self.commit(&Decision::from(vec![refused]), actor, clock, effects);
     }
@@ -276,5 +275,15 @@ impl Leader {
     #[must_use]
     pub fn sighting(&self, node: &NodeName) -> Option<&Sighting> {
         self.seen.get(&self.state.nodes.get(node)?.enrolment)
+    }
+}
+
+/// The most characters of a caller's words, or of an answer to them, in a record.
+const WORDS_CHARS: usize = 4000;
+
+fn cut(words: String) -> String {
+    match words.char_indices().nth(WORDS_CHARS) {
+        None => words,
+        Some((end, _)) => format!("{} …", &words[..end]),
     }
 }

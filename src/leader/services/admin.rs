@@ -70,7 +70,7 @@ impl Admin for AdminService {
     }
 
     async fn status(&self, _: Request<StatusRequest>) -> Answer<proto::Document> {
-        Ok(Response::new(document(schema::STATUS, &self.read_status().await)?))
+        Ok(Response::new(document(schema::STATUS, &self.read_status().await?)?))
     }
 
     async fn watch(&self, _: Request<WatchRequest>) -> Answer<Self::WatchStream> {
@@ -80,7 +80,10 @@ impl Admin for AdminService {
             let mut changed = service.0.shared.changed.clone();
             loop {
                 changed.mark_unchanged();
-                let document = document(schema::STATUS, &service.read_status().await).map_err(Status::from);
+                let status = service.read_status().await;
+                let document = status
+                    .and_then(|status| document(schema::STATUS, &status))
+                    .map_err(Status::from);
                 if sender.send(document).await.is_err() || changed.changed().await.is_err() {
                     return;
                 }
@@ -90,7 +93,7 @@ impl Admin for AdminService {
     }
 
     async fn list_keys(&self, _: Request<ListKeysRequest>) -> Answer<proto::Document> {
-        Ok(Response::new(document(schema::KEYS, &self.read_status().await.keys)?))
+        Ok(Response::new(document(schema::KEYS, &self.read_status().await?.keys)?))
     }
 
     async fn show_key(&self, request: Request<ShowKeyRequest>) -> Answer<proto::Document> {
@@ -99,7 +102,7 @@ impl Admin for AdminService {
             .kid
             .parse()
             .map_err(|why: NameError| Failure::invalid(why.to_string()))?;
-        let live = self.read_status().await.keys.into_iter().find(|key| key.kid == kid);
+        let live = self.read_status().await?.keys.into_iter().find(|key| key.kid == kid);
         let own = kid.clone();
         let gone = self.0.read(move |keystore| history::gone_key(keystore, &own)).await?;
         let unknown = || {
@@ -124,13 +127,13 @@ impl Admin for AdminService {
     }
 
     async fn list_nodes(&self, _: Request<ListNodesRequest>) -> Answer<proto::Document> {
-        Ok(Response::new(document(schema::NODES, &self.read_status().await.nodes)?))
+        Ok(Response::new(document(schema::NODES, &self.read_status().await?.nodes)?))
     }
 }
 
 impl AdminService {
-    async fn read_status(&self) -> documents::Status {
-        status(&*self.0.shared.leader.read().await, self.0.clock.now())
+    async fn read_status(&self) -> Result<documents::Status, Failure> {
+        Ok(status(&*self.0.shared.leader().await?, self.0.clock.now()))
     }
 
     async fn command(&self, call: RotateCall) -> Result<Command, Failure> {
@@ -160,7 +163,7 @@ impl AdminService {
 
     /// Whether a key that is reported compromised is in the key set, or only in history.
     async fn reported(&self, kid: Kid) -> Result<Compromised, Failure> {
-        if self.0.shared.leader.read().await.state().keys.contains_key(&kid) {
+        if self.0.shared.leader().await?.state().keys.contains_key(&kid) {
             return Ok(Compromised::Key(kid));
         }
         let own = kid.clone();
@@ -175,7 +178,7 @@ impl AdminService {
     async fn carry_out(&self, actor: Actor, words: String, command: Command, wait: Span) -> Answer<Answers<RotateProgress>> {
         let answer = self.0.ask(actor, words, command).await?;
         let (decision, generation) = answer.map_err(|refusal| Failure::refused(refusal.to_string()))?;
-        let decided = decided(self.0.shared.leader.read().await.state(), &decision, generation);
+        let decided = decided(&*self.0.shared.leader().await?, &decision, generation);
         let changes_nodes = decision.events.iter().any(Event::changes_nodes);
         let accepted = Accepted {
             generation: changes_nodes.then_some(generation),
@@ -193,7 +196,9 @@ impl AdminService {
         if context.advertise.is_empty() {
             let advice =
                 "the configuration names no address that nodes can reach: set advertise = [\"HOST:7443\"] and restart the leader";
-            return Err(Failure::refused(advice));
+            return Err(context
+                .refuse(actor, format!("node token {node}"), Failure::refused(advice))
+                .await);
         }
         let secret = TokenSecret::generate().map_err(|why| internal(&why))?;
         let expires_at = context.clock.now() + ttl;

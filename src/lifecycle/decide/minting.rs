@@ -136,6 +136,6 @@ fn signs_at_once(state: &State, publishing: &Decision, kid: &Kid, profile: &Prof
     let publication = Publication::of(&after, &Sightings::new(), &after.keys[kid]);
     Some(Cause::Compromised {
         ready_at: publication.ready_at,
-        missing: publication.missing,
+        missing: publication.missing.into(),
     })
 }

@@ -12,13 +12,14 @@ mod startup;
 mod succession;
 
 use super::event::{Event, Why};
+use super::named::NamedNodes;
 use super::settings::Settings;
 use super::sightings::Sightings;
 use super::state::{Halt, State};
 use crate::types::{Comment, Digest, Kid, NodeName, ProfileName, PublicKey, Reason, Time, WitnessKey};
 
 pub use minting::{Wanted, successor_due_at, wanted};
-pub use schedule::unconfirmed;
+pub use schedule::{may_hold_keys, unconfirmed};
 pub use service::owing_since;
 pub use startup::holds_schedule;
 
@@ -197,11 +198,11 @@ pub enum Refusal {
 }
 
 fn not_yet(profile: &ProfileName, kid: &Kid, ready_at: Time, missing: &[NodeName]) -> String {
-    let nodes: Vec<&str> = missing.iter().map(NodeName::as_str).collect();
-    let when = if nodes.is_empty() {
+    let when = if missing.is_empty() {
         format!("relying parties may not know it before {ready_at}; try again then")
     } else {
-        format!("not confirmed by {}; and not before {ready_at}", nodes.join(", "))
+        let nodes = NamedNodes::from(missing.to_vec());
+        format!("not confirmed by {nodes}; and not before {ready_at}")
     };
     format!(
         "standby {kid} of profile {profile} has not been published for long enough (rule R1): {when}. \
