@@ -162,18 +162,17 @@ impl Engine {
     pub(super) async fn run(mut self) -> Result<(), StoreError> {
         let mut mark_at = self.clock.monotonic() + UP_MARK_EVERY;
         loop {
-            let now = self.clock.now();
-            let (due, slice) = {
+            let wake = {
                 let leader = self.leader.read().await;
-                (leader.wakes_at(now), leader.looks_every())
+                let slice = leader.looks_every();
+                leader.wakes_in(self.clock.read()).map_or(slice, |due| due.min(slice))
             };
-            let wake = due.unwrap_or(now + slice).min(now + slice);
             let first = tokio::select! {
                 message = self.inbox.recv() => match message {
                     None => return self.mark_up(),
                     message => message,
                 },
-                () = self.clock.sleep_until(wake) => None,
+                () = self.clock.sleep(wake) => None,
             };
             let inputs = self.take(first);
             self.step(inputs).await?;
@@ -268,7 +267,7 @@ impl Engine {
         let mut inputs: VecDeque<Input> = inputs.into();
         inputs.push_back(Input::Settle);
         while let Some(input) = inputs.pop_front() {
-            for effect in leader.step(input, self.clock.now()) {
+            for effect in leader.step(input, self.clock.read()) {
                 let settled = matches!(effect, Effect::Observe(_));
                 // Storage answers in well under a millisecond; a blocked worker costs less than a hop to another thread.
                 let done = tokio::task::block_in_place(|| self.carry_out(effect));

@@ -4,6 +4,7 @@
 //! [`decide()`] and comes out as a [`Decision`] or a [`Refusal`]; [`State::apply`] makes the decision's events part of the state;
 //! [`State::key_set`] is what nodes must hold, and [`view()`] what one of them holds at an instant.
 
+mod clock;
 mod decide;
 mod due;
 mod event;
@@ -19,6 +20,7 @@ mod state;
 mod timing;
 mod view;
 
+pub use clock::{Doubt, Reading};
 pub use decide::{
     Command, Compromised, Decision, Refusal, RotateNow, Wanted, decide, holds_schedule, may_hold_keys, owing_since, unconfirmed,
     wanted,

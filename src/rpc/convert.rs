@@ -179,7 +179,7 @@ impl From<LeaderMessage<EncodedBundle>> for proto::LeaderUpdate {
             LeaderMessage::Generation(encoded) => leader_update::Message::Generation(encoded.bytes()),
             LeaderMessage::Answer(answer) => leader_update::Message::Answer(proto::Answer {
                 report_sent_at_ms: answer.report_sent_at.0,
-                leader_time_ms: answer.leader_time.0,
+                leader_time_ms: answer.leader_time.map(|time| time.0),
                 in_service: answer.in_service,
             }),
             LeaderMessage::Erase => leader_update::Message::Erase(proto::Erase {}),
@@ -203,7 +203,10 @@ impl TryFrom<proto::LeaderUpdate> for LeaderMessage {
             leader_update::Message::Generation(bytes) => Ok(Self::Generation(Bundle::decode(&bytes)?)),
             leader_update::Message::Answer(answer) => Ok(Self::Answer(Answer {
                 report_sent_at: Time(number("report_sent_at_ms", answer.report_sent_at_ms)?),
-                leader_time: Time(number("leader_time_ms", answer.leader_time_ms)?),
+                leader_time: (answer.leader_time_ms)
+                    .map(|ms| number("leader_time_ms", ms))
+                    .transpose()?
+                    .map(Time),
                 in_service: answer.in_service,
             })),
             leader_update::Message::Erase(proto::Erase {}) => Ok(Self::Erase),
@@ -258,7 +261,7 @@ mod tests {
         };
         let answer = Answer {
             report_sent_at: Time(1),
-            leader_time: Time(2),
+            leader_time: Some(Time(2)),
             in_service: true,
         };
         let send = |message: LeaderMessage<EncodedBundle>| LeaderMessage::try_from(proto::LeaderUpdate::from(message)).unwrap();

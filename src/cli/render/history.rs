@@ -2,7 +2,7 @@
 
 use super::text::{list, plain};
 use crate::audit::Record;
-use crate::lifecycle::{Absence, Cause, Event, Leaving, NamedNodes, Wait, Why};
+use crate::lifecycle::{Absence, Cause, Doubt, Event, Leaving, NamedNodes, Wait, Why};
 use crate::types::{Comment, Reason, Time};
 
 /// `jkeys history`: number, time, actor, action, and the operator's reason and words.
@@ -113,9 +113,21 @@ fn leaving(cause: Leaving) -> &'static str {
 pub(super) fn waited(wait: &Wait) -> String {
     match wait {
         Wait::Start => "nodes have not reported since the leader's start (rule R5)".to_owned(),
-        Wait::Clock => "the leader's clock stands before the last record (rule R9)".to_owned(),
+        Wait::Clock(doubt) => format!("{} (rule R9)", doubted(*doubt)),
         Wait::Arm(profile) => format!("the standby of profile {profile} is due, but not everywhere for long enough (rule R1)"),
         Wait::Remove(kid) => format!("key {kid} could be removed, but a node has not confirmed its switch (rule R3)"),
+    }
+}
+
+/// Why the leader's clock is in doubt.
+pub(super) fn doubted(doubt: Doubt) -> &'static str {
+    match doubt {
+        Doubt::Behind => "the leader's clock stands before the last record",
+        Doubt::Jumped => "the leader's clock has jumped",
+        Doubt::Unconfirmed => {
+            "the leader's clock stands elsewhere than when it was last up, and no majority of nodes has agreed yet"
+        }
+        Doubt::Outvoted => "the leader's clock differs from those of most nodes",
     }
 }
 

@@ -11,6 +11,7 @@ mod service;
 mod startup;
 mod succession;
 
+use super::clock::Reading;
 use super::event::{Event, Why};
 use super::named::NamedNodes;
 use super::settings::Settings;
@@ -210,13 +211,14 @@ fn not_yet(profile: &ProfileName, kid: &Kid, ready_at: Time, missing: &[NodeName
     )
 }
 
-/// Decides, by what the leader's clock shows.
+/// Decides, by what the leader's clock is worth.
 ///
 /// Time never goes back: what is decided while the clock stands before the last record is decided at that record's time (rule R9).
 ///
 /// # Errors
 /// A [`Refusal`] when the command can't be carried out; nothing has changed then.
-pub fn decide(state: &State, seen: &Sightings, command: &Command, clock: Time) -> Result<Decision, Refusal> {
+pub fn decide(state: &State, seen: &Sightings, command: &Command, clock: impl Into<Reading>) -> Result<Decision, Refusal> {
+    let clock = clock.into();
     let now = state.time(clock);
     if let (Some(halt), false) = (&state.halted, matches!(command, Command::Start { .. })) {
         return Err(Refusal::Halted(halt.clone()));

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::draft::Draft;
 use super::startup::holds_schedule;
 use super::{Decision, service};
+use crate::lifecycle::clock::Reading;
 use crate::lifecycle::event::{Cause, Event, Why};
 use crate::lifecycle::publication::Publication;
 use crate::lifecycle::retirement::Retirement;
@@ -15,10 +16,10 @@ use crate::types::{Kid, NodeName, ProfileName, Time};
 /// What the schedule waits for, with the nodes that are missing.
 type Waits = BTreeMap<Wait, Vec<NodeName>>;
 
-/// Everything that is due when the clock shows `clock`.
+/// Everything that is due at this reading of the clock.
 ///
 /// Confirmations count, private halves are destroyed and revocations are completed whatever the schedule waits for.
-pub(super) fn tick(state: &State, seen: &Sightings, clock: Time) -> Decision {
+pub(super) fn tick(state: &State, seen: &Sightings, clock: Reading) -> Decision {
     let now = state.time(clock);
     let mut decision = Decision::from(service::arrivals(state, seen));
     decision

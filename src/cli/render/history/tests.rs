@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::cli::samples::{NOW, kid, names};
-use crate::lifecycle::{Evidence, Halt, Settings, Windows};
+use crate::lifecycle::{Doubt, Evidence, Halt, Settings, Windows};
 use crate::types::{Actor, Digest, Enrolment, Epoch, Generation, KeySpec, PublicJwk, PublicKey, Seq, Span, WitnessKey};
 
 fn evidence() -> Evidence {
@@ -237,7 +237,9 @@ fn what_the_leader_goes_through_in_words() {
         "schedule waits: key a could be removed, but a node has not confirmed its switch (rule R3), without vm-2"
     );
     assert_eq!(
-        words(Event::WaitEnded { wait: Wait::Clock }),
+        words(Event::WaitEnded {
+            wait: Wait::Clock(Doubt::Behind)
+        }),
         "schedule waits no more: the leader's clock stands before the last record (rule R9)"
     );
     let halt = Halt {
