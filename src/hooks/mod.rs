@@ -13,6 +13,8 @@ use crate::types::Span;
 
 /// How much of a hook's output is kept, in bytes, of stdout and of stderr each.
 pub const OUTPUT_BYTES: usize = 16 << 10;
+/// How long after its end a hook's output is still read. A process that left its group may hold the pipes open for ever.
+const LATE_OUTPUT: Span = Span::secs(1);
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// A program to run, as it was configured. No shell reads it.
@@ -115,8 +117,8 @@ pub async fn run(hook: &Hook, environment: &BTreeMap<String, String>, clock: &Cl
     }
 }
 
-/// A process group that is killed when this is dropped, so that nobody survives a hook: neither when its time is over, nor when the
-/// agent stops, nor when the program itself has ended and left others behind.
+/// A process group that is killed when this is dropped, so that nobody in it survives a hook: neither when its time is over, nor when
+/// the agent stops, nor when the program itself has ended and left others behind. A process that made a session of its own escapes.
 struct Group(Option<Pid>);
 
 impl Drop for Group {
@@ -133,14 +135,21 @@ async fn watch(hook: &Hook, mut child: Child, clock: &Clock) -> HookResult {
     let (out, err) = (child.stdout.take(), child.stderr.take());
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     let ended = {
+        let reading = async { tokio::join!(keep_beginning(out, &mut stdout), keep_beginning(err, &mut stderr)) };
+        tokio::pin!(reading);
         let finish = async {
-            let status = tokio::join!(keep_beginning(out, &mut stdout), keep_beginning(err, &mut stderr), async {
-                let status = child.wait().await;
-                // A process that it left behind would keep the pipes open.
-                drop(group);
-                status
-            });
-            status.2
+            let status = tokio::select! {
+                status = child.wait() => status,
+                // A hook may close its output long before it ends.
+                _ = &mut reading => return child.wait().await,
+            };
+            // A process that it left behind would keep the pipes open.
+            drop(group);
+            tokio::select! {
+                _ = &mut reading => {}
+                () = clock.sleep(LATE_OUTPUT) => {}
+            }
+            status
         };
         tokio::select! {
             status = finish => Some(status),

@@ -96,6 +96,24 @@ async fn what_a_hook_leaves_behind_is_killed_and_delays_nothing() {
 }
 
 #[tokio::test]
+async fn a_process_that_left_the_group_does_not_make_a_hook_late() {
+    let (clock, stepper) = Clock::stepped(Time(0));
+    let hook = sh("setsid sleep 600 & echo $!", Span::hours(1));
+    let task = tokio::spawn(async move { run(&hook, &BTreeMap::new(), &clock).await });
+    let mut passed = Span(0);
+    while !task.is_finished() {
+        stepper.advance(Span(1));
+        passed = passed + Span(1);
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    let result = task.await.unwrap();
+    // The hook's own end may take a moment of the machine's; its time-out is an hour away.
+    assert_eq!(result.ended, Ok(()), "after {passed}");
+    let child = Pid::from_raw(result.stdout.trim().parse().unwrap()).unwrap();
+    rustix::process::kill_process(child, Signal::KILL).unwrap();
+}
+
+#[tokio::test]
 async fn a_program_that_is_not_there_is_told_in_words() {
     let hook = Hook::new(vec!["/no/such/program".into()], Span::secs(1)).unwrap();
     let result = run(&hook, &BTreeMap::new(), &Clock::machine()).await;
