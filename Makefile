@@ -23,7 +23,7 @@ test-full: lint
 	@scripts/deny.sh --install
 
 lint:
-	@scripts/setup.sh build
+	@scripts/setup.sh lint
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes this machine ready: `setup.sh build` for building, `setup.sh test` for the tests too. It says what it installs, and
+# Makes this machine ready: `setup.sh build` for building, `setup.sh test` for the tests too, `setup.sh lint` for `make lint`. It says what it installs, and
 # installs nothing that is there already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -40,6 +40,17 @@ fi
 if ! command -v cargo >/dev/null; then
     say "Rust is missing, and Debian's is too old: install 1.88 or newer from https://rustup.rs" >&2
     exit 1
+fi
+
+# rustup's minimal profile has neither; without rustup they come with Rust from wherever that came.
+if [ "$goal" = lint ] && ! { cargo fmt --version && cargo clippy --version; } >/dev/null 2>&1; then
+    if command -v rustup >/dev/null; then
+        say "adding rustfmt and clippy: rustup component add rustfmt clippy"
+        rustup component add rustfmt clippy
+    else
+        say "rustfmt or clippy is missing: install both, for example with rustup: rustup component add rustfmt clippy" >&2
+        exit 1
+    fi
 fi
 
 lock=tests/readers/requirements.txt

@@ -72,7 +72,7 @@ const IMPURE: &[&str] = &[
 #[rustfmt::skip]
 const WRITES: &[&str] = &[
     "fs::write", "fs::rename", "fs::copy", "fs::create_dir", "fs::remove_", "fs::set_permissions",
-    "fs::hard_link", "fs::symlink", "File::create", "OpenOptions::new",
+    "fs::hard_link", "fs::symlink", "File::create", "OpenOptions::new", "DirBuilder",
 ];
 const MAY_WRITE: &[&str] = &["keystore/lock.rs", "rpc/admin_socket.rs"];
 

@@ -7,10 +7,8 @@
 //! agents/node-1/agent.toml       an agent's configuration; the folder is its state_dir too, with `live` in it
 //! ```
 
-use std::fs::DirBuilder;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use super::error::DevError;
@@ -43,7 +41,7 @@ impl Layout {
             is_scratch: false,
         };
         layout.check()?;
-        match DirBuilder::new().mode(0o700).create(&layout.dir) {
+        match durable::create_new_folder(&layout.dir, 0o700).map_err(|error| error.cause) {
             Err(why) if why.kind() == io::ErrorKind::AlreadyExists && dir.is_some() => {
                 if layout.dir.read_dir().map_err(refused)?.next().is_some() {
                     return Err(DevError::NotEmpty(path));

@@ -7,10 +7,10 @@ use std::path::Path;
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RenameFlags};
-use rustix::io::Errno;
 
 use super::TEMPORARY_PREFIX;
 use super::error::{DurableError, Step, failed};
+use super::file::{FileAttrs, own};
 
 /// A name in an opened folder. The handle keeps every step in that one folder, whatever happens to the path meanwhile.
 pub(super) struct Place<'a> {
@@ -76,23 +76,39 @@ pub fn sync_folder(path: &Path) -> Result<(), DurableError> {
 /// Makes sure that a folder stands at `path`, durably. A new one gets `mode`, whatever the umask; one that is there keeps its own.
 /// The folder above must be there; a symbolic link is refused.
 pub fn create_folder(path: &Path, mode: u32) -> Result<(), DurableError> {
+    create_folder_as(path, &FileAttrs::mode(mode))
+}
+
+/// Like [`create_folder`], but a new one gets an owner and a group too.
+pub fn create_folder_as(path: &Path, attrs: &FileAttrs) -> Result<(), DurableError> {
     let place = Place::of(path)?;
-    match rustix::fs::mkdirat(&place.folder, place.name, Mode::from_raw_mode(0o700)) {
-        Ok(()) => {
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let new = rustix::fs::openat(&place.folder, place.name, flags, Mode::empty()).map_err(failed(Step::Open, path))?;
-            rustix::fs::fchmod(&new, Mode::from_raw_mode(mode)).map_err(failed(Step::Own, path))?;
-            rustix::fs::fsync(&new).map_err(failed(Step::Sync, path))?;
-        }
-        Err(Errno::EXIST) => {
+    match make(&place, attrs) {
+        Err(error) if error.step == Step::Create && error.cause.kind() == io::ErrorKind::AlreadyExists => {
             let there =
                 rustix::fs::statat(&place.folder, place.name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed(Step::Open, path))?;
-            if FileType::from_raw_mode(there.st_mode) != FileType::Directory {
-                return Err(failed(Step::Create, path)(Errno::EXIST));
+            if FileType::from_raw_mode(there.st_mode) == FileType::Directory {
+                place.sync()
+            } else {
+                Err(error)
             }
         }
-        Err(cause) => return Err(failed(Step::Create, path)(cause)),
+        made => made,
     }
+}
+
+/// Like [`create_folder`], but only where nothing stands at `path`: else the error has the step [`Step::Create`] and the kind
+/// [`AlreadyExists`](io::ErrorKind::AlreadyExists).
+pub fn create_new_folder(path: &Path, mode: u32) -> Result<(), DurableError> {
+    make(&Place::of(path)?, &FileAttrs::mode(mode))
+}
+
+fn make(place: &Place<'_>, attrs: &FileAttrs) -> Result<(), DurableError> {
+    let path = place.path;
+    rustix::fs::mkdirat(&place.folder, place.name, Mode::from_raw_mode(0o700)).map_err(failed(Step::Create, path))?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let new = rustix::fs::openat(&place.folder, place.name, flags, Mode::empty()).map_err(failed(Step::Open, path))?;
+    own(&new, attrs).map_err(failed(Step::Own, path))?;
+    rustix::fs::fsync(&new).map_err(failed(Step::Sync, path))?;
     place.sync()
 }
 
@@ -124,7 +140,7 @@ pub fn remove_leftovers(path: &Path) -> Result<usize, DurableError> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
     use super::*;
 
@@ -136,6 +152,36 @@ mod tests {
         create_folder(&path, 0o700).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o711);
         sync_folder(&path).unwrap();
+    }
+
+    #[test]
+    fn a_new_folder_is_made_only_where_nothing_stands() {
+        let root = tempfile::tempdir().unwrap();
+        let (path, link) = (root.path().join("a"), root.path().join("link"));
+        create_new_folder(&path, 0o700).unwrap();
+        symlink("nowhere", &link).unwrap();
+        for taken in [path, link] {
+            let error = create_new_folder(&taken, 0o700).unwrap_err();
+            assert_eq!((error.step, error.cause.kind()), (Step::Create, io::ErrorKind::AlreadyExists));
+        }
+    }
+
+    #[test]
+    fn a_new_folder_gets_the_owner_that_was_asked_for() {
+        let root = tempfile::tempdir().unwrap();
+        let own = fs::metadata(root.path()).unwrap();
+        // Root may give any; everybody else only what they are.
+        let root_may = rustix::process::geteuid().is_root();
+        let (owner, group) = if root_may { (12_345, 12_346) } else { (own.uid(), own.gid()) };
+        let attrs = FileAttrs {
+            owner: Some(owner),
+            group: Some(group),
+            ..FileAttrs::mode(0o711)
+        };
+        let path = root.path().join("a");
+        create_folder_as(&path, &attrs).unwrap();
+        let made = fs::metadata(&path).unwrap();
+        assert_eq!((made.uid(), made.gid(), made.mode() & 0o7777), (owner, group, 0o711));
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub(crate) mod small_disk;
 pub use append::Appender;
 pub use error::{DurableError, Step};
 pub use file::{FileAttrs, create_file, remove_file, write_file};
-pub use folder::{create_folder, remove_folder_all, remove_leftovers, sync_folder};
+pub use folder::{create_folder, create_folder_as, create_new_folder, remove_folder_all, remove_leftovers, sync_folder};
 pub use link::swap_link;
 
 /// How the name of each temporary begins, so that one left by a crash is known for what it is.

@@ -1,10 +1,13 @@
 //! For tests: a file system that is soon full.
 
 use std::env;
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
 const FOLDER: &str = "JKEYS_TEST_SMALL_DISK";
+const SKIPPED: &str = "JKEYS_TEST_SKIPPED";
 const NOT_MOUNTED: i32 = 99;
 
 /// Runs `body` on a file system of 256 KiB. The test that calls it is run again, alone, in a process with mounts of its own; `name` is
@@ -38,6 +41,37 @@ pub(crate) fn on_small_disk(name: &str, body: impl FnOnce(&Path)) {
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr)
         ),
-        refused => eprintln!("skipped: this system lets the test mount no file system: {refused:?}"),
+        refused => skipped(&format!(
+            "{name}: this system lets the test mount no file system: {refused:?}"
+        )),
     }
+}
+
+/// Says that a test showed nothing here, and why. The harness hides what a test prints that passes, so `scripts/test.sh` names a file
+/// for it.
+fn skipped(why: &str) {
+    eprintln!("skipped: {why}");
+    if let Some(list) = env::var_os(SKIPPED) {
+        let list = OpenOptions::new().create(true).append(true).open(list);
+        writeln!(list.expect("the list of what was skipped"), "{why}").expect("a line in it");
+    }
+}
+
+#[test]
+fn what_is_skipped_is_in_the_list() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("skipped");
+    // Without a PATH there is no unshare(1).
+    let test = Command::new(env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "durable::file::tests::on_a_full_disk_the_old_file_stays_and_nothing_is_left_behind",
+        ])
+        .env("PATH", folder.path())
+        .env(SKIPPED, &list)
+        .output()
+        .unwrap();
+    assert!(test.status.success(), "{test:?}");
+    let said = std::fs::read_to_string(&list).unwrap();
+    assert!(said.contains("nothing_is_left_behind: this system lets"), "{said}");
 }

@@ -9,7 +9,7 @@ use jkeys::outputs::prove;
 use tokio::process::Command;
 
 use crate::fleet::{Fleet, SLOW};
-use crate::process::{JKEYS, Service, until};
+use crate::process::{JKEYS, Service, skipped, until};
 
 const FORCED: [&str; 7] = ["rotate", "--now", "--force", "--reason", "superseded", "--wait", "3s"];
 
@@ -17,8 +17,7 @@ const FORCED: [&str; 7] = ["rotate", "--now", "--force", "--reason", "superseded
 async fn a_node_on_a_full_disk_keeps_its_view_and_says_why() {
     let mut fleet = Fleet::running(SLOW, &["a"]).await;
     let Some(disk) = join_on_small_disk(&mut fleet, "b").await else {
-        println!("skipped: this system lets the test mount no file system");
-        return;
+        return skipped("a_node_on_a_full_disk_keeps_its_view_and_says_why: this system lets the test mount no file system");
     };
     fleet.all_in_service().await;
     let before = read_node(&disk).unwrap().unwrap();
