@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use super::papers::{Papers, PapersError};
+use super::folder;
+use super::papers::{self, Papers, PapersError};
 use crate::clock::Clock;
-use crate::durable::{self, DurableError};
+use crate::durable::DurableError;
 use crate::pki::{JoinToken, Membership, NodeKeys, PkiError, TokenError, enroll_client_config};
 use crate::rpc::proto::EnrollRequest;
 use crate::rpc::{ConnectError, Failure, WireError, connect_leader, enrollment_client};
@@ -31,8 +32,8 @@ pub enum EnrollError {
     /// The identity can't be kept.
     #[error(transparent)]
     Papers(#[from] PapersError),
-    /// A file of another fleet can't be removed.
-    #[error(transparent)]
+    /// The folder can't be written to.
+    #[error("{0}; the token was not used")]
     Durable(#[from] DurableError),
 }
 
@@ -47,12 +48,13 @@ pub struct Enrolled {
 
 /// Makes this machine a node of the token's fleet, with its files under `folder`.
 ///
-/// The keys are made here and stay here. A token of another fleet than before resets what rule R5 remembers.
+/// The keys are made here and stay here. What rule R5 remembers is of one fleet, so a token of another fleet begins anew.
 ///
 /// # Errors
 /// In words: the token, the leader, or the disk. A token that was refused is not used up; one whose answer was lost is.
 pub async fn enroll(line: &str, folder: &Path, clock: &Clock) -> Result<Enrolled, EnrollError> {
     let token = JoinToken::parse(line)?;
+    prove_writable(folder).await?;
     let keys = NodeKeys::generate()?;
     let channel = connect_leader(&token.addresses, enroll_client_config(token.ca_key, clock)?).await?;
     let answer = enrollment_client(channel).enroll(EnrollRequest::new(&token, &keys)?).await;
@@ -65,24 +67,16 @@ pub async fn enroll(line: &str, folder: &Path, clock: &Clock) -> Result<Enrolled
         membership,
         keys,
     };
-    if is_of_another_fleet(folder, &token) {
-        forget(folder)?;
-    }
-    papers.store(folder)?;
+    papers::store(papers, folder).await?;
     Ok(Enrolled {
         node: token.node,
         good_until: identity.not_after,
     })
 }
 
-fn is_of_another_fleet(folder: &Path, token: &JoinToken) -> bool {
-    Papers::load(folder).is_ok_and(|before| before.membership.log_public_key != token.log_public_key)
-}
-
-/// What the node remembers of the fleet that it leaves: generations of two fleets can't be compared.
-fn forget(folder: &Path) -> Result<(), DurableError> {
-    for name in ["trusted.json", "cache.sealed"] {
-        durable::remove_file(&folder.join(name))?;
-    }
-    Ok(())
+/// A token is used once: what could be in the way of the identity is found before.
+async fn prove_writable(folder: &Path) -> Result<(), DurableError> {
+    let folder = folder.to_owned();
+    let proved = tokio::task::spawn_blocking(move || folder::prove_writable(&folder)).await;
+    proved.unwrap_or_else(|why| std::panic::resume_unwind(why.into_panic()))
 }

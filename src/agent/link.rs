@@ -9,15 +9,16 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 use tonic::transport::Channel;
 
-use super::papers::{Papers, PapersError};
+use super::papers::{self, Papers, PapersError};
+use super::renewal::Renewal;
 use super::shell::LinkEvent;
 use crate::clock::Clock;
 use crate::lifecycle::Report;
-use crate::pki::{LEAF_LIFE, PkiError, node_client_config};
+use crate::pki::{PkiError, node_client_config};
 use crate::rpc::fleet::{AgentMessage, Hello, LeaderMessage, PROTOCOL_VERSION};
-use crate::rpc::proto::{AgentReport, LeaderUpdate, RenewRequest};
+use crate::rpc::proto::{AgentReport, LeaderUpdate};
 use crate::rpc::{ConnectError, Failure, WireError, connect_leader, fleet_client};
-use crate::types::{Span, Time};
+use crate::types::WitnessKey;
 
 /// The shortest and the longest wait before the leader is dialled again. Network waits are real time, whatever the clock.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
@@ -26,7 +27,7 @@ const WELCOME_WITHIN: Duration = Duration::from_secs(15);
 
 /// Why a stream ended, in words.
 #[derive(Debug, thiserror::Error)]
-enum LinkError {
+pub(super) enum LinkError {
     #[error(transparent)]
     Papers(#[from] PapersError),
     #[error(transparent)]
@@ -41,12 +42,27 @@ enum LinkError {
     Closed,
     #[error("the leader did not say its welcome in time")]
     Silent,
+    #[error("this node has joined another fleet")]
+    OtherFleet,
+    #[error("this node was enrolled anew meanwhile")]
+    EnrolledAnew,
+}
+
+/// Why a link is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LinkEnd {
+    /// The agent stops.
+    Stopping,
+    /// The node's identity is of another fleet than the link was made for: nothing of this one may reach what the node remembers.
+    OtherFleet,
 }
 
 /// One end of the agent's link.
 pub(super) struct Link {
     /// Where the node's identity is.
     pub(super) folder: PathBuf,
+    /// The fleet that the node's state is of; none where it is of none yet.
+    pub(super) fleet: Option<WitnessKey>,
     /// The clock that certificates are held against.
     pub(super) clock: Clock,
     /// Where events go.
@@ -56,22 +72,25 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Keeps a stream to the leader until `shutdown`.
-    pub(super) async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
+    /// Keeps a stream to the leader until `shutdown`, or until the node is in another fleet.
+    pub(super) async fn run(mut self, mut shutdown: watch::Receiver<bool>) -> LinkEnd {
         let mut attempt = 0;
         loop {
             let lost = tokio::select! {
-                _ = shutdown.wait_for(|stop| *stop) => return,
+                _ = shutdown.wait_for(|stop| *stop) => return LinkEnd::Stopping,
                 ended = self.session(&mut attempt) => ended,
             };
+            if matches!(lost, Err(LinkError::OtherFleet)) {
+                return LinkEnd::OtherFleet;
+            }
             let why = lost.map_or_else(|why| why.to_string(), |()| "the agent is stopping".to_owned());
             if self.events.send(LinkEvent::Lost(why)).await.is_err() {
-                return;
+                return LinkEnd::Stopping;
             }
             let pause = backoff(attempt);
             attempt += 1;
             tokio::select! {
-                _ = shutdown.wait_for(|stop| *stop) => return,
+                _ = shutdown.wait_for(|stop| *stop) => return LinkEnd::Stopping,
                 () = tokio::time::sleep(pause) => {}
             }
             // Reports of a stream that is gone say nothing to the next one, which begins with a new report.
@@ -80,9 +99,12 @@ impl Link {
     }
 
     async fn session(&mut self, attempt: &mut u32) -> Result<(), LinkError> {
-        let papers = Papers::load(&self.folder)?;
+        let papers = papers::load(&self.folder).await?;
+        if self.fleet != Some(papers.fleet()) {
+            return Err(LinkError::OtherFleet);
+        }
         let channel = self.dial(&papers).await?;
-        let papers = self.renewed(papers, &channel).await?;
+        let renewal = Renewal::new(papers, channel.clone(), self.folder.clone(), self.clock.clone()).await?;
         let (to_leader, outgoing) = mpsc::channel(4);
         let hello = Hello {
             protocol_version: PROTOCOL_VERSION,
@@ -91,22 +113,17 @@ impl Link {
         };
         // The channel is new and empty.
         let _ = to_leader.send(AgentReport::from(AgentMessage::Hello(hello))).await;
-        let mut client = fleet_client(channel.clone());
+        let mut client = fleet_client(channel);
         let opened = tokio::time::timeout(WELCOME_WITHIN, client.sync(ReceiverStream::new(outgoing))).await;
         let stream = opened
             .map_err(|_| LinkError::Silent)?
             .map_err(|status| LinkError::Leader(status.into()))?;
-        let stream = stream.into_inner();
-        self.carry(
-            Session {
-                papers,
-                channel,
-                stream,
-                to_leader,
-            },
-            attempt,
-        )
-        .await
+        let mut stream = stream.into_inner();
+        self.welcomed(&mut stream, attempt).await?;
+        tokio::select! {
+            ended = self.carry(stream, to_leader) => ended,
+            never = renewal.keep() => match never {},
+        }
     }
 
     async fn dial(&self, papers: &Papers) -> Result<Channel, LinkError> {
@@ -115,79 +132,46 @@ impl Link {
         Ok(connect_leader(&papers.addresses, config).await?)
     }
 
-    /// A certificate renews itself at a third of its life.
-    async fn renewed(&self, mut papers: Papers, channel: &Channel) -> Result<Papers, LinkError> {
-        let now = self.clock.now();
-        if now < renew_at(&papers)? {
-            return Ok(papers);
-        }
-        let request = RenewRequest {
-            csr_der: papers.keys.csr_der()?,
-        };
-        let answer = fleet_client(channel.clone())
-            .renew(request)
-            .await
-            .map_err(|status| LinkError::Leader(status.into()))?;
-        let membership = answer.into_inner().renewed(&papers.membership)?;
-        membership.check(&papers.node, &papers.keys, now)?;
-        papers.membership = membership;
-        papers.store(&self.folder)?;
-        tracing::info!(node = %papers.node, "the node's certificate is renewed");
-        Ok(papers)
-    }
-
-    /// Carries messages both ways until the stream ends. The certificate is renewed beside it.
-    async fn carry(&mut self, mut session: Session, attempt: &mut u32) -> Result<(), LinkError> {
-        let first = tokio::time::timeout(WELCOME_WITHIN, next(&mut session.stream))
+    async fn welcomed(&self, stream: &mut Streaming<LeaderUpdate>, attempt: &mut u32) -> Result<(), LinkError> {
+        let first = tokio::time::timeout(WELCOME_WITHIN, next(stream))
             .await
             .map_err(|_| LinkError::Silent)??;
         let LeaderMessage::Welcome(welcome) = first else {
             return Err(LinkError::Wire(WireError::Missing("the welcome")));
         };
         *attempt = 0;
-        if self.events.send(LinkEvent::Connected(welcome)).await.is_err() {
-            return Ok(());
-        }
-        let clock = self.clock.clone();
+        let told = self.events.send(LinkEvent::Connected(welcome)).await;
+        told.map_err(|_| LinkError::Closed)
+    }
+
+    /// Carries messages both ways until the stream ends.
+    async fn carry(
+        &mut self,
+        mut stream: Streaming<LeaderUpdate>,
+        to_leader: mpsc::Sender<AgentReport>,
+    ) -> Result<(), LinkError> {
         loop {
             tokio::select! {
-                message = next(&mut session.stream) => {
+                message = next(&mut stream) => {
                     if self.events.send(LinkEvent::Message(message?)).await.is_err() {
                         return Ok(());
                     }
                 }
                 report = self.reports.recv() => match report {
                     Some(report) => {
-                        let sent = session.to_leader.send(AgentReport::from(AgentMessage::Report(report))).await;
+                        let sent = to_leader.send(AgentReport::from(AgentMessage::Report(report))).await;
                         sent.map_err(|_| LinkError::Closed)?;
                     }
                     None => return Ok(()),
                 },
-                () = clock.sleep_until(renew_at(&session.papers)?) => {
-                    session.papers = self.renewed(session.papers, &session.channel).await?;
-                }
             }
         }
     }
 }
 
-/// One open stream, and what it was opened with.
-struct Session {
-    papers: Papers,
-    channel: Channel,
-    stream: Streaming<LeaderUpdate>,
-    to_leader: mpsc::Sender<AgentReport>,
-}
-
 async fn next(stream: &mut Streaming<LeaderUpdate>) -> Result<LeaderMessage, LinkError> {
     let message = stream.message().await.map_err(|status| LinkError::Leader(status.into()))?;
     Ok(LeaderMessage::try_from(message.ok_or(LinkError::Closed)?)?)
-}
-
-fn renew_at(papers: &Papers) -> Result<Time, LinkError> {
-    let own = papers.membership.chain.first().ok_or(PapersError::NotEnrolled)?;
-    let not_after = crate::pki::PeerIdentity::from_certificate(own)?.not_after;
-    Ok(not_after - Span(LEAF_LIFE.0 / 3 * 2))
 }
 
 /// A wait that doubles with each attempt, spread by half so that a fleet does not come back all at once.

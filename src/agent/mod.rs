@@ -5,8 +5,10 @@
 pub mod core;
 pub mod disk;
 mod enroll;
+mod folder;
 mod link;
 mod papers;
+mod renewal;
 mod service;
 mod shell;
 #[cfg(test)]
@@ -14,5 +16,5 @@ mod testing;
 
 pub use enroll::{EnrollError, Enrolled, enroll};
 pub use papers::{Papers, PapersError};
-pub use service::{AgentError, serve};
-pub use shell::{AgentConfig, LinkEvent, run};
+pub use service::{AgentError, check, serve};
+pub use shell::{AgentConfig, LinkEvent, Monitor, run};

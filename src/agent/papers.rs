@@ -12,7 +12,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use crate::durable::{self, DurableError, FileAttrs};
+use super::folder;
+use crate::durable::{self, DurableError};
 use crate::pki::{
     CaCertificate, CertificateDer, Membership, NodeKeys, PkiError, TlsIdentity, private_key_from_pem, private_key_to_pem,
 };
@@ -20,7 +21,6 @@ use crate::types::{HostPort, NodeName, Secret, Time, TrustDomain, WitnessKey};
 
 /// The schema that this build writes.
 const SCHEMA: u32 = 1;
-const PRIVATE: FileAttrs = FileAttrs::mode(0o600);
 
 /// Why a node's identity can't be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -104,7 +104,7 @@ impl Papers {
             trust_domain: stored.trust_domain,
             log_public_key: stored.log_public_key.0,
         };
-        let key = |kind: &str| read_key(&folder.join("keys").join(format!("{kind}-{}.pem", stored.keys)));
+        let key = |kind: &str| read_key(&folder.join(folder::KEYS).join(format!("{kind}-{}.pem", stored.keys)));
         let keys = NodeKeys::load(key("tls")?, key("witness")?)?;
         Ok(Self {
             node: stored.node,
@@ -114,25 +114,30 @@ impl Papers {
         })
     }
 
-    /// Makes this the node's identity, durably. Keys of an identity before it are removed.
+    /// Makes this the node's identity, durably, for whoever owns the folder. Keys of an identity before it are removed.
     ///
     /// # Errors
     /// Something can't be written: the identity before it stands.
     pub fn store(&self, folder: &Path) -> Result<(), PapersError> {
-        durable::create_folder(folder, 0o755)?;
-        let keys = folder.join("keys");
-        durable::create_folder(&keys, 0o700)?;
+        let private = folder::make(folder)?.attrs(0o600);
+        let keys = folder.join(folder::KEYS);
         let name = self.keys_name()?;
         for (kind, key) in [("tls", self.keys.tls()), ("witness", self.keys.witness())] {
             durable::write_file(
                 &keys.join(format!("{kind}-{name}.pem")),
                 private_key_to_pem(key).expose(),
-                &PRIVATE,
+                &private,
             )?;
         }
         let json = crate::audit::canonical(&self.stored(name.clone()));
-        durable::write_file(&folder.join("identity.json"), &json, &PRIVATE)?;
+        durable::write_file(&folder.join("identity.json"), &json, &private)?;
         remove_other_keys(&keys, &name)
+    }
+
+    /// The fleet, known by the public key of its log.
+    #[must_use]
+    pub fn fleet(&self) -> WitnessKey {
+        WitnessKey(self.membership.log_public_key)
     }
 
     /// What the node shows in a TLS handshake.
@@ -164,12 +169,26 @@ impl Papers {
             node: self.node.clone(),
             leader_addresses: self.addresses.clone(),
             trust_domain: self.membership.trust_domain.clone(),
-            log_public_key: WitnessKey(self.membership.log_public_key),
+            log_public_key: self.fleet(),
             certificate_chain: self.membership.chain.iter().map(text).collect(),
             ca_roots: self.membership.roots.iter().map(|root| text(root.der())).collect(),
             keys,
         }
     }
+}
+
+/// [`Papers::load`] where blocking is allowed.
+pub(super) async fn load(folder: &Path) -> Result<Papers, PapersError> {
+    let folder = folder.to_owned();
+    let loaded = tokio::task::spawn_blocking(move || Papers::load(&folder)).await;
+    loaded.unwrap_or_else(|why| std::panic::resume_unwind(why.into_panic()))
+}
+
+/// [`Papers::store`] where blocking is allowed; gives them back.
+pub(super) async fn store(papers: Papers, folder: &Path) -> Result<Papers, PapersError> {
+    let folder = folder.to_owned();
+    let stored = tokio::task::spawn_blocking(move || papers.store(&folder).map(|()| papers)).await;
+    stored.unwrap_or_else(|why| std::panic::resume_unwind(why.into_panic()))
 }
 
 fn read_key(path: &Path) -> Result<Secret, PapersError> {
@@ -254,7 +273,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let refused = Papers::load(folder.path()).unwrap_err().to_string();
         assert!(refused.contains("jkeys enroll"), "{refused}");
-        durable::write_file(&folder.path().join("identity.json"), b"{", &PRIVATE).unwrap();
+        durable::write_file(&folder.path().join("identity.json"), b"{", &durable::FileAttrs::mode(0o600)).unwrap();
         let refused = Papers::load(folder.path()).unwrap_err().to_string();
         assert!(refused.contains("damaged") && refused.contains("join again"), "{refused}");
     }

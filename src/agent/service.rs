@@ -1,15 +1,18 @@
 //! The agent as a service: its shell, its link to the leader, and the two together until they are told to stop.
 
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
-use super::core::{Settings, Status};
-use super::disk::DiskError;
-use super::link::Link;
-use super::shell::{self, AgentConfig};
+use super::core::Settings;
+use super::disk::{CacheKey, DiskError};
+use super::link::{Link, LinkEnd};
+use super::shell::{self, AgentConfig, Monitor};
+use super::{folder, papers};
 use crate::clock::Clock;
 use crate::config;
 use crate::hooks::Hook;
 use crate::rpc::group_id;
+use crate::types::WitnessKey;
 
 /// How many messages of the link may wait for the shell.
 const WAITING_EVENTS: usize = 16;
@@ -30,36 +33,82 @@ pub enum AgentError {
     Hook(String),
 }
 
-/// Runs a node until `shutdown`. `status` shows it as it is.
+/// Finds out whether a node can work with this configuration, beside one that runs.
+///
+/// # Errors
+/// What [`serve`] would end with at its start.
+pub async fn check(config: &config::AgentConfig) -> Result<(), AgentError> {
+    let own = in_terms_of_the_shell(config, None)?;
+    let checked = tokio::task::spawn_blocking(move || {
+        folder::prove_writable(&own.folder).map_err(DiskError::from)?;
+        own.cache_credential.as_deref().map(CacheKey::load).transpose().map(|_| ())
+    });
+    let checked = checked
+        .await
+        .unwrap_or_else(|why| std::panic::resume_unwind(why.into_panic()));
+    Ok(checked?)
+}
+
+/// Runs a node until `shutdown`, or the end of its sender. `monitor` shows it as it is. A node that joins another fleet meanwhile goes on
+/// in that one, with nothing of the one before.
 ///
 /// # Errors
 /// Its folder can't be used, or its configuration names what is not there.
 pub async fn serve(
     config: &config::AgentConfig,
     clock: Clock,
-    status: watch::Sender<Status>,
+    monitor: Monitor,
     shutdown: watch::Receiver<bool>,
 ) -> Result<(), AgentError> {
-    let own = in_terms_of_the_shell(config)?;
+    while serve_in_fleet(config, &clock, &monitor, shutdown.clone()).await? == LinkEnd::OtherFleet {
+        tracing::warn!("the node has joined another fleet, and begins anew there");
+    }
+    Ok(())
+}
+
+/// Runs a node for as long as it is in the fleet that it is in now.
+async fn serve_in_fleet(
+    config: &config::AgentConfig,
+    clock: &Clock,
+    monitor: &Monitor,
+    mut shutdown: watch::Receiver<bool>,
+) -> Result<LinkEnd, AgentError> {
+    // What is wrong with the identity the link says, again and again; the node keeps what it has (rule R10).
+    let fleet = papers::load(&config.state_dir).await.ok().map(|papers| papers.fleet());
+    let own = in_terms_of_the_shell(config, fleet)?;
     let (events, from_link) = mpsc::channel(WAITING_EVENTS);
     let (reports, to_link) = mpsc::channel(WAITING_REPORTS);
     let link = Link {
         folder: config.state_dir.clone(),
+        fleet,
         clock: clock.clone(),
         events,
         reports: to_link,
     };
-    let linked = tokio::spawn(link.run(shutdown.clone()));
-    let ended = shell::run(own, clock, from_link, reports, status, shutdown).await;
-    linked.abort();
-    Ok(ended?)
+    let mut linked = JoinSet::new();
+    linked.spawn(link.run(shutdown.clone()));
+    let (end, ended) = watch::channel(false);
+    let running = shell::run(own, clock.clone(), from_link, reports, monitor.clone(), ended);
+    tokio::pin!(running);
+    let link_end = tokio::select! {
+        done = &mut running => {
+            done?;
+            return Ok(LinkEnd::Stopping);
+        }
+        Some(Ok(link_end)) = linked.join_next() => link_end,
+        _ = shutdown.wait_for(|stop| *stop) => LinkEnd::Stopping,
+    };
+    end.send_replace(true);
+    running.await?;
+    Ok(link_end)
 }
 
-fn in_terms_of_the_shell(config: &config::AgentConfig) -> Result<AgentConfig, AgentError> {
+fn in_terms_of_the_shell(config: &config::AgentConfig, fleet: Option<WitnessKey>) -> Result<AgentConfig, AgentError> {
     let group = |name: &String| group_id(name).ok_or_else(|| AgentError::NoGroup(name.clone()));
     let hooks = config.hooks.iter().map(|hook| Hook::new(hook.argv.clone(), hook.timeout));
     Ok(AgentConfig {
         folder: config.state_dir.clone(),
+        fleet,
         private_group: config.private_group.as_ref().map(group).transpose()?,
         cache_credential: config.cache_key_file.clone(),
         hooks: hooks.collect::<Result<_, _>>().map_err(AgentError::Hook)?,

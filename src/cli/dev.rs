@@ -1,14 +1,16 @@
 //! `jkeys dev`
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 
 use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::services::stop_signal;
 use super::{CliError, Exit};
 use crate::clock::Clock;
 use crate::dev::{self, DevOptions, Format};
+use crate::telemetry::{LogOptions, init_kept_log, init_log};
 use crate::types::Span;
 
 /// Flags of `jkeys dev`.
@@ -31,7 +33,15 @@ pub(super) struct DevArgs {
     json: bool,
 }
 
+/// A run has a log for what goes wrong only.
+const LOG: LogOptions = LogOptions {
+    level: None,
+    usual: "warn",
+    json: false,
+};
+
 impl DevArgs {
+    /// While a table is drawn the log is kept; it comes on standard error when the run is over.
     pub(super) async fn run(self, clock: &Clock) -> Result<Exit, CliError> {
         let format = match (self.json, std::io::stdout().is_terminal()) {
             (true, _) => Format::Json,
@@ -52,11 +62,29 @@ impl DevArgs {
             run_for,
             format,
         };
-        let summary = dev::run(&options, &mut std::io::stdout(), clock, stop_signal()).await?;
+        let hangups = signal(SignalKind::hangup()).map_err(CliError::Signal)?;
+        let kept = match format {
+            Format::Table => Some(init_kept_log(&LOG)?),
+            Format::Lines | Format::Json => init_log(&LOG).map(|()| None)?,
+        };
+        let ended = dev::run(&options, &mut std::io::stdout(), clock, told_to_stop(hangups)).await;
+        if let Some(kept) = kept {
+            // With the terminal gone there is nobody to tell.
+            let _ = std::io::stderr().write_all(kept.take().as_bytes());
+        }
+        let summary = ended?;
         if summary.failed_probes > 0 {
             return Err(CliError::FailedProbes(summary.failed_probes));
         }
         Ok(Exit::Done)
+    }
+}
+
+/// Ctrl-C, SIGTERM, or the terminal that was closed.
+async fn told_to_stop(mut hangups: Signal) {
+    tokio::select! {
+        () = stop_signal() => {}
+        _ = hangups.recv() => {}
     }
 }
 

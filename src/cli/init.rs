@@ -96,15 +96,23 @@ fn caller() -> Actor {
 fn agent(config: Option<&Path>, dir: Option<&Path>) -> Result<PathBuf, CliError> {
     let default = || dir.map_or_else(|| AgentConfig::DEFAULT_PATH.into(), |dir| dir.join("agent.toml"));
     let path = config.map_or_else(|| Ok(default()), absolute_path)?;
-    let text = match dir {
-        None => AgentConfig::template().to_owned(),
-        Some(dir) => set(AgentConfig::template(), "state_dir", &dir.join("agent"))?,
-    };
+    let text = agent_text(dir)?;
     if let Some(dir) = dir {
         folder(dir)?;
     }
     write_new(&path, &text)?;
+    // `jkeys enroll` makes the folder of the state in it.
+    if let Some(parent) = file::agent(&path, None)?.state_dir.parent() {
+        folder(parent)?;
+    }
     Ok(path)
+}
+
+fn agent_text(dir: Option<&Path>) -> Result<String, CliError> {
+    match dir {
+        None => Ok(AgentConfig::template().to_owned()),
+        Some(dir) => set(AgentConfig::template(), "state_dir", &dir.join("agent")),
+    }
 }
 
 /// A template in which the path `key`, there with its default behind a `#`, is `value`.
@@ -155,8 +163,13 @@ mod tests {
     fn a_new_configuration_is_the_template_and_is_accepted() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("jkeys/agent.toml");
-        assert_eq!(agent(Some(&path), None).unwrap(), path);
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), AgentConfig::template());
+        let none = agent_text(None).unwrap();
+        assert_eq!(none, AgentConfig::template());
+        assert_eq!(agent(Some(&path), Some(&folder.path().join("state"))).unwrap(), path);
+        assert!(
+            folder.path().join("state").is_dir(),
+            "the folder above state_dir is there for `jkeys enroll`"
+        );
     }
 
     #[test]

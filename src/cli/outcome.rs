@@ -57,6 +57,9 @@ pub enum CliError {
     /// `jkeys init` overwrites nothing.
     #[error("{0:?} is there already and was left as it is; edit it, or move it away first")]
     Exists(PathBuf),
+    /// The system lets the process hear no signals.
+    #[error("signals can't be listened to: {0}; look at the limits of this process")]
+    Signal(std::io::Error),
     /// A path that can't be used.
     #[error("{path:?} can't be used: {why}; name another with --dir or --config")]
     Path {

@@ -1,15 +1,14 @@
 //! `jkeys leader` and `jkeys agent`: the two services, with their signals and what systemd is told.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use super::{CliError, Exit};
 use crate::agent::core::Status;
-use crate::agent::{AgentError, serve};
+use crate::agent::{AgentError, Monitor, check, serve};
 use crate::clock::Clock;
 use crate::config::{AgentConfig, LeaderConfig, file};
 use crate::leader::{Handle, Leader};
@@ -30,6 +29,7 @@ impl ServiceArgs {
     fn init_log(&self) -> Result<(), CliError> {
         Ok(init_log(&LogOptions {
             level: self.log.clone(),
+            usual: "info",
             json: self.log_json,
         })?)
     }
@@ -84,7 +84,7 @@ async fn reload_leader(path: PathBuf, running: LeaderConfig, handle: Handle) {
                 for name in running.needs_restart(&next) {
                     tracing::warn!(setting = name, "this setting changes only with a restart of the leader");
                 }
-                match handle.configure(next.settings).await {
+                match handle.configure(&next).await {
                     Ok(()) => tracing::info!("the configuration is reloaded"),
                     Err(why) => tracing::error!(%why, "the new configuration is refused; the old one stands"),
                 }
@@ -100,18 +100,25 @@ pub(super) async fn agent(args: &ServiceArgs, config: Option<&Path>, clock: &Clo
     args.init_log()?;
     let path = agent_path(config);
     let mut config = file::agent(&path, credentials().as_deref())?;
-    let (status, shown) = watch::channel(Status::default());
-    let ready = tokio::spawn(say_ready(shown));
-    let alive = tokio::spawn(say_alive());
+    let mut hangups = signal(SignalKind::hangup()).map_err(CliError::Signal)?;
+    let monitor = Monitor::default();
+    let alive = tokio::spawn(agent_watchdog(monitor.clone()));
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(async move {
         stop_signal().await;
         stop.send_replace(true);
     });
-    while let Some(next) = agent_until_reload(&path, &config, clock, status.clone(), stopped.clone()).await? {
-        config = next;
+    loop {
+        // Each beginning of the work ends with a READY=1 of its own; after a reload it ends that too.
+        monitor.begin();
+        let ready = tokio::spawn(say_ready(monitor.status()));
+        let next = agent_until_reload(&path, &config, &mut hangups, clock, &monitor, stopped.clone()).await;
+        ready.abort();
+        match next? {
+            Some(next) => config = next,
+            None => break,
+        }
     }
-    ready.abort();
     alive.abort();
     Ok(Exit::Done)
 }
@@ -120,17 +127,18 @@ pub(super) async fn agent(args: &ServiceArgs, config: Option<&Path>, clock: &Clo
 async fn agent_until_reload(
     path: &Path,
     config: &AgentConfig,
+    hangups: &mut Signal,
     clock: &Clock,
-    status: watch::Sender<Status>,
+    monitor: &Monitor,
     mut stopped: watch::Receiver<bool>,
 ) -> Result<Option<AgentConfig>, AgentError> {
     let (end, ended) = watch::channel(false);
-    let running = serve(config, clock.clone(), status, ended);
+    let running = serve(config, clock.clone(), monitor.clone(), ended);
     tokio::pin!(running);
     let next = tokio::select! {
         done = &mut running => return done.map(|()| None),
         _ = stopped.wait_for(|stop| *stop) => None,
-        next = new_configuration(path, config) => Some(next),
+        next = new_configuration(path, config, hangups, monitor) => Some(next),
     };
     end.send_replace(true);
     running.await?;
@@ -138,15 +146,14 @@ async fn agent_until_reload(
 }
 
 /// Waits for a SIGHUP after which the configuration is good.
-async fn new_configuration(path: &Path, running: &AgentConfig) -> AgentConfig {
-    let Ok(mut hangups) = signal(SignalKind::hangup()) else {
-        return std::future::pending().await;
-    };
+async fn new_configuration(path: &Path, running: &AgentConfig, hangups: &mut Signal, monitor: &Monitor) -> AgentConfig {
     while hangups.recv().await.is_some() {
-        notify::reloading();
-        let next = file::agent(path, credentials().as_deref());
-        notify::ready();
-        match next {
+        // systemd waits for the end of a reload, which is said with READY=1: not before there is a view.
+        let was_ready = monitor.status().borrow().ready;
+        if was_ready {
+            notify::reloading();
+        }
+        match read_and_check(path).await {
             Ok(next) => {
                 for name in running.needs_restart(&next) {
                     tracing::warn!(
@@ -158,8 +165,18 @@ async fn new_configuration(path: &Path, running: &AgentConfig) -> AgentConfig {
             }
             Err(why) => tracing::error!(%why, "the new configuration is refused; the old one stands"),
         }
+        if was_ready {
+            notify::ready();
+        }
     }
     std::future::pending().await
+}
+
+/// A configuration that the agent can work with.
+async fn read_and_check(path: &Path) -> Result<AgentConfig, CliError> {
+    let next = file::agent(path, credentials().as_deref())?;
+    check(&next).await?;
+    Ok(next)
 }
 
 /// `READY=1` is said once a view is in place.
@@ -169,13 +186,15 @@ async fn say_ready(mut status: watch::Receiver<Status>) {
     }
 }
 
-async fn say_alive() {
+/// Tells systemd that the agent is alive, as long as its shell answers.
+async fn agent_watchdog(monitor: Monitor) {
     let Some(every) = notify::watchdog_every() else {
         return;
     };
     loop {
+        monitor.ping().await;
         notify::watchdog();
-        tokio::time::sleep(Duration::from_millis(every.0)).await;
+        tokio::time::sleep(every.std()).await;
     }
 }
 

@@ -11,7 +11,7 @@ use tonic::transport::Channel;
 
 use super::error::DevError;
 use super::layout::Layout;
-use crate::agent::{self, core::Status};
+use crate::agent::{self, Monitor};
 use crate::clock::Clock;
 use crate::config;
 use crate::leader::founding::{found, make_master_key, read_master_key};
@@ -94,8 +94,7 @@ impl Cluster {
         let config = config::file::agent(&self.layout.agent_config(&node), None)?;
         let (clock, stop) = (clock.clone(), self.stop_agents.subscribe());
         self.agents.spawn(async move {
-            let status = watch::Sender::new(Status::default());
-            let ended = agent::serve(&config, clock, status, stop).await;
+            let ended = agent::serve(&config, clock, Monitor::default(), stop).await;
             ended.map_err(|why| DevError::Agent { node, why })
         });
         Ok(())
@@ -109,17 +108,18 @@ impl Cluster {
         }
     }
 
-    /// Stops the agents, then the leader.
+    /// Stops the agents, then the leader: all of them, and says what went wrong first.
     pub(super) async fn stop(mut self) -> Result<(), DevError> {
+        let mut stopped = Ok(());
         self.stop_agents.send_replace(true);
         while let Some(ended) = self.agents.join_next().await {
-            of_agent(ended)?;
+            stopped = stopped.and(of_agent(ended));
         }
         self.stop_leader.send_replace(true);
         while let Some(ended) = self.leader.join_next().await {
-            of_leader(ended)?;
+            stopped = stopped.and(of_leader(ended));
         }
-        Ok(())
+        stopped
     }
 }
 

@@ -69,7 +69,7 @@ pub enum DevError {
     #[error("the leader ended: {0}")]
     Leader(#[from] LeaderError),
     /// The leader or an agent ended without being told to.
-    #[error("{0} ended by itself; look at the log above")]
+    #[error("{0} ended by itself; look at the log of this run, on standard error")]
     Ended(String),
     /// An agent.
     #[error("{node} ended: {why}")]

@@ -13,6 +13,7 @@ mod watch;
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -26,8 +27,11 @@ use self::layout::Layout;
 use self::show::Show;
 use self::watch::Watcher;
 use crate::clock::Clock;
+use crate::lifecycle::Windows;
 use crate::types::Span;
 
+/// How long the end of a leader that does not answer may take, in real time.
+const CAUSE_WITHIN: Duration = Duration::from_secs(5);
 /// How often the cluster is looked at.
 const LOOK_EVERY: Span = Span::secs(1);
 
@@ -102,25 +106,55 @@ pub async fn run(
         started = Cluster::start(layout, options.agents, &windows, clock) => Some(started?),
         () = &mut stop => None,
     };
-    if let Some(mut cluster) = started {
-        show.started(
-            cluster.layout().dir(),
-            cluster.nodes().len(),
-            &cluster.layout().leader_config(),
-        )?;
-        let folders = cluster.nodes().iter().map(|node| (node.clone(), cluster.layout().node(node)));
-        let mut watcher = Watcher::new(cluster.admin(), folders.collect(), &windows, clock.clone());
-        tokio::select! {
-            failed = cluster.failed() => return Err(failed),
-            done = watch(&mut watcher, &mut show, &mut summary, clock) => done?,
-            () = time_is_up(options.run_for, clock) => {}
-            () = stop => {}
+    let ended = match started {
+        Some(mut cluster) => {
+            let over = async {
+                tokio::select! {
+                    () = time_is_up(options.run_for, clock) => {}
+                    () = stop => {}
+                }
+            };
+            let watched = watch_until(over, &mut cluster, &windows, &mut show, &mut summary, clock).await;
+            let stopped = cluster.stop().await;
+            // What ends a run comes before what it leads to.
+            watched.and(stopped)
         }
-        drop(watcher);
-        cluster.stop().await?;
-    }
-    show.ended(&summary)?;
+        None => Ok(()),
+    };
+    let shown = show.ended(&summary);
+    ended?;
+    shown?;
     Ok(summary)
+}
+
+/// Watches the cluster until it is `over`, or something fails.
+async fn watch_until(
+    over: impl Future<Output = ()>,
+    cluster: &mut Cluster,
+    windows: &Windows,
+    show: &mut Show<'_>,
+    summary: &mut Summary,
+    clock: &Clock,
+) -> Result<(), DevError> {
+    show.started(
+        cluster.layout().dir(),
+        cluster.nodes().len(),
+        &cluster.layout().leader_config(),
+    )?;
+    let folders = cluster.nodes().iter().map(|node| (node.clone(), cluster.layout().node(node)));
+    let mut watcher = Watcher::new(cluster.admin(), folders.collect(), windows, clock.clone());
+    let why = tokio::select! {
+        biased;
+        failed = cluster.failed() => return Err(failed),
+        done = watch(&mut watcher, show, summary, clock) => done,
+        () = over => return Ok(()),
+    };
+    let Err(why @ (DevError::Call(_) | DevError::Connect(_))) = why else {
+        return why;
+    };
+    // A leader that does not answer is about to end: the cause says more than the silence.
+    let failed = tokio::time::timeout(CAUSE_WITHIN, cluster.failed()).await;
+    Err(failed.unwrap_or(why))
 }
 
 /// Looks at the cluster for as long as it is let.

@@ -5,22 +5,22 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use rustls::ServerConfig;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use super::certificate::Certificate;
 use super::engine::{Engine, Message};
 use super::founding::{Authority, FoundingError, read_master_key};
-use super::services::{AdminService, Context, EnrollmentService, FleetService};
+use super::services::{AdminService, Context, EnrollmentService, FleetService, Terms};
 use super::store::{Store, StoreError};
 use crate::clock::Clock;
 use crate::config::LeaderConfig;
 use crate::keystore::{Keystore, KeystoreError};
-use crate::lifecycle::{Command, Refusal, Settings};
-use crate::pki::{LEAF_LIFE, PkiError, server_config};
+use crate::lifecycle::{Command, Refusal};
+use crate::pki::PkiError;
 use crate::rpc::{Registry, SocketError, bind_admin, serve_admin, serve_fleet};
-use crate::types::{Actor, Span, TrustDomain};
+use crate::types::{Actor, TrustDomain};
 
 /// Why a leader ended.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +60,7 @@ pub enum LeaderError {
 pub struct Leader {
     engine: Engine,
     context: Context,
+    terms: Arc<watch::Sender<Terms>>,
     nodes: TcpListener,
     admin: UnixListener,
     trust_domain: TrustDomain,
@@ -70,6 +71,7 @@ pub struct Leader {
 #[derive(Clone)]
 pub struct Handle {
     inbox: mpsc::Sender<Message>,
+    terms: Arc<watch::Sender<Terms>>,
 }
 
 impl Handle {
@@ -84,13 +86,14 @@ impl Handle {
         answered.await.map_err(|_| stopping(()))
     }
 
-    /// Uses new settings, as after SIGHUP. They hold for keys that are made from now on.
+    /// Uses a new configuration, as after SIGHUP, but for what [`LeaderConfig::needs_restart`] names. Profiles and windows hold for
+    /// keys that are made from now on; what nodes are told, they are told at once.
     ///
     /// # Errors
-    /// The settings are refused, or the leader is stopping.
-    pub async fn configure(&self, settings: Settings) -> Result<(), String> {
+    /// The settings are refused, or the leader is stopping: nothing is changed.
+    pub async fn configure(&self, next: &LeaderConfig) -> Result<(), String> {
         let (answer, answered) = oneshot::channel();
-        let command = Command::Configure(settings);
+        let command = Command::Configure(next.settings.clone());
         let message = Message::Ask {
             actor: Actor::Schedule,
             request: "reload".to_owned(),
@@ -100,7 +103,11 @@ impl Handle {
         let stopping = || "the leader is stopping".to_owned();
         self.inbox.send(message).await.map_err(|_| stopping())?;
         let decided = answered.await.map_err(|_| stopping())?;
-        decided.map(|_| ()).map_err(|refusal: Refusal| refusal.to_string())
+        decided.map_err(|refusal: Refusal| refusal.to_string())?;
+        let terms = Terms::from(next);
+        self.terms
+            .send_if_modified(|now| std::mem::replace(now, terms.clone()) != terms);
+        Ok(())
     }
 }
 
@@ -122,9 +129,9 @@ impl Leader {
         let admin = bind_admin(&config.admin_socket, config.admin_group.as_deref())?;
         let (mut engine, shared) = Engine::new(store, &restored, clock.clone());
         engine.start(&restored, config.settings.clone()).await?;
+        let (terms, told) = watch::channel(Terms::from(config));
         let context = Context {
-            advertise: config.advertise.clone(),
-            report_every: config.report_every,
+            terms: told,
             authority: Arc::new(authority),
             clock: clock.clone(),
             keystore,
@@ -133,6 +140,7 @@ impl Leader {
         Ok(Self {
             engine,
             context,
+            terms: Arc::new(terms),
             nodes,
             admin,
             trust_domain: config.trust_domain.clone(),
@@ -153,6 +161,7 @@ impl Leader {
     pub fn handle(&self) -> Handle {
         Handle {
             inbox: self.context.shared.inbox.clone(),
+            terms: self.terms.clone(),
         }
     }
 
@@ -164,6 +173,8 @@ impl Leader {
         let Self {
             engine,
             context,
+            // What is told stays as it is when nobody holds a handle.
+            terms: _terms,
             nodes,
             admin,
             trust_domain,
@@ -180,7 +191,7 @@ impl Leader {
                 }
             }
         };
-        let tls = Certificates::new(&context, &clock)?;
+        let tls = Certificate::issue(context.authority.clone(), clock)?;
         let engine: JoinHandle<Result<(), StoreError>> = tokio::spawn(async move {
             let done = engine.run().await;
             ended.send_replace(true);
@@ -192,8 +203,8 @@ impl Leader {
             streams.end_all();
         });
         let services = (EnrollmentService(context.clone()), FleetService(context.clone()));
-        let (current, inbox) = (tls.current.clone(), context.shared.inbox.clone());
-        let renewing = tokio::spawn(tls.renew(context.clone(), clock));
+        let (current, inbox) = (tls.current(), context.shared.inbox.clone());
+        let renewing = tokio::spawn(tls.renew());
         let fleet = serve_fleet(nodes, current, trust_domain, Registry::default(), services, stopped());
         let admin = serve_admin(admin, AdminService(context), stopped());
         let (fleet, admin) = tokio::join!(fleet, admin);
@@ -205,36 +216,4 @@ impl Leader {
         admin?;
         Ok(())
     }
-}
-
-/// The leader's own certificate, issued anew at a third of its life.
-struct Certificates {
-    sender: watch::Sender<Arc<ServerConfig>>,
-    current: watch::Receiver<Arc<ServerConfig>>,
-}
-
-impl Certificates {
-    fn new(context: &Context, clock: &Clock) -> Result<Self, PkiError> {
-        let (sender, current) = watch::channel(issue(context, clock)?);
-        Ok(Self { sender, current })
-    }
-
-    /// Open connections go on; new ones see the new certificate.
-    async fn renew(self, context: Context, clock: Clock) {
-        loop {
-            clock.sleep(Span(LEAF_LIFE.0 / 3)).await;
-            match issue(&context, &clock) {
-                Ok(config) => {
-                    self.sender.send_replace(config);
-                }
-                Err(why) => tracing::error!(%why, "the leader's certificate could not be renewed; it is tried again"),
-            }
-        }
-    }
-}
-
-fn issue(context: &Context, clock: &Clock) -> Result<Arc<ServerConfig>, PkiError> {
-    let signer = &context.authority.signer;
-    let leader = signer.issue_leader(clock.now())?;
-    server_config(&leader, std::slice::from_ref(signer.certificate()), clock)
 }

@@ -14,6 +14,23 @@ pub fn group_id(name: &str) -> Option<u32> {
     id_of(name, &group)
 }
 
+/// The numbers of that account and of its group, in `/etc/passwd`.
+#[must_use]
+pub fn account_ids(name: &str) -> Option<(u32, u32)> {
+    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    ids_of(name, &passwd)
+}
+
+/// `passwd(5)`: `name:password:uid:gid:…`.
+fn ids_of(name: &str, passwd: &str) -> Option<(u32, u32)> {
+    passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let own = fields.next()? == name;
+        let (uid, gid) = (fields.nth(1)?, fields.next()?);
+        own.then(|| Some((uid.parse().ok()?, gid.parse().ok()?))).flatten()
+    })
+}
+
 /// `passwd(5)`: `name:password:uid:…`. What is not fit for a record's line is not taken.
 fn name_of(uid: u32, passwd: &str) -> Option<String> {
     passwd.lines().find_map(|line| {
@@ -42,6 +59,8 @@ mod tests {
         let passwd = "root:x:0:0:root:/root:/bin/sh\nbroken\n\nanna:x:1000:100::/home/anna:/bin/sh\n";
         assert_eq!(name_of(1000, passwd).as_deref(), Some("anna"));
         assert_eq!(name_of(7, passwd), None);
+        assert_eq!(ids_of("anna", passwd), Some((1000, 100)));
+        assert_eq!(ids_of("otto", passwd), None);
         let group = "wheel:x:10:\njkeys-admin:x:990:anna\n";
         assert_eq!(id_of("jkeys-admin", group), Some(990));
         assert_eq!(id_of("jkeys", group), None);

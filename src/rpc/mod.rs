@@ -19,7 +19,7 @@ mod registry;
 mod server;
 mod status;
 
-pub use accounts::{account_name, group_id};
+pub use accounts::{account_ids, account_name, group_id};
 pub use admin_socket::{SocketError, bind_admin};
 pub use authz::{Caller, Denied, authorise};
 pub use bundle::{BundleError, EncodedBundle};

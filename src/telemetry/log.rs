@@ -9,15 +9,19 @@ use tracing_subscriber::fmt::format::{Compact, Format, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::registry::LookupSpan;
 
+use super::kept::KeptLog;
+
 /// The variable that sets the log's level where no flag does.
 const LEVEL_VARIABLE: &str = "JKEYS_LOG";
 
 /// What the command line says about the log.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct LogOptions {
     /// `error`, `warn`, `info`, `debug` or `trace`, or levels by module such as `info,jkeys::agent=debug`. None asks `JKEYS_LOG`,
-    /// and without that it is `info`.
+    /// and without that it is `usual`.
     pub level: Option<String>,
+    /// The level where nobody says another.
+    pub usual: &'static str,
     /// One JSON object a line.
     pub json: bool,
 }
@@ -40,18 +44,36 @@ pub enum LogError {
     Started,
 }
 
-/// Starts the log of this process.
+/// Starts the log of this process, on standard error.
 ///
 /// # Errors
 /// A level that can't be read, or a second call.
 pub fn init_log(options: &LogOptions) -> Result<(), LogError> {
-    let from_environment = || std::env::var(LEVEL_VARIABLE).ok();
-    let level = options.level.clone().or_else(from_environment);
-    let filter = filter(level.as_deref().unwrap_or("info"))?;
     let journal = std::env::var("JOURNAL_STREAM").ok();
     let style = Style::choose(options.json, journal.as_deref(), stderr_stream().as_deref());
-    let subscriber = subscriber(style, filter, io::stderr);
-    tracing::subscriber::set_global_default(subscriber).map_err(|_| LogError::Started)
+    init(options, style, io::stderr)
+}
+
+/// Starts the log of this process and keeps its last lines, for a command that draws on the terminal meanwhile.
+///
+/// # Errors
+/// As [`init_log`].
+pub fn init_kept_log(options: &LogOptions) -> Result<KeptLog, LogError> {
+    let kept = KeptLog::default();
+    let style = if options.json { Style::Json } else { Style::Compact };
+    let to = kept.clone();
+    init(options, style, move || to.clone())?;
+    Ok(kept)
+}
+
+fn init<W>(options: &LogOptions, style: Style, to: W) -> Result<(), LogError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let from_environment = || std::env::var(LEVEL_VARIABLE).ok();
+    let level = options.level.clone().or_else(from_environment);
+    let filter = filter(level.as_deref().unwrap_or(options.usual))?;
+    tracing::subscriber::set_global_default(subscriber(style, filter, to)).map_err(|_| LogError::Started)
 }
 
 fn filter(level: &str) -> Result<EnvFilter, LogError> {
@@ -136,34 +158,18 @@ fn priority(level: Level) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
-
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     /// What is written of two events, one at `warn` and one at `debug`, in this module.
     fn written(style: Style, level: &str) -> String {
-        let lines = Lines::default();
+        let lines = KeptLog::default();
         let to = lines.clone();
         let subscriber = subscriber(style, filter(level).unwrap(), move || to.clone());
         tracing::subscriber::with_default(subscriber, || {
             tracing::warn!(node = "vm-1", "a node is silent");
             tracing::debug!("a detail");
         });
-        String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+        lines.take()
     }
 
     #[test]

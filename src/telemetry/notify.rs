@@ -28,13 +28,6 @@ pub fn watchdog() {
     send(&[NotifyState::Watchdog]);
 }
 
-/// One line for `systemctl status`.
-pub fn status(line: &str) {
-    // A line break would begin another assignment.
-    let line = line.replace(['\n', '\r'], " ");
-    send(&[NotifyState::Status(&line)]);
-}
-
 /// How often to call [`watchdog`]: half of `WatchdogSec=`. None where systemd does not ask.
 #[must_use]
 pub fn watchdog_every() -> Option<Span> {
@@ -61,7 +54,6 @@ mod tests {
     fn everything_can_be_said() {
         ready();
         reloading();
-        status("two\nREADY=0 lines");
         watchdog();
         stopping();
         if std::env::var_os("WATCHDOG_USEC").is_some_and(|usec| usec == "3000000") {
@@ -84,13 +76,7 @@ mod tests {
             .output()
             .unwrap();
         assert!(test.status.success(), "{test:?}");
-        for word in [
-            "READY=1\n",
-            "RELOADING=1\nMONOTONIC_USEC=",
-            "STATUS=two READY=0 lines\n",
-            "WATCHDOG=1\n",
-            "STOPPING=1\n",
-        ] {
+        for word in ["READY=1\n", "RELOADING=1\nMONOTONIC_USEC=", "WATCHDOG=1\n", "STOPPING=1\n"] {
             let mut heard = [0; 256];
             let length = socket.recv(&mut heard).unwrap();
             let heard = String::from_utf8_lossy(&heard[..length]);

@@ -178,9 +178,9 @@ impl Cluster {
 
     pub fn start_agent_with(&mut self, name: &str, text: &str) {
         let config = AgentConfig::parse(text, None).unwrap();
-        let ((stop, stopped), (shown, status)) = (watch::channel(false), watch::channel(agent::core::Status::default()));
-        let clock = self.clock.clone();
-        let done = tokio::spawn(async move { agent::serve(&config, clock, shown, stopped).await });
+        let ((stop, stopped), monitor) = (watch::channel(false), agent::Monitor::default());
+        let (clock, status) = (self.clock.clone(), monitor.status());
+        let done = tokio::spawn(async move { agent::serve(&config, clock, monitor, stopped).await });
         self.agents.insert(name.to_owned(), RunningAgent { stop, done, status });
     }
 

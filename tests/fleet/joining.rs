@@ -1,6 +1,12 @@
 //! Join tokens and identities, over the wire.
 
-use jkeys::types::Span;
+use std::path::Path;
+
+use jkeys::agent::Papers;
+use jkeys::pki::{JoinToken, NodeKeys, enroll_client_config};
+use jkeys::rpc::proto::EnrollRequest;
+use jkeys::rpc::{connect_leader, enrollment_client};
+use jkeys::types::{Span, Time};
 
 use crate::cluster::{Cluster, ES256};
 
@@ -55,4 +61,73 @@ async fn a_second_leader_on_the_same_keystore_is_refused_in_words() {
     let mut cluster = Cluster::start(ES256).await;
     let refused = cluster.start_leader().await.unwrap_err().to_string();
     assert!(refused.contains("another jkeys leader"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_of_a_release_too_far_away_is_refused_in_words_and_its_token_stays() {
+    let cluster = Cluster::start(ES256).await;
+    let line = cluster.token("a").await.unwrap();
+    let token = JoinToken::parse(&line).unwrap();
+    let config = enroll_client_config(token.ca_key, &cluster.clock).unwrap();
+    let channel = connect_leader(&token.addresses, config).await.unwrap();
+    let request = EnrollRequest {
+        protocol_version: 9,
+        ..EnrollRequest::new(&token, &NodeKeys::generate().unwrap()).unwrap()
+    };
+    let refused = enrollment_client(channel).enroll(request).await.unwrap_err();
+    assert!(refused.message().contains("version 9"), "{refused}");
+    cluster.enroll("a", &line).await.unwrap();
+}
+
+/// When the certificate ends that the node has on its disk.
+fn good_until(folder: &Path, now: Time) -> Time {
+    Papers::load(folder).unwrap().good_until(now).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_can_not_be_renewed_cuts_no_node_off_and_is_tried_again() {
+    let mut cluster = Cluster::with_nodes(ES256, &["a"]).await;
+    let folder = cluster.agent_folder("a");
+    let first = good_until(&folder, cluster.clock.now());
+    // The keys can be read and nothing can be written beside them.
+    let (keys, kept) = (folder.join("keys"), folder.join("kept"));
+    std::fs::rename(&keys, &kept).unwrap();
+    std::os::unix::fs::symlink("kept", &keys).unwrap();
+    for _ in 0..11 * 4 {
+        cluster.stepper.advance(Span::hours(6));
+        cluster.rest().await;
+    }
+    cluster.stop_agent("a").await;
+    cluster.start_agent("a");
+    cluster.rest().await;
+    assert_eq!(good_until(&folder, cluster.clock.now()), first, "it could not be renewed");
+    std::fs::remove_file(&keys).unwrap();
+    std::fs::rename(&kept, &keys).unwrap();
+    for _ in 0..12 {
+        cluster.stepper.advance(Span::mins(5));
+        cluster.rest().await;
+    }
+    cluster
+        .until(|status| good_until(&folder, status.now) > first + Span::hours(24))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_joins_another_fleet_while_it_runs_begins_anew_there() {
+    let mut ours = Cluster::with_nodes(ES256, &["a"]).await;
+    // By its epoch the other fleet would be an old leader.
+    ours.restart_leader(Span::mins(1)).await;
+    ours.restart_leader(Span::mins(1)).await;
+    ours.rest().await;
+    let theirs = Cluster::start(ES256).await;
+    theirs.stepper.advance(Span::mins(2));
+    let token = theirs.token("a").await.unwrap();
+    ours.enroll("a", &token).await.unwrap();
+    ours.stop_leader().await;
+    theirs
+        .until(|status| status.nodes.iter().any(|node| node.standing == "in_service"))
+        .await;
+    let epoch = theirs.status().await.epoch;
+    ours.until_agent("a", |status| status.highest_epoch == epoch && status.problem.is_none())
+        .await;
 }

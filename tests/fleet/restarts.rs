@@ -1,8 +1,15 @@
 //! Leader and agents that stop and start, in each state of a key.
 
+use std::path::Path;
+
+use jkeys::agent::disk::Disk;
+use jkeys::dev::read_node;
+use jkeys::lifecycle::view;
+use jkeys::outputs::prove;
+use jkeys::rpc::admin::RotateCall;
 use jkeys::types::Span;
 
-use crate::cluster::{Cluster, ES256};
+use crate::cluster::{Cluster, ES256, rotate_now};
 
 const STEP: Span = Span::mins(20);
 
@@ -92,20 +99,57 @@ async fn r10_an_agent_restarted_without_its_leader_keeps_its_promise() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_that_stopped_between_staging_and_swap_starts_from_one_whole_view() {
     let mut cluster = Cluster::with_nodes(ES256, &["a"]).await;
+    let folder = cluster.agent_folder("a");
     cluster.stop_agent("a").await;
-    let (views, live) = (
-        cluster.agent_folder("a").join("views"),
-        cluster.agent_folder("a").join("live"),
+    let live = std::fs::read_link(folder.join("live")).unwrap();
+    let old = read_node(&folder).unwrap().unwrap();
+    copy_folder(&folder.join(&live), &cluster.root().join("old"));
+    // The node takes the next generation. With its old view put back, its folder is as it was when all but the view was written.
+    cluster.start_agent("a");
+    let forced = RotateCall {
+        force: true,
+        ..rotate_now()
+    };
+    cluster.rotate(forced).await.unwrap();
+    cluster.rest().await;
+    cluster.stop_agent("a").await;
+    let new = std::fs::read_link(folder.join("live")).unwrap();
+    assert_ne!(new, live);
+    std::fs::remove_dir_all(folder.join("views")).unwrap();
+    copy_folder(&cluster.root().join("old"), &folder.join(&live));
+    std::fs::remove_file(folder.join("live")).unwrap();
+    std::os::unix::fs::symlink(&live, folder.join("live")).unwrap();
+    // It stages, and stops there.
+    {
+        let disk = Disk::open(folder.clone(), None, None, None).unwrap();
+        let found = disk.load().unwrap();
+        let (bundle, trusted) = (found.cached.unwrap(), found.trusted.unwrap());
+        let target = view(&bundle.set, &trusted.switches(), cluster.clock.now());
+        drop(disk.stage(&bundle, &target).unwrap());
+    }
+    assert!(
+        folder.join(&new).join("private.jwks.json").exists(),
+        "the next view is staged"
     );
-    let before = std::fs::read_link(&live).unwrap();
-    let staged = views.join("000099.1");
-    std::fs::create_dir(&staged).unwrap();
-    std::fs::copy(live.join("jwks.json"), staged.join("jwks.json")).unwrap();
+    let seen = read_node(&folder).unwrap().unwrap();
+    assert_eq!(seen.public, old.public);
+    let private = seen.private.unwrap();
+    assert_eq!(private.expose(), old.private.unwrap().expose());
+    prove(&seen.public, private.expose()).unwrap();
+    // The leader must hear it anew, from the restart on.
+    cluster.stepper.advance(Span::secs(1));
     cluster.start_agent("a");
     cluster.rest().await;
     cluster.probe().await;
-    assert_eq!(std::fs::read_link(&live).unwrap(), before);
-    assert!(!staged.exists(), "what was staged and never live is removed");
+    assert_eq!(std::fs::read_link(folder.join("live")).unwrap(), new);
+    assert!(!folder.join(&live).exists(), "the old view is gone");
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

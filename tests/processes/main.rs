@@ -2,6 +2,8 @@
 
 mod bad_input;
 mod bad_start;
+mod dev;
+mod enrolling;
 mod fleet;
 mod full_disk;
 mod kills;

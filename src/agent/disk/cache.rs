@@ -9,7 +9,7 @@ use super::{DiskError, read};
 use crate::crypto::seal::{Binding, DataKey, MasterKey, MasterKeyError, SealError};
 use crate::durable::{self, FileAttrs};
 use crate::rpc::fleet::Bundle;
-use crate::types::{Digest, Kid, Secret};
+use crate::types::{Digest, Kid, Secret, WitnessKey};
 
 /// What went wrong with the sealed cache. None of it is lost for good: the leader sends the generation again.
 #[derive(Debug, thiserror::Error)]
@@ -68,21 +68,21 @@ impl CacheKey {
         Self(key.data_key("agent cache"))
     }
 
-    /// A generation with those of its private halves that are in `held`, sealed.
-    pub(super) fn seal(&self, bundle: &Bundle, held: &BTreeSet<Kid>) -> Result<Vec<u8>, CacheError> {
+    /// A generation of `fleet` with those of its private halves that are in `held`, sealed.
+    pub(super) fn seal(&self, bundle: &Bundle, held: &BTreeSet<Kid>, fleet: Option<WitnessKey>) -> Result<Vec<u8>, CacheError> {
         let plain = encode(bundle, held);
-        Ok(self.0.seal(plain.expose(), &binding())?)
+        Ok(self.0.seal(plain.expose(), &binding(fleet))?)
     }
 
-    /// The generation in a sealed cache.
-    pub(super) fn open(&self, sealed: &[u8]) -> Result<Bundle, CacheError> {
-        let plain = self.0.open(sealed, &binding())?;
+    /// The generation in a sealed cache of `fleet`.
+    pub(super) fn open(&self, sealed: &[u8], fleet: Option<WitnessKey>) -> Result<Bundle, CacheError> {
+        let plain = self.0.open(sealed, &binding(fleet))?;
         decode(plain.expose()).ok_or(CacheError::Form)
     }
 }
 
-fn binding() -> Binding {
-    Binding::new("agent cache")
+fn binding(fleet: Option<WitnessKey>) -> Binding {
+    Binding::new("agent cache").with(fleet.as_ref().map_or(&[], |fleet| &fleet.0[..]))
 }
 
 fn encode(bundle: &Bundle, held: &BTreeSet<Kid>) -> Secret {

@@ -39,16 +39,18 @@ impl Disk {
     }
 
     /// Writes the files of a view into a folder of their own and proves them as they stand there. Files of a staging that a crash cut
-    /// short are replaced; those of the live view are written again one by one, for their content is the same.
+    /// short are replaced. The folder of the live view is never written to: the same view goes beside it, and a reader sees one or
+    /// the other.
     pub fn stage(&self, bundle: &Bundle, view: &View) -> Result<Staged<'_>, DiskError> {
-        let name = format!("{:06}.{}", view.generation.0, view.step());
-        let folder = self.root.join("views").join(&name);
-        let is_live = self.live_folder()?.as_ref() == Some(&folder);
-        if !is_live {
-            durable::remove_folder_all(&folder)?;
+        let (views, live) = (self.root.join("views"), self.live_folder()?);
+        let mut name = format!("{:06}.{}", view.generation.0, view.step());
+        if live == Some(views.join(&name)) {
+            name.push_str(".again");
         }
+        let folder = views.join(&name);
+        durable::remove_folder_all(&folder)?;
         let staged = self.write_view(&folder, &name, bundle, view);
-        if staged.is_err() && !is_live {
+        if staged.is_err() {
             // The first error is the one to tell; the space may be what was lacking.
             let _ = durable::remove_folder_all(&folder);
         }

@@ -5,10 +5,13 @@
 //! views/000042.1/jwks.json              every published public half, 0644
 //!                private.jwks.json      the selected signing keys, 0640
 //!                view.json              which view this is, 0644
-//! trusted.json                          what rule R5 remembers, 0600
+//! trusted.json                          what rule R5 remembers, and of which fleet, 0600
 //! cache.sealed                          the newest generation, AES-256-GCM, 0600
 //! cache.key                             the key of the cache, where no credential gives one, 0600
 //! ```
+//!
+//! A fleet is known by the public key of its log. What is there of another fleet counts for nothing: generations of two fleets can't
+//! be compared.
 //!
 //! A view is made in steps that are types, [`Staged`] and [`Live`], so that nothing can be swapped that was not proved. All of it
 //! blocks.
@@ -22,13 +25,15 @@ mod tests;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 pub use cache::{CacheError, CacheKey};
 pub use install::{Live, Staged};
 
 use crate::agent::core::{CacheHolds, DiskResult, DiskWork, Found, Trusted};
 use crate::durable::{self, DurableError, FileAttrs};
 use crate::rpc::fleet::Bundle;
-use crate::types::{Kid, Secret};
+use crate::types::{Kid, Secret, WitnessKey};
 
 /// Where the files of a node are, and who may read them.
 #[derive(Debug)]
@@ -36,6 +41,16 @@ pub struct Disk {
     root: PathBuf,
     private_group: Option<u32>,
     key: CacheKey,
+    /// None while the node has never been in one.
+    fleet: Option<WitnessKey>,
+}
+
+/// `trusted.json`
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Memory<T> {
+    log_public_key: Option<WitnessKey>,
+    trusted: T,
 }
 
 /// Why the files of a node could not be read or written.
@@ -75,8 +90,14 @@ pub enum DiskError {
 
 impl Disk {
     /// The files under `root`, which is made if it is not there. The private files get `private_group`, where one is given. The cache
-    /// is sealed with the key at `credential`, or else with a key of the node's own, which is made if it is not there.
-    pub fn open(root: PathBuf, private_group: Option<u32>, credential: Option<&Path>) -> Result<Self, DiskError> {
+    /// is sealed with the key at `credential`, or else with a key of the node's own, which is made if it is not there. The node is in
+    /// `fleet`; where that is not known, in the fleet that it remembers.
+    pub fn open(
+        root: PathBuf,
+        private_group: Option<u32>,
+        credential: Option<&Path>,
+        fleet: Option<WitnessKey>,
+    ) -> Result<Self, DiskError> {
         durable::create_folder(&root, 0o755)?;
         durable::remove_leftovers(&root)?;
         durable::create_folder(&root.join("views"), 0o755)?;
@@ -84,21 +105,29 @@ impl Disk {
             Some(path) => CacheKey::load(path)?,
             None => CacheKey::load_or_make(&root.join("cache.key"))?,
         };
-        Ok(Self {
+        let mut disk = Self {
             root,
             private_group,
             key,
-        })
+            fleet,
+        };
+        if fleet.is_none() {
+            disk.fleet = disk.read_memory()?.and_then(|memory| memory.log_public_key);
+        }
+        Ok(disk)
     }
 
-    /// What is there at a start. What a crash left behind of a view that was never live is removed.
+    /// What is there at a start of the node's own fleet. What a crash left behind of a view that was never live is removed.
     ///
     /// # Errors
     /// The trusted state is damaged or can't be read: without it rule R5 can't be kept. Anything else that can't be read is named in
     /// [`Found::problem`], for the leader can send it again.
     pub fn load(&self) -> Result<Found, DiskError> {
+        let memory = self.read_memory()?;
+        if memory.as_ref().is_some_and(|memory| memory.log_public_key != self.fleet) {
+            return Ok(Found::default());
+        }
         let mut problems = Vec::new();
-        let trusted = self.read_trusted()?;
         let installed = self.read_back().unwrap_or_else(|why| {
             problems.push(why.to_string());
             None
@@ -113,7 +142,7 @@ impl Disk {
             problems.push(why.to_string());
         }
         Ok(Found {
-            trusted,
+            trusted: memory.map(|memory| memory.trusted),
             cached,
             installed: self.read_back().unwrap_or_default(),
             problem: (!problems.is_empty()).then(|| problems.join("; ")),
@@ -134,28 +163,32 @@ impl Disk {
 
     fn save_trusted(&self, trusted: &Trusted) -> Result<(), DiskError> {
         let path = self.trusted_path();
-        let bytes = serde_json::to_vec_pretty(trusted).map_err(|why| DiskError::Damaged {
+        let memory = Memory {
+            log_public_key: self.fleet,
+            trusted,
+        };
+        let bytes = serde_json::to_vec_pretty(&memory).map_err(|why| DiskError::Damaged {
             path: path.clone(),
             why: why.to_string(),
         })?;
         Ok(durable::write_file(&path, &bytes, &FileAttrs::mode(0o600))?)
     }
 
-    fn read_trusted(&self) -> Result<Option<Trusted>, DiskError> {
+    fn read_memory(&self) -> Result<Option<Memory<Trusted>>, DiskError> {
         let path = self.trusted_path();
         let Some(bytes) = read::file(&path)? else { return Ok(None) };
-        let trusted = serde_json::from_slice(bytes.expose()).map_err(|why| DiskError::Damaged {
+        let memory = serde_json::from_slice(bytes.expose()).map_err(|why| DiskError::Damaged {
             path,
             why: format!(
                 "{why}; it says what this node must never go back to, so the agent does not start without it: bring it back from a copy, or \
-                 remove the node on the leader and enroll it anew with an empty folder"
+                 move the agent's folder away and, with a new token of `jkeys node token NAME`, enroll it anew"
             ),
         })?;
-        Ok(Some(trusted))
+        Ok(Some(memory))
     }
 
     fn write_cache(&self, bundle: &Bundle, held: &BTreeSet<Kid>) -> Result<CacheHolds, DiskError> {
-        let sealed = self.key.seal(bundle, held)?;
+        let sealed = self.key.seal(bundle, held, self.fleet)?;
         let path = self.cache_path();
         durable::write_file(&path, &sealed, &FileAttrs::mode(0o600))?;
         let back = self.read_cache()?.ok_or_else(|| DiskError::Damaged {
@@ -167,7 +200,7 @@ impl Disk {
 
     fn read_cache(&self) -> Result<Option<Bundle>, DiskError> {
         let sealed: Option<Secret> = read::file(&self.cache_path())?;
-        Ok(sealed.map(|sealed| self.key.open(sealed.expose())).transpose()?)
+        Ok(sealed.map(|sealed| self.key.open(sealed.expose(), self.fleet)).transpose()?)
     }
 
     fn trusted_path(&self) -> PathBuf {

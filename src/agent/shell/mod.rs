@@ -1,5 +1,7 @@
 //! The shell of a node: it brings inputs to the core and carries out its effects.
 
+mod monitor;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,18 +10,23 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{debug, error, info, warn};
 
-use super::core::{self, Effect, Input, Now, Settings, State, Status, ViewId, Wake};
+pub use monitor::Monitor;
+
+use super::core::{self, Effect, Input, Now, Settings, State, ViewId, Wake};
 use super::disk::{Disk, DiskError};
 use crate::clock::Clock;
 use crate::hooks::{self, Hook};
 use crate::lifecycle::Report;
 use crate::rpc::fleet::{LeaderMessage, Welcome};
+use crate::types::WitnessKey;
 
 /// What an agent is configured with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentConfig {
     /// The folder of its files; the folder above must be there.
     pub folder: PathBuf,
+    /// The fleet that the node is in, known by the public key of its log; none where that is not known.
+    pub fleet: Option<WitnessKey>,
     /// The group that may read the private files.
     pub private_group: Option<u32>,
     /// The file that holds the key of the sealed cache, such as a systemd credential; without it the agent makes one of its own.
@@ -41,8 +48,8 @@ pub enum LinkEvent {
     Lost(String),
 }
 
-/// Runs a node until `shutdown` is true or its sender is dropped; what there is to write is written first, and hooks are killed. `status` always shows
-/// the node as it is; once `ready` is true in it, a view is in place.
+/// Runs a node until `shutdown` is true or its sender is dropped; what there is to write is written first, and hooks are killed. `monitor` always shows
+/// the node as it is; once `ready` is true in its status, a view is in place.
 ///
 /// # Errors
 /// The folder can't be used, or what rule R5 remembers can't be read.
@@ -51,16 +58,20 @@ pub async fn run(
     clock: Clock,
     mut link: mpsc::Receiver<LinkEvent>,
     reports: mpsc::Sender<Report>,
-    status: watch::Sender<Status>,
+    monitor: Monitor,
     mut shutdown: watch::Receiver<bool>,
 ) -> Result<(), DiskError> {
+    monitor.begin();
     let (mut shell, mut state, mut stepped_at) = Shell::start(config, clock, reports).await?;
     let mut link_open = true;
     loop {
-        let shown = state.status(shell.now());
-        status.send_if_modified(|status| std::mem::replace(status, shown.clone()) != shown);
+        monitor.show(state.status(shell.now()));
         let input = tokio::select! {
             _ = shutdown.wait_for(|stop| *stop) => break,
+            number = monitor.asked() => {
+                monitor.answer(number);
+                continue;
+            }
             event = link.recv(), if link_open => {
                 link_open = event.is_some();
                 event.map_or(Input::Lost, heard)
@@ -137,7 +148,7 @@ impl Shell {
     async fn start(config: AgentConfig, clock: Clock, reports: mpsc::Sender<Report>) -> Result<(Self, State, Now), DiskError> {
         let (folder, credential) = (config.folder.clone(), config.cache_credential);
         let opened = tokio::task::spawn_blocking(move || {
-            let disk = Disk::open(config.folder, config.private_group, credential.as_deref())?;
+            let disk = Disk::open(config.folder, config.private_group, credential.as_deref(), config.fleet)?;
             let found = disk.load()?;
             Ok::<_, DiskError>((disk, found))
         });

@@ -5,6 +5,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::agent::core::Status;
 use crate::agent::testing::{START, answer, armed, bundle, kids, welcome};
 use crate::clock::Stepper;
 use crate::lifecycle::Stage::{Active, Prepublished};
@@ -17,6 +18,7 @@ struct Agent {
     link: mpsc::Sender<LinkEvent>,
     reports: mpsc::Receiver<Report>,
     status: watch::Receiver<Status>,
+    monitor: Monitor,
     stop: watch::Sender<bool>,
     task: JoinHandle<Result<(), DiskError>>,
 }
@@ -25,10 +27,11 @@ impl Agent {
     fn start(folder: &Path, clock: &Clock, hooks: Vec<Hook>) -> Self {
         let (link, events) = mpsc::channel(8);
         let (to_leader, reports) = mpsc::channel(64);
-        let (shown, status) = watch::channel(Status::default());
+        let monitor = Monitor::default();
         let (stop, stopped) = watch::channel(false);
         let config = AgentConfig {
             folder: folder.join("agent"),
+            fleet: None,
             private_group: None,
             cache_credential: None,
             hooks,
@@ -37,9 +40,10 @@ impl Agent {
         Self {
             link,
             reports,
-            status,
+            status: monitor.status(),
+            monitor: monitor.clone(),
             stop,
-            task: tokio::spawn(run(config, clock.clone(), events, to_leader, shown, stopped)),
+            task: tokio::spawn(run(config, clock.clone(), events, to_leader, monitor, stopped)),
         }
     }
 
@@ -196,6 +200,27 @@ async fn a_link_that_is_gone_for_good_stops_nothing() {
     stepper.advance(Span::hours(1));
     agent.until(|status| signs(status, &[1])).await;
     agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_ping_is_answered_by_the_shell_and_not_without_it() {
+    let (root, clock, _stepper) = beginning();
+    let agent = holding(root.path(), &clock).await;
+    let monitor = agent.monitor.clone();
+    monitor.ping().await;
+    agent.stop().await;
+    let ping = tokio::spawn({
+        let monitor = monitor.clone();
+        async move { monitor.ping().await }
+    });
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!ping.is_finished(), "nobody is there to answer");
+    // The one that takes over answers for the one before.
+    let number = monitor.asked().await;
+    monitor.answer(number);
+    ping.await.unwrap();
 }
 
 #[tokio::test]

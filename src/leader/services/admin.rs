@@ -193,9 +193,10 @@ impl AdminService {
 
     async fn token(&self, actor: Actor, node: NodeName, ttl: Span) -> Result<CreateTokenResponse, Failure> {
         let context = &self.0;
-        if context.advertise.is_empty() {
-            let advice =
-                "the configuration names no address that nodes can reach: set advertise = [\"HOST:7443\"] and restart the leader";
+        let addresses = context.terms.borrow().advertise.clone();
+        if addresses.is_empty() {
+            let advice = "the configuration names no address that nodes can reach: set advertise = [\"HOST:7443\"] and reload the leader \
+                          (systemctl reload jkeys-leader)";
             return Err(context
                 .refuse(actor, format!("node token {node}"), Failure::refused(advice))
                 .await);
@@ -213,7 +214,7 @@ impl AdminService {
             .await?
             .map_err(|refusal| Failure::refused(refusal.to_string()))?;
         let token = JoinToken {
-            addresses: context.advertise.clone(),
+            addresses,
             ca_key: context.authority.signer.certificate().key(),
             log_public_key: context.authority.fleet.log_public_key.0,
             node,

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::clock::Clock;
+use crate::config::LeaderConfig;
 use crate::keystore::{Keystore, KeystoreError};
 use crate::leader::engine::{Decided, Message, Shared};
 use crate::leader::founding::Authority;
@@ -19,9 +20,26 @@ pub(in crate::leader) struct Context {
     pub(in crate::leader) shared: Shared,
     pub(in crate::leader) keystore: Arc<Keystore>,
     pub(in crate::leader) authority: Arc<Authority>,
-    pub(in crate::leader) advertise: Vec<HostPort>,
-    pub(in crate::leader) report_every: Span,
+    pub(in crate::leader) terms: watch::Receiver<Terms>,
     pub(in crate::leader) clock: Clock,
+}
+
+/// What the leader tells nodes of itself, as the configuration now says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::leader) struct Terms {
+    /// The addresses that join tokens carry.
+    pub(in crate::leader) advertise: Vec<HostPort>,
+    /// The longest time between two reports of an agent that has nothing new to say.
+    pub(in crate::leader) report_every: Span,
+}
+
+impl From<&LeaderConfig> for Terms {
+    fn from(config: &LeaderConfig) -> Self {
+        Self {
+            advertise: config.advertise.clone(),
+            report_every: config.report_every,
+        }
+    }
 }
 
 impl Context {

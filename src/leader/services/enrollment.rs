@@ -4,6 +4,7 @@ use tonic::{Request, Response, Status};
 
 use super::context::{Context, internal};
 use crate::lifecycle::Command;
+use crate::rpc::fleet::agree;
 use crate::rpc::proto::enrollment_server::Enrollment;
 use crate::rpc::proto::{EnrollRequest, EnrollResponse};
 use crate::rpc::{EnrollCall, Failure};
@@ -16,6 +17,7 @@ pub(in crate::leader) struct EnrollmentService(pub(in crate::leader) Context);
 impl Enrollment for EnrollmentService {
     async fn enroll(&self, request: Request<EnrollRequest>) -> Result<Response<EnrollResponse>, Status> {
         let call = EnrollCall::try_from(request.into_inner())?;
+        agree(call.protocol_version)?;
         let context = &self.0;
         let issue = || {
             let signer = &context.authority.signer;

@@ -125,8 +125,7 @@ impl Session {
         let AgentMessage::Hello(hello) = first else {
             return Err(Failure::invalid("the first message of a stream is Hello"));
         };
-        let welcome = self.welcome(&hello).await?;
-        self.send(LeaderMessage::Welcome(welcome)).await?;
+        self.send_welcome(&hello).await?;
         self.send_generation().await?;
         loop {
             tokio::select! {
@@ -144,19 +143,26 @@ impl Session {
                     changed.map_err(|_| stopping())?;
                     self.send_generation().await?;
                 }
+                // A welcome that comes again says what has changed in it.
+                changed = self.context.terms.changed() => {
+                    changed.map_err(|_| stopping())?;
+                    self.send_welcome(&hello).await?;
+                }
             }
         }
     }
 
-    async fn welcome(&self, hello: &Hello) -> Result<Welcome, Failure> {
+    async fn send_welcome(&mut self, hello: &Hello) -> Result<(), Failure> {
         let protocol_version = agree(hello.protocol_version)?;
         let epoch = self.context.shared.leader().await?.state().epoch;
-        Ok(Welcome {
+        let report_every = self.context.terms.borrow_and_update().report_every;
+        let welcome = Welcome {
             protocol_version,
             capabilities: Vec::new(),
             epoch,
-            report_every: self.context.report_every,
-        })
+            report_every,
+        };
+        self.send(LeaderMessage::Welcome(welcome)).await
     }
 
     async fn send_generation(&mut self) -> Result<(), Failure> {

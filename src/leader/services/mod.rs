@@ -8,6 +8,6 @@ mod follow;
 mod history;
 
 pub(super) use admin::AdminService;
-pub(super) use context::Context;
+pub(super) use context::{Context, Terms};
 pub(super) use enrollment::EnrollmentService;
 pub(super) use fleet::FleetService;

@@ -70,12 +70,14 @@ fn the_key_of_the_cache_may_be_a_credential_which_must_be_there() {
     let root = tempfile::tempdir().unwrap();
     let credential = root.path().join("credential");
     let folder = root.path().join("agent");
-    let why = Disk::open(folder.clone(), None, Some(&credential)).unwrap_err().to_string();
+    let why = Disk::open(folder.clone(), None, Some(&credential), None)
+        .unwrap_err()
+        .to_string();
     assert!(why.contains("credential"), "{why}");
     durable::write_file(&credential, b"short", &FileAttrs::mode(0o600)).unwrap();
-    assert!(Disk::open(folder.clone(), None, Some(&credential)).is_err());
+    assert!(Disk::open(folder.clone(), None, Some(&credential), None).is_err());
     durable::write_file(&credential, "5a".repeat(32).as_bytes(), &FileAttrs::mode(0o600)).unwrap();
-    Disk::open(folder.clone(), None, Some(&credential)).unwrap();
+    Disk::open(folder.clone(), None, Some(&credential), None).unwrap();
     assert_eq!(names(&folder), ["views"], "no key lies beside the cache");
 }
 

@@ -152,3 +152,54 @@ fn erasing_leaves_no_private_half() {
         "a node that is taken back gets the same view again"
     );
 }
+
+const OURS: Option<WitnessKey> = Some(WitnessKey([1; 32]));
+const THEIRS: Option<WitnessKey> = Some(WitnessKey([2; 32]));
+
+fn in_fleet(root: &Path, fleet: Option<WitnessKey>) -> Disk {
+    Disk::open(root.to_owned(), None, None, fleet).unwrap()
+}
+
+#[test]
+fn r5_what_is_of_another_fleet_counts_for_nothing_and_is_not_forgotten() {
+    let root = tempfile::tempdir().unwrap();
+    let (disk, sent) = (in_fleet(root.path(), OURS), alternating(1));
+    let mut trusted = Trusted::default();
+    trusted.accept(&sent.set, sent.digest, Switches::new());
+    disk.write_cache(&sent, &view_now(&sent).held).unwrap();
+    disk.save_trusted(&trusted).unwrap();
+    install(&disk, &sent);
+
+    let theirs = in_fleet(root.path(), THEIRS);
+    let found = theirs.load().unwrap();
+    assert!(found.trusted.is_none() && found.cached.is_none() && found.installed.is_none() && found.problem.is_none());
+
+    for fleet in [OURS, None] {
+        let found = in_fleet(root.path(), fleet).load().unwrap();
+        assert_eq!(found.trusted.unwrap(), trusted, "nobody has made the change durable yet");
+        assert_eq!(found.cached.unwrap().digest, sent.digest);
+    }
+
+    theirs.save_trusted(&Trusted::default()).unwrap();
+    let found = in_fleet(root.path(), THEIRS).load().unwrap();
+    assert!(
+        found.trusted.is_some() && found.cached.is_none(),
+        "the cache of the other fleet does not open"
+    );
+}
+
+#[test]
+fn r6_the_folder_of_the_live_view_is_never_written_to() {
+    let root = tempfile::tempdir().unwrap();
+    install(&in_fleet(root.path(), OURS), &bundle(7, &[(0, Active)]));
+    let (live, before) = (root.path().join("live"), fs::canonicalize(root.path().join("live")).unwrap());
+    // Another fleet has a generation of the same number.
+    let disk = in_fleet(root.path(), THEIRS);
+    let other = bundle(7, &[(1, Active)]);
+    let staged = disk.stage(&other, &view_now(&other)).unwrap();
+    assert_eq!(disk.read_back().unwrap().unwrap().signing, kids(&[0]));
+    assert_eq!(fs::canonicalize(&live).unwrap(), before);
+    assert_eq!(staged.swap().unwrap().clean().unwrap().signing, kids(&[1]));
+    assert_eq!(install(&disk, &other).signing, kids(&[1]));
+    assert_eq!(names(&root.path().join("views")), ["000007.1"], "the names take turns");
+}

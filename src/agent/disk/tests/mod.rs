@@ -13,7 +13,7 @@ use crate::lifecycle::{Installed, Switches, View, view};
 use crate::types::Span;
 
 fn open(root: &Path) -> Disk {
-    Disk::open(root.to_owned(), None, None).unwrap()
+    Disk::open(root.to_owned(), None, None, None).unwrap()
 }
 
 /// Generation `number`, in which key `number % 2` signs.

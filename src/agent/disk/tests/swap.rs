@@ -29,7 +29,7 @@ fn the_private_file_gets_its_group() {
     let group = fs::metadata(root.path()).unwrap().gid();
     // Root may give any group; everybody else only one of their own.
     let group = if rustix::process::geteuid().is_root() { 12_345 } else { group };
-    let disk = Disk::open(root.path().to_owned(), Some(group), None).unwrap();
+    let disk = Disk::open(root.path().to_owned(), Some(group), None, None).unwrap();
     install(&disk, &alternating(1));
     assert_eq!(fs::metadata(root.path().join("live/private.jwks.json")).unwrap().gid(), group);
 }

@@ -1,0 +1,60 @@
+//! What a running node shows to the process around it.
+
+use tokio::sync::watch;
+
+use crate::agent::core::Status;
+
+/// Shows a node as it is, and answers whether its shell still works. Clones are one and the same; it outlives a restart of the node's
+/// work.
+#[derive(Debug, Clone, Default)]
+pub struct Monitor {
+    status: watch::Sender<Status>,
+    asked: watch::Sender<u64>,
+    answered: watch::Sender<u64>,
+}
+
+impl Monitor {
+    /// The node's state, now and from now on.
+    #[must_use]
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
+    }
+
+    /// Returns once the shell has come round to answering.
+    pub async fn ping(&self) {
+        let mut number = 0;
+        self.asked.send_modify(|asked| {
+            *asked += 1;
+            number = *asked;
+        });
+        // The sender is in this very value.
+        let _ = self.answered.subscribe().wait_for(|answered| *answered >= number).await;
+    }
+
+    /// The work begins: nothing is known of the node yet.
+    pub fn begin(&self) {
+        self.show(Status::default());
+    }
+
+    /// Shows the node as it is now.
+    pub(super) fn show(&self, shown: Status) {
+        self.status
+            .send_if_modified(|status| std::mem::replace(status, shown.clone()) != shown);
+    }
+
+    /// Returns when somebody waits for [`Self::answer`], with what to answer.
+    pub(super) async fn asked(&self) -> u64 {
+        let answered = *self.answered.borrow();
+        let mut asked = self.asked.subscribe();
+        // The sender is in this very value.
+        asked
+            .wait_for(|asked| *asked > answered)
+            .await
+            .map_or(answered, |asked| *asked)
+    }
+
+    /// The shell works.
+    pub(super) fn answer(&self, number: u64) {
+        self.answered.send_replace(number);
+    }
+}
