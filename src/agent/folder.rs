@@ -55,7 +55,7 @@ pub(super) fn prove_writable(folder: &Path) -> Result<(), DurableError> {
     for place in [folder.to_owned(), folder.join(KEYS)] {
         // Left behind by a crash it is known for what it is.
         let probe = place.join(format!("{TEMPORARY_PREFIX}probe"));
-        let written = durable::write_file(&probe, &[0; PROBE_BYTES], &owner.attrs(0o600));
+        let written = durable::write_file(&probe, &vec![0; PROBE_BYTES], &owner.attrs(0o600));
         durable::remove_file(&probe)?;
         written?;
     }
@@ -78,7 +78,7 @@ mod tests {
         );
         assert_eq!(folder.join(KEYS).metadata().unwrap().mode() & 0o777, 0o700);
         std::fs::remove_dir(folder.join(KEYS)).unwrap();
-        std::fs::write(folder.join(KEYS), b"").unwrap();
+        durable::write_file(&folder.join(KEYS), b"", &FileAttrs::mode(0o600)).unwrap();
         assert!(prove_writable(&folder).unwrap_err().to_string().contains("move it away"));
         let above = prove_writable(&root.path().join("no/agent")).unwrap_err().to_string();
         assert!(above.contains("create the folder"), "{above}");

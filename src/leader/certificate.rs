@@ -76,13 +76,13 @@ mod tests {
     async fn a_certificate_that_could_not_be_issued_is_tried_again_within_minutes() {
         let (clock, stepper) = Clock::stepped(Time(0));
         let (current, mut seen) = watch::channel(Time(0));
-        let (tried, mut tries) = tokio::sync::mpsc::unbounded_channel();
+        let (say, mut tries) = tokio::sync::mpsc::unbounded_channel();
         let mut results = [false, false, true, true].into_iter();
         let renewing = tokio::spawn({
             let clock = clock.clone();
             async move {
                 let issue = || {
-                    tried.send(clock.now()).unwrap();
+                    say.send(clock.now()).unwrap();
                     let issued = results.next().unwrap().then_some(clock.now());
                     issued.ok_or_else(|| PkiError::Certificate("the test says so".to_owned()))
                 };

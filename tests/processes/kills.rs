@@ -56,8 +56,11 @@ fn fast(windows: &Windows) -> String {
         ("start_grace", windows.start_grace),
         ("max_age", windows.max_age),
     ];
-    let lines: String = settings.iter().map(|(name, span)| format!("{name} = \"{span}\"\n")).collect();
-    format!("[defaults]\n{lines}[[profile]]\nname = \"web\"\nalg = \"ES256\"\n")
+    let lines: Vec<String> = settings.iter().map(|(name, span)| format!("{name} = \"{span}\"")).collect();
+    format!(
+        "[defaults]\n{}\n[[profile]]\nname = \"web\"\nalg = \"ES256\"\n",
+        lines.join("\n")
+    )
 }
 
 fn rotations(records: &[Record]) -> usize {

@@ -33,13 +33,13 @@ impl Monitor {
 
     /// The work begins: nothing is known of the node yet.
     pub fn begin(&self) {
-        self.show(Status::default());
+        self.show(&Status::default());
     }
 
     /// Shows the node as it is now.
-    pub(super) fn show(&self, shown: Status) {
+    pub(super) fn show(&self, shown: &Status) {
         self.status
-            .send_if_modified(|status| std::mem::replace(status, shown.clone()) != shown);
+            .send_if_modified(|status| std::mem::replace(status, shown.clone()) != *shown);
     }
 
     /// Returns when somebody waits for [`Self::answer`], with what to answer.

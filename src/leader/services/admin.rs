@@ -197,9 +197,8 @@ impl AdminService {
         if addresses.is_empty() {
             let advice = "the configuration names no address that nodes can reach: set advertise = [\"HOST:7443\"] and reload the leader \
                           (systemctl reload jkeys-leader)";
-            return Err(context
-                .refuse(actor, format!("node token {node}"), Failure::refused(advice))
-                .await);
+            let refused = context.refuse(actor, format!("node token {node}"), Failure::refused(advice));
+            return Err(refused.await);
         }
         let secret = TokenSecret::generate().map_err(|why| internal(&why))?;
         let expires_at = context.clock.now() + ttl;
