@@ -165,12 +165,4 @@ impl Admin for Fake {
             expires_at_ms: NOW.0 + request.ttl_ms,
         }))
     }
-
-    async fn list_keys(&self, _: Request<proto::ListKeysRequest>) -> Result<Response<proto::Document>, Status> {
-        Err(Status::unimplemented("the status has them"))
-    }
-
-    async fn list_nodes(&self, _: Request<proto::ListNodesRequest>) -> Result<Response<proto::Document>, Status> {
-        Err(Status::unimplemented("the status has them"))
-    }
 }

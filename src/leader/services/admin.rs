@@ -18,8 +18,8 @@ use crate::rpc::documents;
 use crate::rpc::fleet::PROTOCOL_VERSION;
 use crate::rpc::proto::admin_server::Admin;
 use crate::rpc::proto::{
-    self, CreateTokenRequest, CreateTokenResponse, HistoryRequest, ListKeysRequest, ListNodesRequest, PingRequest, PingResponse,
-    RevokeRequest, RotateProgress, RotateRequest, ShowKeyRequest, StatusRequest, WatchRequest,
+    self, CreateTokenRequest, CreateTokenResponse, HistoryRequest, PingRequest, PingResponse, RevokeRequest, RotateProgress,
+    RotateRequest, ShowKeyRequest, StatusRequest, WatchRequest,
 };
 use crate::rpc::{Caller, ErrorKind, Failure};
 use crate::types::{Actor, Kid, NameError, NodeName, Span};
@@ -89,10 +89,6 @@ impl Admin for AdminService {
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 
-    async fn list_keys(&self, _: Request<ListKeysRequest>) -> Answer<proto::Document> {
-        Ok(Response::new(document(schema::KEYS, &self.read_status().await.keys)?))
-    }
-
     async fn show_key(&self, request: Request<ShowKeyRequest>) -> Answer<proto::Document> {
         let kid: Kid = request
             .into_inner()
@@ -121,10 +117,6 @@ impl Admin for AdminService {
         let actor = actor(&request)?;
         let TokenCall { node, ttl } = TokenCall::try_from(request.into_inner())?;
         Ok(Response::new(self.token(actor, node, ttl).await?))
-    }
-
-    async fn list_nodes(&self, _: Request<ListNodesRequest>) -> Answer<proto::Document> {
-        Ok(Response::new(document(schema::NODES, &self.read_status().await.nodes)?))
     }
 }
 
