@@ -1,11 +1,10 @@
 //! `jkeys rotate` and `jkeys revoke`
 
-use std::path::Path;
 use std::str::FromStr;
 
 use clap::{Args, CommandFactory as _, error::ErrorKind};
 
-use super::admin::Leader;
+use super::admin::{Leader, Place};
 use super::follow::{follow, patience, undecided};
 use super::{Cli, CliError, Exit, Screen, render};
 use crate::rpc::admin::{Compromised, RevokeCall, RotateCall};
@@ -77,11 +76,11 @@ enum Theft {
 }
 
 impl RotateArgs {
-    pub(super) async fn run(self, config: Option<&Path>, screen: &mut Screen<'_>) -> Result<Exit, CliError> {
+    pub(super) async fn run(self, place: &Place, screen: &mut Screen<'_>) -> Result<Exit, CliError> {
         self.check()?;
         let revokes_nothing = self.reason == Some(Reason::Compromised) && self.compromised.is_none();
         let (wait, json) = (self.common.wait, self.common.json);
-        let mut leader = Leader::connect(config).await?;
+        let mut leader = Leader::connect(place).await?;
         let steps = leader.rotate(self.call()).await.map_err(undecided)?;
         if revokes_nothing {
             screen.note(render::REVOKES_NOTHING);
@@ -128,7 +127,7 @@ impl RotateArgs {
 }
 
 impl RevokeArgs {
-    pub(super) async fn run(self, config: Option<&Path>, screen: &mut Screen<'_>) -> Result<Exit, CliError> {
+    pub(super) async fn run(self, place: &Place, screen: &mut Screen<'_>) -> Result<Exit, CliError> {
         let Common { comment, wait, json } = self.common;
         let call = RevokeCall {
             kid: self.kid,
@@ -137,7 +136,7 @@ impl RevokeArgs {
             dry_run: false,
             wait,
         };
-        let mut leader = Leader::connect(config).await?;
+        let mut leader = Leader::connect(place).await?;
         let steps = leader.revoke(call).await.map_err(undecided)?;
         follow(steps, patience(wait), json, screen).await
     }

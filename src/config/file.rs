@@ -43,6 +43,15 @@ pub fn leader(path: &Path, credentials: Option<&Path>) -> Result<LeaderConfig, F
     LeaderConfig::parse(&text, credentials).map_err(|errors| wrong(path, errors))
 }
 
+/// Reads nothing but the admin socket of `leader.toml`, which may be wrong everywhere else.
+///
+/// # Errors
+/// No such file, no right to read it, or what it says of the socket is wrong.
+pub fn admin_socket(path: &Path) -> Result<PathBuf, FileError> {
+    let text = read(path, "leader")?;
+    LeaderConfig::admin_socket_of(&text).map_err(|errors| wrong(path, errors))
+}
+
 /// Reads `agent.toml`. `credentials` is systemd's folder of credentials, where there is one.
 ///
 /// # Errors

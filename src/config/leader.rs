@@ -67,9 +67,7 @@ impl LeaderConfig {
             master_key_file: top
                 .get("master_key_file", value::path)
                 .unwrap_or_else(|| master_key_file(credentials)),
-            admin_socket: top
-                .get("admin_socket", value::path)
-                .unwrap_or_else(|| "/run/jkeys/leader.sock".into()),
+            admin_socket: top.get(ADMIN_SOCKET, value::path).unwrap_or_else(default_socket),
             admin_group: top
                 .get("admin_group", value::group)
                 .unwrap_or_else(|| Some("jkeys-admin".to_owned())),
@@ -83,6 +81,25 @@ impl LeaderConfig {
         errors.extend(top.finish());
         ConfigErrors::none_of(errors)?;
         Ok(config)
+    }
+
+    /// The admin socket of a configuration, whatever else is wrong in it: somebody may be in the middle of editing it while the
+    /// leader runs, and an emergency does not wait.
+    ///
+    /// # Errors
+    /// The text names a socket that can't be one.
+    pub fn admin_socket_of(text: &str) -> Result<PathBuf, ConfigErrors> {
+        let is_of_socket = |line: &&str| line.trim_start().starts_with(ADMIN_SOCKET);
+        let blanked: Vec<&str> = text
+            .lines()
+            .map(|line| Some(line).filter(is_of_socket).unwrap_or(""))
+            .collect();
+        let blanked = blanked.join("\n");
+        let document = Document::parse(text).or_else(|_| Document::parse(&blanked))?;
+        let mut top = document.top();
+        let socket = top.get(ADMIN_SOCKET, value::path);
+        ConfigErrors::none_of(top.wrong())?;
+        Ok(socket.unwrap_or_else(default_socket))
     }
 
     /// The settings in which `next` differs and that only a restart can change.
@@ -114,6 +131,12 @@ impl LeaderConfig {
             ),
         })
     }
+}
+
+const ADMIN_SOCKET: &str = "admin_socket";
+
+fn default_socket() -> PathBuf {
+    "/run/jkeys/leader.sock".into()
 }
 
 /// What the certificates of a fleet that was given no name say. The CA is the fleet's own, so two such fleets don't trust each other.

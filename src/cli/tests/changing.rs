@@ -1,4 +1,3 @@
-use std::path::Path;
 use std::time::Duration;
 
 use super::fake::Fake;
@@ -128,7 +127,8 @@ async fn a_leader_that_hangs_is_given_up() {
     let mut hanging = fake([accepted()]);
     hanging.hangs = true;
     let served = hanging.serve();
-    let mut leader = Leader::connect(Some(Path::new(&served.config()))).await.unwrap();
+    let cli = Cli::try_parse_from(["jkeys", "--config", &served.config(), "status"]).unwrap();
+    let mut leader = Leader::connect(&cli.place).await.unwrap();
     let call = RevokeCall {
         kid: "stolen".parse().unwrap(),
         reason: Reason::Compromised,
