@@ -8,7 +8,7 @@ use tonic::{Response, Status, Streaming};
 
 use super::CliError;
 use crate::config::{LeaderConfig, file};
-use crate::rpc::admin::{Document, HistoryCall, RevokeCall, RotateCall, TokenCall};
+use crate::rpc::admin::{Document, HistoryCall, PlanCall, RevokeCall, RotateCall, TokenCall};
 use crate::rpc::proto::admin_client::AdminClient;
 use crate::rpc::proto::{self, PingRequest, RotateProgress, ShowKeyRequest, StatusRequest, WatchRequest};
 use crate::rpc::{Failure, admin_client, connect_admin, fleet};
@@ -78,6 +78,10 @@ impl Leader {
 
     pub(super) async fn watch(&mut self) -> Result<Streaming<proto::Document>, Failure> {
         answer(self.client.watch(WatchRequest {}).await)
+    }
+
+    pub(super) async fn plan(&mut self, call: PlanCall) -> Result<Document, Failure> {
+        Ok(answer(self.client.plan(proto::PlanRequest::from(call)).await)?.into())
     }
 
     pub(super) async fn key(&mut self, kid: &Kid) -> Result<Document, Failure> {

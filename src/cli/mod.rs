@@ -12,6 +12,7 @@ mod init;
 mod keys;
 mod node;
 mod outcome;
+mod plan;
 mod render;
 mod rotate;
 #[cfg(test)]
@@ -45,6 +46,8 @@ pub struct Cli {
 enum Verb {
     /// Keys and nodes as they are now, and what needs attention
     Status(status::StatusArgs),
+    /// What comes, when, and what it waits for; whether a configuration is safe
+    Plan(plan::PlanArgs),
     /// Hand over to the next signing key: as soon as the rules allow, or at once with --now
     Rotate(rotate::RotateArgs),
     /// Trust a key no more, on every node, at once
@@ -79,6 +82,7 @@ pub async fn run(cli: Cli, clock: &Clock, screen: &mut Screen<'_>) -> Result<Exi
     let config = place.config.as_deref();
     match cli.verb {
         Verb::Status(args) => args.run(place, screen).await,
+        Verb::Plan(args) => args.run(place, clock, screen).await,
         Verb::Rotate(args) => args.run(place, screen).await,
         Verb::Revoke(args) => args.run(place, screen).await,
         Verb::Keys(verb) => verb.run(place, clock, screen).await,

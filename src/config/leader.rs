@@ -7,7 +7,7 @@ use super::MASTER_KEY_CREDENTIAL;
 use super::error::{ConfigError, ConfigErrors};
 use super::table::{Document, Fields};
 use super::{profile, value};
-use crate::lifecycle::Settings;
+use crate::lifecycle::{Settings, check};
 use crate::types::{HostPort, Span, TrustDomain};
 
 /// A leader's configuration, checked.
@@ -49,6 +49,27 @@ impl LeaderConfig {
     /// # Errors
     /// Everything that is wrong: no TOML, unknown keys, wrong values, and timing rules broken.
     pub fn parse(text: &str, credentials: Option<&Path>) -> Result<Self, ConfigErrors> {
+        let (config, mut errors) = Self::read(text, credentials)?;
+        errors.extend(check(&config.settings).into_iter().map(|violation| ConfigError {
+            line: None,
+            text: violation.to_string(),
+        }));
+        ConfigErrors::none_of(errors)?;
+        Ok(config)
+    }
+
+    /// The settings of a configuration, whether or not they keep the timing rules.
+    ///
+    /// # Errors
+    /// Everything else that is wrong.
+    pub fn settings_of(text: &str) -> Result<Settings, ConfigErrors> {
+        let (config, errors) = Self::read(text, None)?;
+        ConfigErrors::none_of(errors)?;
+        Ok(config.settings)
+    }
+
+    /// What the text says, with everything that is wrong but the timing.
+    fn read(text: &str, credentials: Option<&Path>) -> Result<(Self, Vec<ConfigError>), ConfigErrors> {
         let document = Document::parse(text)?;
         let mut top = document.top();
         let mut errors = Vec::new();
@@ -79,8 +100,7 @@ impl LeaderConfig {
         };
         errors.extend(config.reports_too_rarely());
         errors.extend(top.finish());
-        ConfigErrors::none_of(errors)?;
-        Ok(config)
+        Ok((config, errors))
     }
 
     /// The admin socket of a configuration, whatever else is wrong in it: somebody may be in the middle of editing it while the

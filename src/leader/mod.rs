@@ -1,8 +1,10 @@
 //! The leader: a pure core that decides, and a shell that carries out what the core says.
 
 pub mod core;
+pub mod dry_run;
 mod engine;
 pub mod founding;
+pub mod plan;
 mod run;
 mod services;
 pub mod status;

@@ -125,6 +125,7 @@ const TABLE: &[(&str, Who)] = &[
     ("/jkeys.v1.Admin/Revoke", Who::Local),
     ("/jkeys.v1.Admin/Status", Who::Local),
     ("/jkeys.v1.Admin/Watch", Who::Local),
+    ("/jkeys.v1.Admin/Plan", Who::Local),
     ("/jkeys.v1.Admin/ShowKey", Who::Local),
     ("/jkeys.v1.Admin/History", Who::Local),
     ("/jkeys.v1.Admin/CreateToken", Who::Local),

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
-use crate::cli::samples::{NOW, kid, quiet};
+use crate::cli::samples::{NOW, a_plan, kid, quiet};
 use crate::rpc::admin::{Document, Progress, schema};
 use crate::rpc::proto::admin_server::Admin;
 use crate::rpc::proto::{self, HistoryRequest, RotateRequest};
@@ -34,6 +34,7 @@ pub(super) struct Fake {
 pub(super) struct Asked {
     pub(super) rotations: Vec<RotateRequest>,
     pub(super) pages: Vec<HistoryRequest>,
+    pub(super) plans: Vec<proto::PlanRequest>,
 }
 
 impl Default for Fake {
@@ -135,6 +136,11 @@ impl Admin for Fake {
 
     async fn watch(&self, _: Request<proto::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         Ok(updates(vec![Ok(self.status.clone().into()); self.changes]))
+    }
+
+    async fn plan(&self, request: Request<proto::PlanRequest>) -> Result<Response<proto::Document>, Status> {
+        self.asked.lock().unwrap().plans.push(request.into_inner());
+        Ok(Response::new(Document::write(schema::PLAN, &a_plan()).unwrap().into()))
     }
 
     async fn show_key(&self, request: Request<proto::ShowKeyRequest>) -> Result<Response<proto::Document>, Status> {

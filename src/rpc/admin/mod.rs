@@ -3,7 +3,7 @@
 mod calls;
 mod progress;
 
-pub use calls::{Compromised, HistoryCall, RevokeCall, RotateCall, TokenCall};
+pub use calls::{Compromised, HistoryCall, PlanCall, RevokeCall, RotateCall, TokenCall};
 pub use progress::{Accepted, Confirmation, Document, Finished, Progress, Trusted};
 
 /// The names of the schemas of [`Document`]s.
@@ -14,6 +14,10 @@ pub mod schema {
     pub const KEY: &str = "jkeys.key/1";
     /// Records of the log.
     pub const HISTORY: &str = "jkeys.history/1";
+    /// What a rotation or a revocation would do.
+    pub const DRY_RUN: &str = "jkeys.dry-run/1";
+    /// What comes.
+    pub const PLAN: &str = "jkeys.plan/1";
     /// What a rotation or a revocation decided.
     pub const DECISION: &str = "jkeys.decision/1";
 }

@@ -47,6 +47,9 @@ impl Admin for Mirror {
     async fn watch(&self, _: Request<proto::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         nothing()
     }
+    async fn plan(&self, _: Request<proto::PlanRequest>) -> Result<Response<proto::Document>, Status> {
+        nothing()
+    }
     async fn show_key(&self, _: Request<proto::ShowKeyRequest>) -> Result<Response<proto::Document>, Status> {
         nothing()
     }
