@@ -39,13 +39,12 @@ impl PlanArgs {
                 connected => Some(connected?),
             },
         };
-        let document = match connected {
-            Some(mut leader) => leader.plan(PlanCall { span }).await?,
-            None => {
-                let settings = file::settings(place.leader_config())?;
-                let plan = plan::of_settings(&settings, self.nodes.unwrap_or(USUAL_NODES), clock.now(), span);
-                render::document(schema::PLAN, &plan)
-            }
+        let document = if let Some(mut leader) = connected {
+            leader.plan(PlanCall { span }).await?
+        } else {
+            let settings = file::settings(place.leader_config())?;
+            let plan = plan::of_settings(&settings, self.nodes.unwrap_or(USUAL_NODES), clock.now(), span);
+            render::document(schema::PLAN, &plan)
         };
         let plan: Plan = document.read(schema::PLAN)?;
         screen.put(if self.json {

@@ -80,6 +80,12 @@ impl Served {
         served
     }
 
+    /// Puts `text` in the place of the configuration.
+    #[expect(clippy::disallowed_methods, reason = "a test's own file")]
+    pub(super) fn configure(&self, text: &str) {
+        std::fs::write(self.config(), text).unwrap();
+    }
+
     pub(super) fn config(&self) -> String {
         self.folder.path().join("leader.toml").to_str().unwrap().to_owned()
     }

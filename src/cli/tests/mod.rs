@@ -115,7 +115,7 @@ async fn no_leader_is_said_in_words() {
 async fn a_configuration_that_is_being_edited_does_not_keep_anybody_from_the_leader() {
     let served = fake::Fake::default().serve();
     let broken = format!("admin_socket = {:?}\n[[profile\nalg = what?\n", served.socket());
-    std::fs::write(served.config(), broken).unwrap();
+    served.configure(&broken);
     assert_eq!(jkeys(&served, "status").await.outcome.unwrap(), Exit::Done);
     std::fs::remove_file(served.config()).unwrap();
     let named = format!("--socket {} status", served.socket().display());

@@ -193,7 +193,7 @@ async fn a_plan_is_of_the_configuration_where_no_leader_runs_or_nodes_are_named(
 async fn a_plan_of_an_unsafe_configuration_ends_with_1_and_names_rules_and_numbers() {
     let served = Served::without_leader();
     let config = "[[profile]]\nname = \"main\"\nalg = \"ES256\"\ninterval = \"20h\"\n";
-    std::fs::write(served.config(), config).unwrap();
+    served.configure(config);
     let shown = jkeys(&served, "plan --nodes 1").await;
     assert!(shown.out.contains("rule T1, profile main"), "{}", shown.out);
     assert!(shown.out.contains("must be less than interval (20h)"), "{}", shown.out);
