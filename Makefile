@@ -16,7 +16,8 @@ dev:
 test:
 	@scripts/test.sh
 
-# The tests that are marked #[ignore] take minutes. cargo-deny is built here where it is missing, which takes minutes too.
+# Besides the tests: cargo-deny is built here where it is missing, which takes minutes. (What is marked #[ignore] is a process that
+# another test starts and kills; by itself it does nothing.)
 test-full: lint
 	@scripts/test.sh --include-ignored
 	@scripts/deny.sh --install

@@ -99,7 +99,7 @@ pub(super) fn welcome(epoch: u64) -> Welcome {
 pub(super) fn answer(sent: Time, leader: Time) -> Answer {
     Answer {
         report_sent_at: sent,
-        leader_time: leader,
+        leader_time: Some(leader),
         in_service: true,
     }
 }

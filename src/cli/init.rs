@@ -9,7 +9,7 @@ use super::services::credentials;
 use super::{CliError, Exit, Screen, render};
 use crate::clock::Clock;
 use crate::config::{AgentConfig, LeaderConfig, file};
-use crate::durable::{FileAttrs, create_folder, write_file};
+use crate::durable::{FileAttrs, create_file, create_folder};
 use crate::leader::founding;
 use crate::rpc::account_name;
 use crate::types::Actor;
@@ -121,13 +121,13 @@ fn set(template: &str, key: &str, value: &Path) -> Result<String, CliError> {
 
 /// Writes a configuration where there is none; its folder is made if only that is missing.
 fn write_new(path: &Path, text: &str) -> Result<(), CliError> {
-    if path.symlink_metadata().is_ok() {
-        return Err(CliError::Exists(path.to_owned()));
-    }
     if let Some(parent) = path.parent() {
         folder(parent)?;
     }
-    Ok(write_file(path, text.as_bytes(), &FileAttrs::mode(0o644))?)
+    create_file(path, text.as_bytes(), &FileAttrs::mode(0o644)).map_err(|error| match error.cause.kind() {
+        io::ErrorKind::AlreadyExists => CliError::Exists(path.to_owned()),
+        _ => error.into(),
+    })
 }
 
 /// One that is there may be a link to a folder, and stays as it is.

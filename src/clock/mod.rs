@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
 
-use crate::types::{Span, Time};
+use crate::types::{Now, Span, Time};
 
 /// How long a sleep goes without looking at the wall clock again, which may have been set meanwhile.
 const LONGEST_SLEEP: Span = Span::mins(1);
@@ -17,18 +17,12 @@ pub struct Clock(Source);
 #[derive(Clone, Debug)]
 enum Source {
     Machine { started: Arc<Instant> },
-    Stepped(watch::Receiver<Reading>),
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Reading {
-    wall: Time,
-    monotonic: Span,
+    Stepped(watch::Receiver<Now>),
 }
 
 /// Moves a stepped clock. Sleepers wake as soon as the clock stands at or past their instant.
 #[derive(Clone, Debug)]
-pub struct Stepper(Arc<watch::Sender<Reading>>);
+pub struct Stepper(Arc<watch::Sender<Now>>);
 
 impl Clock {
     /// The machine's clock.
@@ -43,7 +37,7 @@ impl Clock {
     /// A clock that stands at `start` until its stepper moves it.
     #[must_use]
     pub fn stepped(start: Time) -> (Self, Stepper) {
-        let (sender, receiver) = watch::channel(Reading {
+        let (sender, receiver) = watch::channel(Now {
             wall: start,
             monotonic: Span(0),
         });
@@ -69,6 +63,18 @@ impl Clock {
         match &self.0 {
             Source::Machine { started } => Span(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX)),
             Source::Stepped(reading) => reading.borrow().monotonic,
+        }
+    }
+
+    /// Both clocks at one instant.
+    #[must_use]
+    pub fn read(&self) -> Now {
+        match &self.0 {
+            Source::Machine { .. } => Now {
+                wall: self.now(),
+                monotonic: self.monotonic(),
+            },
+            Source::Stepped(reading) => *reading.borrow(),
         }
     }
 
@@ -103,7 +109,7 @@ impl Clock {
     }
 }
 
-async fn wait(reading: &watch::Receiver<Reading>, reached: impl FnMut(&Reading) -> bool) {
+async fn wait(reading: &watch::Receiver<Now>, reached: impl FnMut(&Now) -> bool) {
     if reading.clone().wait_for(reached).await.is_err() {
         // The stepper is gone, so this clock will never get there.
         std::future::pending::<()>().await;

@@ -180,6 +180,7 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lifecycle::NamedNodes;
     use crate::lifecycle::Why;
 
     fn activated(kid: &str, cause: Cause) -> Event {
@@ -195,7 +196,7 @@ mod tests {
     #[test]
     fn the_log_counts_rotations_and_names_exceptions() {
         let mut log = Log::default();
-        let exception = || (Time(0), Vec::new());
+        let exception = || (Time(0), NamedNodes::default());
         let (ready_at, missing) = exception();
         log.take(&activated("a", Cause::Bootstrap));
         log.take(&activated("b", Cause::Scheduled));

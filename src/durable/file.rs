@@ -37,9 +37,29 @@ impl FileAttrs {
 /// Makes `path` a file that holds `bytes`, in one step: after a crash it is the old file or the new one, and once this has returned
 /// it is the new one. A symbolic link at `path` is replaced, not followed.
 pub fn write_file(path: &Path, bytes: &[u8], attrs: &FileAttrs) -> Result<(), DurableError> {
+    write(path, bytes, attrs, Over::Anything)
+}
+
+/// Like [`write_file`], but only where nothing stands at `path`, a dangling link included: of two writers one wins, and the other's
+/// error has the step [`Step::Create`] and the kind [`AlreadyExists`](std::io::ErrorKind::AlreadyExists).
+pub fn create_file(path: &Path, bytes: &[u8], attrs: &FileAttrs) -> Result<(), DurableError> {
+    write(path, bytes, attrs, Over::Nothing)
+}
+
+/// What a new file may take the place of.
+#[derive(Clone, Copy)]
+enum Over {
+    Anything,
+    Nothing,
+}
+
+fn write(path: &Path, bytes: &[u8], attrs: &FileAttrs, over: Over) -> Result<(), DurableError> {
     let place = Place::of(path)?;
     let temporary = Place::temporary();
-    let written = write_temporary(&place, &temporary, bytes, attrs).and_then(|()| place.put(&temporary));
+    let written = write_temporary(&place, &temporary, bytes, attrs).and_then(|()| match over {
+        Over::Anything => place.put(&temporary),
+        Over::Nothing => place.put_new(&temporary),
+    });
     if written.is_err() {
         // The first error is the one to tell; what stays behind has a name that marks it as left over.
         let _ = rustix::fs::unlinkat(&place.folder, &temporary, AtFlags::empty());
@@ -135,6 +155,23 @@ mod tests {
         write_file(&path, b"secret", &FileAttrs::mode(0o600)).unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"");
         assert!(fs::symlink_metadata(&path).unwrap().is_file());
+    }
+
+    #[test]
+    fn a_new_file_is_never_put_over_anything() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("a"), folder.path().join("link"));
+        symlink("nowhere", &link).unwrap();
+        create_file(&path, b"first", &FileAttrs::mode(0o600)).unwrap();
+        for taken in [&path, &link] {
+            let error = create_file(taken, b"second", &FileAttrs::mode(0o600)).unwrap_err();
+            assert_eq!(
+                (error.step, error.cause.kind()),
+                (Step::Create, std::io::ErrorKind::AlreadyExists)
+            );
+        }
+        assert_eq!(fs::read(&path).unwrap(), b"first");
+        assert_eq!(names(folder.path()), ["a", "link"]);
     }
 
     #[test]

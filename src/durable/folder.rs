@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use ring::rand::{SecureRandom as _, SystemRandom};
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::TEMPORARY_PREFIX;
@@ -47,6 +47,13 @@ impl<'a> Place<'a> {
     /// Puts a finished temporary in the name's place, durably.
     pub fn put(&self, temporary: &str) -> Result<(), DurableError> {
         rustix::fs::renameat(&self.folder, temporary, &self.folder, self.name).map_err(failed(Step::Rename, self.path))?;
+        self.sync()
+    }
+
+    /// Puts a finished temporary at the name, durably, unless something stands there.
+    pub fn put_new(&self, temporary: &str) -> Result<(), DurableError> {
+        rustix::fs::renameat_with(&self.folder, temporary, &self.folder, self.name, RenameFlags::NOREPLACE)
+            .map_err(failed(Step::Create, self.path))?;
         self.sync()
     }
 

@@ -14,7 +14,7 @@ pub(crate) mod small_disk;
 
 pub use append::Appender;
 pub use error::{DurableError, Step};
-pub use file::{FileAttrs, remove_file, write_file};
+pub use file::{FileAttrs, create_file, remove_file, write_file};
 pub use folder::{create_folder, remove_folder_all, remove_leftovers, sync_folder};
 pub use link::swap_link;
 

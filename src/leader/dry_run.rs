@@ -5,17 +5,17 @@ use std::collections::BTreeSet;
 use super::core::Leader;
 use super::plan;
 use super::status::decided;
-use crate::lifecycle::{Cause, Command, Decision, Event, Standing, State, decide, owing_since};
+use crate::lifecycle::{Cause, Command, Decision, Event, Standing, State, decide, may_hold_keys, owing_since};
 use crate::rpc::documents::{DryRun, KeyChange, NodeOutlook, RelyingParties, Trust, YoungKey};
-use crate::types::{Enrolment, Kid, NodeName, ProfileName, Time};
+use crate::types::{Enrolment, Kid, NodeName, Now, ProfileName, Time};
 
-/// What `command` would do when the clock shows `clock`. `connected` are the enrolments that have a stream.
+/// What `command` would do when the clocks show `now`. `connected` are the enrolments that have a stream.
 #[must_use]
-pub fn dry_run(leader: &Leader, connected: &BTreeSet<Enrolment>, command: &Command, clock: Time) -> DryRun {
-    let state = leader.state();
-    let nodes = outlooks(leader, connected, clock);
+pub fn dry_run(leader: &Leader, connected: &BTreeSet<Enrolment>, command: &Command, now: Now) -> DryRun {
+    let (state, time) = (leader.state(), leader.time(now));
+    let nodes = outlooks(leader, connected, time);
     let nothing = DryRun {
-        now: clock,
+        now: now.wall,
         refused: None,
         generation: None,
         changes: Vec::new(),
@@ -25,7 +25,7 @@ pub fn dry_run(leader: &Leader, connected: &BTreeSet<Enrolment>, command: &Comma
         then: Vec::new(),
         nodes,
     };
-    let decision = match decide(state, leader.seen(), command, clock) {
+    let decision = match decide(state, leader.seen(), command, leader.reading(now)) {
         Ok(decision) => decision,
         Err(refusal) => {
             return DryRun {
@@ -34,30 +34,29 @@ pub fn dry_run(leader: &Leader, connected: &BTreeSet<Enrolment>, command: &Comma
             };
         }
     };
-    let now = state.time(clock);
     let mut after = state.clone();
-    after.apply(&decision.events, now);
+    after.apply(&decision.events, time);
     let generation = after.head.generation;
-    let told = decided(&after, &decision, generation);
-    let answering: BTreeSet<NodeName> = plan::answering(leader, connected, clock);
+    let told = decided(leader, &decision, generation);
+    let answering: BTreeSet<NodeName> = plan::answering(leader, connected, time);
     DryRun {
         generation: Some(generation).filter(|generation| *generation != state.head.generation),
         keys: key_changes(state, &after),
         relying_parties: RelyingParties {
             young: decision.events.iter().filter_map(young).collect(),
-            trust: trust(&after, &decision, &nothing.nodes, now),
+            trust: trust(&after, &decision, &nothing.nodes, time),
         },
-        then: plan::following(leader, &answering, command, rotating_later(&after, &decision), clock),
+        then: plan::following(leader, &answering, command, rotating_later(&after, &decision), now),
         changes: told.changes,
         remarks: told.remarks,
         ..nothing
     }
 }
 
-fn outlooks(leader: &Leader, connected: &BTreeSet<Enrolment>, clock: Time) -> Vec<NodeOutlook> {
+fn outlooks(leader: &Leader, connected: &BTreeSet<Enrolment>, now: Time) -> Vec<NodeOutlook> {
     let state = leader.state();
-    let (now, answering) = (state.time(clock), plan::answering(leader, connected, clock));
-    let joined = state.nodes.iter().filter(|(_, node)| node.standing != Standing::Joining);
+    let answering = plan::answering(leader, connected, now);
+    let joined = state.nodes.iter().filter(|(_, node)| may_hold_keys(leader.seen(), node));
     let outlook = |(name, node): (&NodeName, &crate::lifecycle::Node)| {
         let sighting = leader.sighting(name);
         NodeOutlook {
@@ -117,7 +116,7 @@ fn young(event: &Event) -> Option<YoungKey> {
         } => Some(YoungKey {
             kid: kid.clone(),
             ready_at: *ready_at,
-            missing: missing.clone(),
+            missing: missing.first.clone(),
         }),
         _ => None,
     }

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::{RwLock, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{RwLock, RwLockReadGuard, Semaphore, mpsc, oneshot, watch};
 
 use super::core::{Ask, Effect, Input, Leader, Ticket};
 use super::store::{Restored, Store, StoreError};
@@ -11,7 +12,7 @@ use super::streams::Streams;
 use crate::clock::Clock;
 use crate::crypto::{CertificateLife, CryptoError, NewKey, make_key};
 use crate::lifecycle::{Command, Decision, Profile, Refusal, Report, Settings, Sighting};
-use crate::rpc::EncodedBundle;
+use crate::rpc::{EncodedBundle, ErrorKind, Failure};
 use crate::types::{Actor, Enrolment, Generation, NodeName, ProfileName, Span};
 
 /// How often the leader notes that it is there, which tells the next start how long nobody was.
@@ -30,6 +31,8 @@ pub(super) enum Message {
         command: Command,
         answer: oneshot::Sender<Decided>,
     },
+    /// A service has refused an authenticated caller.
+    Refused { actor: Actor, request: String, refusal: String },
     /// A node reports.
     Report {
         node: NodeName,
@@ -54,8 +57,9 @@ pub(super) type Decided = Result<(Decision, Generation), Refusal>;
 /// The running leader as its services see it.
 #[derive(Clone)]
 pub(super) struct Shared {
-    /// Locked for writing from a step until its effects are durable, so that nobody reads what is not.
-    pub(super) leader: Arc<RwLock<Leader>>,
+    leader: Arc<RwLock<Leader>>,
+    /// Set under the lock when the storage failed: the core is then ahead of what is durable.
+    failed: Arc<AtomicBool>,
     /// Changes after each step.
     pub(super) changed: watch::Receiver<u64>,
     /// The generation in force, encoded once for all streams.
@@ -66,9 +70,27 @@ pub(super) struct Shared {
     pub(super) streams: Streams,
 }
 
+impl Shared {
+    /// The leader as far as it is durable. It is locked for writing from a step until the step's effects are.
+    ///
+    /// # Errors
+    /// The storage has failed, and the leader is ending.
+    pub(super) async fn leader(&self) -> Result<RwLockReadGuard<'_, Leader>, Failure> {
+        let leader = self.leader.read().await;
+        if self.failed.load(Ordering::Acquire) {
+            return Err(Failure::new(
+                ErrorKind::Unavailable,
+                "the leader's storage failed; see its log",
+            ));
+        }
+        Ok(leader)
+    }
+}
+
 /// The engine of one leader.
 pub(super) struct Engine {
     leader: Arc<RwLock<Leader>>,
+    failed: Arc<AtomicBool>,
     store: Store,
     clock: Clock,
     inbox: mpsc::Receiver<Message>,
@@ -90,12 +112,14 @@ impl Engine {
             state, seen, next_seq, ..
         } = restored;
         let leader = Arc::new(RwLock::new(Leader::new(state.clone(), seen.clone(), *next_seq)));
+        let failed = Arc::new(AtomicBool::new(false));
         let (sender, inbox) = mpsc::channel(BATCH);
         let (changed, on_change) = watch::channel(0);
         let (bundle, on_bundle) = watch::channel(None);
         let streams = Streams::default();
         let shared = Shared {
             leader: leader.clone(),
+            failed: failed.clone(),
             changed: on_change,
             bundle: on_bundle,
             inbox: sender.clone(),
@@ -103,6 +127,7 @@ impl Engine {
         };
         let engine = Self {
             leader,
+            failed,
             store,
             clock,
             inbox,
@@ -122,12 +147,12 @@ impl Engine {
     /// A new term begins, with the settings of the configuration.
     ///
     /// # Errors
-    /// The storage failed, or the configuration is refused.
+    /// The storage failed. A configuration that is refused is noted in the log, and the settings before it stand.
     pub(super) async fn start(&mut self, restored: &Restored, settings: Settings) -> Result<(), StoreError> {
         let last_up = restored.last_up.or(Some(restored.state.last_record_at)).filter(|at| at.0 > 0);
         self.publish()?;
         self.step(vec![Input::Start { last_up, settings }]).await?;
-        self.store.mark_up(self.clock.now())
+        self.mark_up()
     }
 
     /// Works until it is told to stop, or the storage fails.
@@ -137,30 +162,34 @@ impl Engine {
     pub(super) async fn run(mut self) -> Result<(), StoreError> {
         let mut mark_at = self.clock.monotonic() + UP_MARK_EVERY;
         loop {
-            let now = self.clock.now();
-            let (due, slice) = {
+            let wake = {
                 let leader = self.leader.read().await;
-                (leader.wakes_at(now), leader.looks_every())
+                let slice = leader.looks_every();
+                leader.wakes_in(self.clock.read()).map_or(slice, |due| due.min(slice))
             };
-            let wake = due.unwrap_or(now + slice).min(now + slice);
             let first = tokio::select! {
                 message = self.inbox.recv() => match message {
-                    None => return self.store.mark_up(self.clock.now()),
+                    None => return self.mark_up(),
                     message => message,
                 },
-                () = self.clock.sleep_until(wake) => None,
+                () = self.clock.sleep(wake) => None,
             };
             let inputs = self.take(first);
             self.step(inputs).await?;
             if self.stopping {
-                return self.store.mark_up(self.clock.now());
+                return self.mark_up();
             }
             if self.clock.monotonic() >= mark_at {
-                self.store.mark_up(self.clock.now())?;
+                self.mark_up()?;
                 self.streams.sweep();
                 mark_at = self.clock.monotonic() + UP_MARK_EVERY;
             }
         }
+    }
+
+    fn mark_up(&self) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        tokio::task::block_in_place(|| self.store.mark_up(now))
     }
 
     /// The message that woke the engine and all that wait behind it.
@@ -219,6 +248,7 @@ impl Engine {
                 tracing::error!(%profile, %why, "a key could not be made; it is tried again");
                 Some(Input::KeyFailed { profile, serial })
             }
+            Message::Refused { actor, request, refusal } => Some(Input::Refused { actor, request, refusal }),
             Message::Ping { answer } => {
                 self.pings.push(answer);
                 Some(Input::Woke)
@@ -237,10 +267,12 @@ impl Engine {
         let mut inputs: VecDeque<Input> = inputs.into();
         inputs.push_back(Input::Settle);
         while let Some(input) = inputs.pop_front() {
-            for effect in leader.step(input, self.clock.now()) {
+            for effect in leader.step(input, self.clock.read()) {
                 let settled = matches!(effect, Effect::Observe(_));
                 // Storage answers in well under a millisecond; a blocked worker costs less than a hop to another thread.
-                tokio::task::block_in_place(|| self.carry_out(effect))?;
+                let done = tokio::task::block_in_place(|| self.carry_out(effect));
+                self.failed.fetch_or(done.is_err(), Ordering::AcqRel);
+                done?;
                 if settled {
                     inputs.push_back(Input::Settled);
                 }
@@ -292,16 +324,19 @@ impl Engine {
         Ok(())
     }
 
-    /// Keys are made one at a time, away from everything else: RSA takes a core for seconds.
+    /// Keys are made away from everything else. RSA takes a core for seconds, so those are made one at a time, and no other key
+    /// waits for them.
     fn make_key(&self, profile: Profile, serial: u64) {
         let (making, inbox, clock) = (self.making.clone(), self.own_inbox.clone(), self.clock.clone());
         tokio::spawn(async move {
-            let Ok(_turn) = making.acquire_owned().await else { return };
+            let is_slow = profile.spec.rsa_bits().is_some();
+            let turn = if is_slow { making.acquire_owned().await.ok() } else { None };
             let now = clock.now();
             let life = CertificateLife::new(now - profile.windows.clock_skew, profile.certificate_life);
             let (spec, kid_format, name) = (profile.spec, profile.kid_format, profile.name);
             let made = tokio::task::spawn_blocking(move || make_key(spec, kid_format, life?)).await;
             let key = made.unwrap_or(Err(CryptoError::NotMade(spec))).map(Box::new);
+            drop(turn);
             if key.is_err() {
                 clock.sleep(RETRY_KEY_AFTER).await;
             }

@@ -1,5 +1,7 @@
 //! `jkeys init leader`: the only thing that makes a master key, a CA, a log key and a keystore.
 
+use std::io::{ErrorKind, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use base64::Engine as _;
@@ -37,6 +39,17 @@ pub enum FoundingError {
         path: String,
         /// The system's words.
         why: std::io::Error,
+    },
+    /// Others may read or change the master key's file.
+    #[error(
+        "the master key {path} has mode {mode:04o}: others may read or change it, so it may be known already. Look at who could read \
+         it, then run `chmod 0600 {path}`"
+    )]
+    TooOpen {
+        /// The file.
+        path: String,
+        /// Its permission bits.
+        mode: u32,
     },
     /// The master key's file holds something else.
     #[error("the master key {path} is not one: {why}")]
@@ -85,21 +98,35 @@ pub enum FoundingError {
 /// # Errors
 /// The file is there, or can't be written.
 pub fn make_master_key(path: &Path) -> Result<(), FoundingError> {
-    if path.symlink_metadata().is_ok() {
-        return Err(FoundingError::MasterKeyExists(path.display().to_string()));
-    }
     let key = MasterKey::generate()?;
-    durable::write_file(path, key.to_file().expose(), &FileAttrs::mode(0o600))?;
-    Ok(())
+    durable::create_file(path, key.to_file().expose(), &FileAttrs::mode(0o600)).map_err(|error| match error.cause.kind() {
+        ErrorKind::AlreadyExists => FoundingError::MasterKeyExists(path.display().to_string()),
+        _ => error.into(),
+    })
 }
+
+/// The permission bits that no master key's file may have: written by its group, or anything for others. A group may read it, which
+/// is how systemd hands out credentials.
+const TOO_OPEN: u32 = 0o027;
+/// Far more than a master key's file has, in bytes.
+const MASTER_KEY_FILE_BYTES: u64 = 4096;
 
 /// Reads the master key.
 ///
 /// # Errors
-/// The file can't be read, or holds something else.
+/// The file can't be read, lies open to others, or holds something else.
 pub fn read_master_key(path: &Path) -> Result<MasterKey, FoundingError> {
     let text = || path.display().to_string();
-    let content = std::fs::read(path).map_err(|why| FoundingError::Unreadable { path: text(), why })?;
+    let unreadable = |why| FoundingError::Unreadable { path: text(), why };
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let mode = file.metadata().map_err(unreadable)?.permissions().mode() & 0o7777;
+    if mode & TOO_OPEN != 0 {
+        return Err(FoundingError::TooOpen { path: text(), mode });
+    }
+    let mut content = Vec::with_capacity(usize::try_from(MASTER_KEY_FILE_BYTES).unwrap_or(0));
+    file.take(MASTER_KEY_FILE_BYTES)
+        .read_to_end(&mut content)
+        .map_err(unreadable)?;
     MasterKey::from_file(&Secret::new(content)).map_err(|why| FoundingError::MasterKey { path: text(), why })
 }
 
@@ -190,5 +217,37 @@ impl Authority {
             signer: CaSigner::load(certificate, &private)?,
             fleet,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+
+    use super::*;
+
+    #[test]
+    fn a_master_key_that_others_may_read_or_its_group_may_change_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("master.key");
+        make_master_key(&path).unwrap();
+        for (mode, fits) in [(0o600, true), (0o440, true), (0o604, false), (0o620, false), (0o601, false)] {
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            let read = read_master_key(&path);
+            assert_eq!(read.is_ok(), fits, "{mode:o}: {read:?}");
+            if let Err(refused) = read {
+                assert!(refused.to_string().contains("chmod 0600"), "{refused}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_master_key_is_never_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("master.key");
+        make_master_key(&path).unwrap();
+        let before = fs::read(&path).unwrap();
+        assert!(matches!(make_master_key(&path), Err(FoundingError::MasterKeyExists(_))));
+        assert_eq!(fs::read(&path).unwrap(), before);
     }
 }

@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::leader::core::Leader;
 use crate::lifecycle::{
-    Cause, Decision, Event, Key, Node, Phase, Publication, Retirement, Sighting, Sightings, Standing, State, owing_since,
-    unconfirmed,
+    Cause, Decision, Event, Key, Node, Phase, Publication, Retirement, Sighting, Sightings, Standing, State, may_hold_keys,
+    owing_since, unconfirmed,
 };
 use crate::rpc::documents::{
     Decided, KeyStatus, NextChange, NodeStatus, ProfileStatus, RevocationStatus, StandbyStatus, Status, Waiting,
@@ -53,18 +53,14 @@ pub fn status(leader: &Leader, clock: Time) -> Status {
 }
 
 fn profile_status(state: &State, seen: &Sightings, profile: &ProfileName, now: Time) -> ProfileStatus {
-    let standbys = state
+    let mut standbys = state
         .prepublished(profile)
         .map(|key| (key.kid().clone(), Publication::of(state, seen, key)));
-    let mut standbys: Vec<_> = standbys.collect();
-    let ready = standbys
-        .iter()
-        .find(|(_, publication)| publication.holds_at(now))
-        .map(|(kid, _)| kid.clone());
-    let standby = match (ready, standbys.pop()) {
-        (Some(kid), _) => StandbyStatus::Ready { kid },
-        (None, Some((kid, Publication { missing, ready_at }))) => StandbyStatus::Young { kid, ready_at, missing },
-        (None, None) => StandbyStatus::None,
+    // The oldest is the first that will do.
+    let standby = match standbys.next() {
+        Some((kid, publication)) if publication.holds_at(now) => StandbyStatus::Ready { kid },
+        Some((kid, Publication { missing, ready_at })) => StandbyStatus::Young { kid, ready_at, missing },
+        None => StandbyStatus::None,
     };
     let active = state.active(profile).map(|key| key.kid().clone());
     ProfileStatus {
@@ -162,12 +158,13 @@ fn revocations(state: &State, seen: &Sightings) -> Vec<RevocationStatus> {
 
 /// What an operator is told of a decision, once it is durable.
 #[must_use]
-pub fn decided(state: &State, decision: &Decision, generation: Generation) -> Decided {
+pub fn decided(leader: &Leader, decision: &Decision, generation: Generation) -> Decided {
+    let state = leader.state();
     let revoked = decision.events.iter().filter_map(|event| match event {
         Event::Revoked { kid, .. } => Some(kid.clone()),
         _ => None,
     });
-    let concerned = state.nodes.iter().filter(|(_, node)| node.standing != Standing::Joining);
+    let concerned = state.nodes.iter().filter(|(_, node)| may_hold_keys(leader.seen(), node));
     let changes_nodes = decision.events.iter().any(Event::changes_nodes);
     Decided {
         generation,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::named::NamedNodes;
 use super::publication::Publication;
 use super::settings::{Settings, Windows};
 use super::state::{Absence, Fleet, Halt, Wait};
@@ -107,6 +108,8 @@ pub enum Event {
         kid: Kid,
         /// When the last node did.
         last_confirmation: Time,
+        /// Nodes whose name was enrolled anew before they confirmed: what they hold is not known.
+        replaced: NamedNodes,
         /// When verifiers that were told and honour their cache time trust it no more; none when that is not known.
         trusted_until: Option<Time>,
         /// The confirmations.
@@ -141,6 +144,8 @@ pub enum Event {
         tls_key: Digest,
         /// The public key that it cosigns checkpoints with.
         witness_key: WitnessKey,
+        /// Revocations that the node of this name before it never confirmed (rule R8).
+        unconfirmed: Vec<Kid>,
     },
     /// A node confirmed the newest generation: relying parties may read from it.
     EnteredService {
@@ -168,7 +173,7 @@ pub enum Event {
         /// For what.
         wait: Wait,
         /// The nodes that are missing.
-        nodes: Vec<NodeName>,
+        nodes: NamedNodes,
     },
     /// The schedule waits no more.
     WaitEnded {
@@ -216,7 +221,7 @@ pub enum Cause {
         /// When rule R1 would have held, as far as that is known.
         ready_at: Time,
         /// Nodes that had not published it.
-        missing: Vec<NodeName>,
+        missing: NamedNodes,
     },
     /// Its predecessor was reported compromised and no standby was ready: an exception to rule R1. After a revocation for any other
     /// reason it is [`Forced`](Self::Forced).
@@ -224,7 +229,7 @@ pub enum Cause {
         /// When rule R1 would have held, as far as that is known.
         ready_at: Time,
         /// Nodes that had not published it.
-        missing: Vec<NodeName>,
+        missing: NamedNodes,
     },
 }
 
@@ -232,6 +237,7 @@ impl Cause {
     /// Of a key that takes over from one that was revoked for `reason`, while rule R1 does not hold for it.
     pub(super) fn unready(reason: Reason, publication: Publication) -> Self {
         let Publication { ready_at, missing } = publication;
+        let missing = missing.into();
         match reason {
             Reason::Compromised => Self::Compromised { ready_at, missing },
             Reason::Superseded | Reason::Unspecified => Self::Forced { ready_at, missing },
@@ -263,7 +269,7 @@ pub struct Evidence {
     /// How many confirmations are in the list.
     pub count: u64,
     /// Enrolled nodes that are not in service and were not waited for.
-    pub exceptions: Vec<NodeName>,
+    pub exceptions: NamedNodes,
     /// SHA-256 of the stored list.
     pub digest: Digest,
 }

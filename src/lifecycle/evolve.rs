@@ -1,6 +1,6 @@
 //! How events change the state. Total: an event that does not fit changes nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::{Cause, Event};
 use super::settings::{Settings, Windows};
@@ -165,11 +165,17 @@ impl State {
                 token,
                 tls_key,
                 witness_key,
+                unconfirmed,
             } => {
                 if let Some(token) = self.tokens.get_mut(token) {
                     token.used = true;
                 }
                 self.last_enrolment = *enrolment;
+                for kid in unconfirmed {
+                    if let Some(revocation) = self.revocations.get_mut(kid) {
+                        revocation.replaced.insert(node.clone());
+                    }
+                }
                 let (tls_key, witness_key, standing) = (*tls_key, *witness_key, Standing::Joining);
                 let row = Node {
                     enrolment: *enrolment,
@@ -230,6 +236,7 @@ impl State {
                 generation: self.head.generation,
                 at,
                 reason,
+                replaced: BTreeSet::new(),
             };
             self.revocations.insert(kid.clone(), revocation);
         }

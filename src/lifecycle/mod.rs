@@ -4,11 +4,13 @@
 //! [`decide()`] and comes out as a [`Decision`] or a [`Refusal`]; [`State::apply`] makes the decision's events part of the state;
 //! [`State::key_set`] is what nodes must hold, and [`view()`] what one of them holds at an instant.
 
+mod clock;
 mod decide;
 mod due;
 mod event;
 mod evolve;
 mod generation;
+mod named;
 mod publication;
 mod report;
 mod retirement;
@@ -18,12 +20,15 @@ mod state;
 mod timing;
 mod view;
 
+pub use clock::{Doubt, Reading};
 pub use decide::{
-    Command, Compromised, Decision, Refusal, RotateNow, Wanted, decide, holds_schedule, owing_since, unconfirmed, wanted,
+    Command, Compromised, Decision, Refusal, RotateNow, Wanted, decide, holds_schedule, may_hold_keys, owing_since, unconfirmed,
+    wanted,
 };
 pub use due::next_due;
 pub use event::{Cause, Event, Evidence, Leaving, Why};
 pub use generation::{KeySet, Member, Stage};
+pub use named::NamedNodes;
 pub use publication::Publication;
 pub use report::{Installed, Report};
 pub use retirement::Retirement;

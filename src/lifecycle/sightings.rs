@@ -86,7 +86,7 @@ impl Sighting {
         self.released = kept;
         self.gone
             .retain(|kid, _| state.revocations.contains_key(kid) && !has(installed, kid));
-        if let Some(difference) = difference(state, installed) {
+        if let Some(difference) = beyond(state, installed).or_else(|| difference(state, installed)) {
             self.withdraw(state, now);
             self.problem.get_or_insert(difference);
             return;
@@ -94,7 +94,7 @@ impl Sighting {
         if !installed.hooks_succeeded {
             return;
         }
-        self.confirm(installed, now);
+        self.confirm(state, installed, now);
         for key in state.keys.values() {
             let kid = key.kid();
             if installed.published.contains(kid) {
@@ -111,10 +111,14 @@ impl Sighting {
         }
     }
 
-    fn confirm(&mut self, installed: &Installed, now: Time) {
-        let same = |old: &Confirmed| old.generation == installed.generation && old.switches == installed.switches;
-        let at = self.confirmed.take().filter(same).map_or(now, |old| old.at);
-        let (generation, switches) = (installed.generation, installed.switches.clone());
+    fn confirm(&mut self, state: &State, installed: &Installed, now: Time) {
+        // A switch of a key that is gone says nothing any more, and what is stored has a limit.
+        let known = installed.switches.iter().filter(|kid| state.keys.contains_key(*kid));
+        let (generation, switches) = (installed.generation, known.cloned().collect::<Switches>());
+        let at = match self.confirmed.take() {
+            Some(old) if old.generation == generation && old.switches == switches => old.at,
+            _ => now,
+        };
         self.confirmed = Some(Confirmed {
             generation,
             switches,
@@ -173,6 +177,12 @@ fn switched_away(state: &State, key: &Key, installed: &Installed) -> bool {
             generation, successor, ..
         } => installed.generation >= *generation || successor.as_ref().is_some_and(|kid| installed.switches.contains(kid)),
     }
+}
+
+/// A generation that this leader has not made can't be confirmed, whatever the node says of it.
+fn beyond(state: &State, installed: &Installed) -> Option<String> {
+    let (found, head) = (installed.generation, state.head.generation);
+    (found > head).then(|| format!("the node holds generation {found}, but the newest of this leader is {head}"))
 }
 
 /// How what was read back differs from the generation in force, when it claims to be that generation.

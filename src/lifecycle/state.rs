@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::clock::{Doubt, Reading};
 use super::generation::{KeySet, Member, Stage};
 use super::settings::{Settings, Windows};
 use crate::types::{
@@ -146,6 +147,8 @@ pub struct Revocation {
     pub at: Time,
     /// Why.
     pub reason: Reason,
+    /// Nodes that may hold the key and can't confirm any more: their name was enrolled anew, for another machine perhaps.
+    pub replaced: BTreeSet<NodeName>,
 }
 
 /// A row of the node table.
@@ -207,8 +210,8 @@ pub struct Absence {
 pub enum Wait {
     /// Nodes that have not reported since the start (rule R5).
     Start,
-    /// The clock stands before the last record (rule R9).
-    Clock,
+    /// The leader's clock, which is in doubt (rule R9).
+    Clock(Doubt),
     /// The standby of a profile is due, and rule R1 does not hold for it yet.
     Arm(ProfileName),
     /// A key could be removed, but a node has not confirmed that it switched away from it (rule R3).
@@ -289,10 +292,10 @@ impl State {
         })
     }
 
-    /// The time that counts when the clock shows `clock`: never before the last record (rule R9).
+    /// The time that counts: never before the last record (rule R9).
     #[must_use]
-    pub fn time(&self, clock: Time) -> Time {
-        clock.max(self.last_record_at)
+    pub fn time(&self, clock: impl Into<Reading>) -> Time {
+        clock.into().carried.max(self.last_record_at)
     }
 
     /// How long it is from `since` to `now`, less the time in which the leader was away.

@@ -2,7 +2,7 @@
 
 use super::bundle::{BundleError, EncodedBundle};
 use super::fleet::{AgentMessage, Answer, Bundle, Hello, LeaderMessage, Welcome};
-use super::limits::{CAPABILITIES, PROBLEM_CHARS, SHORT_TEXT_BYTES};
+use super::limits::{CAPABILITIES, PROBLEM_CHARS, REPORTED_KIDS, SHORT_TEXT_BYTES};
 use super::proto::{self, agent_report, leader_update};
 use super::status::{ErrorKind, Failure};
 use crate::lifecycle::{Installed, Report};
@@ -78,7 +78,18 @@ fn shown(text: &str) -> String {
     text.chars().map(fit).take(PROBLEM_CHARS).collect()
 }
 
+/// A peer's number: below 2^53, so that it survives canonical JSON (RFC 8785, section 3.2.2.3), in which numbers are doubles.
+fn number(field: &'static str, given: u64) -> Result<u64, WireError> {
+    if given < 1 << 53 {
+        return Ok(given);
+    }
+    Err(WireError::field(field, "a number below 2^53"))
+}
+
 fn kids<C: FromIterator<Kid>>(names: Vec<String>) -> Result<C, WireError> {
+    if names.len() > REPORTED_KIDS {
+        return Err(WireError::field("a list of kids", format!("at most {REPORTED_KIDS} kids")));
+    }
     names.into_iter().map(|name| name.parse().map_err(WireError::Name)).collect()
 }
 
@@ -118,9 +129,9 @@ impl TryFrom<proto::AgentReport> for AgentMessage {
                 release: short_text("release", hello.release)?,
             })),
             agent_report::Message::Report(report) => Ok(Self::Report(Report {
-                sent_at: Time(report.sent_at_ms),
-                highest_epoch: Epoch(report.highest_epoch),
-                highest_generation: Generation(report.highest_generation),
+                sent_at: Time(number("sent_at_ms", report.sent_at_ms)?),
+                highest_epoch: Epoch(number("highest_epoch", report.highest_epoch)?),
+                highest_generation: Generation(number("highest_generation", report.highest_generation)?),
                 installed: report.installed.map(TryInto::try_into).transpose()?,
                 problem: report.problem.map(|text| shown(&text)),
             })),
@@ -146,7 +157,7 @@ impl TryFrom<proto::Installed> for Installed {
 
     fn try_from(installed: proto::Installed) -> Result<Self, WireError> {
         Ok(Self {
-            generation: Generation(installed.generation),
+            generation: Generation(number("generation", installed.generation)?),
             switches: kids(installed.switches)?,
             published: kids(installed.published)?,
             signing: kids(installed.signing)?,
@@ -168,7 +179,7 @@ impl From<LeaderMessage<EncodedBundle>> for proto::LeaderUpdate {
             LeaderMessage::Generation(encoded) => leader_update::Message::Generation(encoded.bytes()),
             LeaderMessage::Answer(answer) => leader_update::Message::Answer(proto::Answer {
                 report_sent_at_ms: answer.report_sent_at.0,
-                leader_time_ms: answer.leader_time.0,
+                leader_time_ms: answer.leader_time.map(|time| time.0),
                 in_service: answer.in_service,
             }),
             LeaderMessage::Erase => leader_update::Message::Erase(proto::Erase {}),
@@ -186,13 +197,16 @@ impl TryFrom<proto::LeaderUpdate> for LeaderMessage {
             leader_update::Message::Welcome(welcome) => Ok(Self::Welcome(Welcome {
                 protocol_version: welcome.protocol_version,
                 capabilities: capabilities(welcome.capabilities)?,
-                epoch: Epoch(welcome.epoch),
-                report_every: Span(welcome.report_every_ms),
+                epoch: Epoch(number("epoch", welcome.epoch)?),
+                report_every: Span(number("report_every_ms", welcome.report_every_ms)?),
             })),
             leader_update::Message::Generation(bytes) => Ok(Self::Generation(Bundle::decode(&bytes)?)),
             leader_update::Message::Answer(answer) => Ok(Self::Answer(Answer {
-                report_sent_at: Time(answer.report_sent_at_ms),
-                leader_time: Time(answer.leader_time_ms),
+                report_sent_at: Time(number("report_sent_at_ms", answer.report_sent_at_ms)?),
+                leader_time: (answer.leader_time_ms)
+                    .map(|ms| number("leader_time_ms", ms))
+                    .transpose()?
+                    .map(Time),
                 in_service: answer.in_service,
             })),
             leader_update::Message::Erase(proto::Erase {}) => Ok(Self::Erase),
@@ -247,7 +261,7 @@ mod tests {
         };
         let answer = Answer {
             report_sent_at: Time(1),
-            leader_time: Time(2),
+            leader_time: Some(Time(2)),
             in_service: true,
         };
         let send = |message: LeaderMessage<EncodedBundle>| LeaderMessage::try_from(proto::LeaderUpdate::from(message)).unwrap();
@@ -275,6 +289,27 @@ mod tests {
         };
         let problem = report.problem.unwrap();
         assert!(problem.starts_with(" [2J x") && problem.len() == PROBLEM_CHARS);
+    }
+
+    #[test]
+    fn a_number_or_a_list_that_could_not_be_stored_is_refused() {
+        type Change = fn(&mut proto::Report);
+        let changes: [Change; 5] = [
+            |report| report.sent_at_ms = 1 << 53,
+            |report| report.highest_epoch = u64::MAX,
+            |report| report.highest_generation = u64::MAX,
+            |report| report.installed.as_mut().unwrap().generation = u64::MAX,
+            |report| report.installed.as_mut().unwrap().switches = (0..=REPORTED_KIDS).map(|n| n.to_string()).collect(),
+        ];
+        for change in changes {
+            let mut message = proto::AgentReport::from(AgentMessage::Report(report()));
+            let Some(agent_report::Message::Report(inner)) = &mut message.message else {
+                panic!("a report");
+            };
+            change(inner);
+            let refused = AgentMessage::try_from(message).unwrap_err().to_string();
+            assert!(refused.contains("is not valid"), "{refused}");
+        }
     }
 
     #[test]

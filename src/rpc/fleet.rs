@@ -89,8 +89,8 @@ pub struct Welcome {
 pub struct Answer {
     /// The `sent_at` of the report that is answered, by the node's clock.
     pub report_sent_at: Time,
-    /// The leader's clock when it answered.
-    pub leader_time: Time,
+    /// The leader's time when it answered; none while its clock is in doubt (rule R9), so that no node goes by it.
+    pub leader_time: Option<Time>,
     /// Whether the node is in service.
     pub in_service: bool,
 }

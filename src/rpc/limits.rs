@@ -24,6 +24,8 @@ pub const STATUS_BYTES: usize = 8 * KIB;
 pub const HEADERS_BYTES: u32 = 64 * 1024;
 /// The longest text that a peer may have shown to an operator, in characters.
 pub const PROBLEM_CHARS: usize = 2000;
+/// The most kids in one list of a report: what a node holds and what it has not yet swept away.
+pub const REPORTED_KIDS: usize = 400;
 /// The most names of capabilities in one message.
 pub const CAPABILITIES: usize = 32;
 /// The longest name of a capability or a release.

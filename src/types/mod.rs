@@ -18,4 +18,4 @@ pub use name::{Kid, NameError, NodeName, ProfileName, SpiffeId, TrustDomain};
 pub use public::{Digest, PublicJwk, PublicKey, WitnessKey};
 pub use secret::Secret;
 pub use spec::{KeySpec, KidFormat, RsaBits, SpecError};
-pub use time::{Span, Time};
+pub use time::{Now, Span, Time};

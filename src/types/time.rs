@@ -15,6 +15,25 @@ pub struct Time(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Span(pub u64);
 
+/// What both clocks of a machine show at one instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// The wall clock, which may be set at any moment.
+    pub wall: Time,
+    /// The clock that nobody sets, since some fixed instant.
+    pub monotonic: Span,
+}
+
+/// A wall clock that has never been set since the epoch.
+impl From<Time> for Now {
+    fn from(wall: Time) -> Self {
+        Self {
+            wall,
+            monotonic: Span(wall.0),
+        }
+    }
+}
+
 impl Time {
     /// How long this is after `earlier`; zero when it is not.
     #[must_use]

@@ -1,6 +1,7 @@
 //! Starts that must not succeed: configurations, master keys and keystores that are wrong.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use crate::fleet::{Fleet, SLOW};
@@ -68,7 +69,7 @@ async fn what_is_not_there_is_named_with_the_command_that_makes_it() {
 }
 
 #[tokio::test]
-async fn a_master_key_that_is_short_or_another_is_refused() {
+async fn a_master_key_that_is_short_another_or_open_to_others_is_refused() {
     let fleet = Fleet::founded(SLOW).await;
     let key = fs::read(fleet.master_key()).unwrap();
     write(&fleet.master_key(), &key[..key.len() / 2]);
@@ -77,6 +78,12 @@ async fn a_master_key_that_is_short_or_another_is_refused() {
     write(&fleet.master_key(), fs::read(other.master_key()).unwrap());
     fleet.leader_that_ends().await.refused(&["sealed under another master key"]);
     write(&fleet.master_key(), key);
+    fs::set_permissions(fleet.master_key(), Permissions::from_mode(0o644)).unwrap();
+    fleet
+        .leader_that_ends()
+        .await
+        .refused(&["has mode 0644", "others may read", "chmod 0600"]);
+    fs::set_permissions(fleet.master_key(), Permissions::from_mode(0o600)).unwrap();
     let mut fleet = fleet;
     fleet.start_leader().await;
 }

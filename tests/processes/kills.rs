@@ -5,8 +5,8 @@ use std::fs;
 
 use jkeys::audit::Record;
 use jkeys::clock::Clock;
-use jkeys::dev::{Probe, Sample, read_node};
-use jkeys::lifecycle::{Cause, Event};
+use jkeys::dev::{Probe, Sample, read_node, windows};
+use jkeys::lifecycle::{Cause, Event, Windows};
 use jkeys::rpc::documents::Status;
 use jkeys::types::{Kid, NodeName, Seq, Span, Time};
 
@@ -15,8 +15,6 @@ use crate::process::until;
 
 const NODES: [&str; 2] = ["a", "b"];
 const INTERVAL: Span = Span::secs(12);
-const MIN_PREPUBLISH: Span = Span::secs(6);
-const TOKEN_LIFETIME: Span = Span::secs(2);
 /// For how long processes are killed.
 const KILLING: Span = Span::secs(38);
 const PROBE_EVERY: Span = Span(500);
@@ -46,12 +44,20 @@ async fn processes_are_killed_at_any_moment_and_every_token_verifies() {
     the_log_is_whole(&killing.fleet).await;
 }
 
-fn fast() -> String {
-    format!(
-        "[defaults]\ninterval = \"{INTERVAL}\"\nmin_prepublish = \"{MIN_PREPUBLISH}\"\narm_lead = \"1s\"\n\
-         token_lifetime = \"{TOKEN_LIFETIME}\"\nclock_skew = \"200ms\"\nstraggler_after = \"10s\"\nstart_grace = \"1s\"\n\
-         max_age = \"1s\"\n[[profile]]\nname = \"web\"\nalg = \"ES256\"\n"
-    )
+/// The schedule of `jkeys dev`.
+fn fast(windows: &Windows) -> String {
+    let settings = [
+        ("interval", windows.interval),
+        ("min_prepublish", windows.min_prepublish),
+        ("arm_lead", windows.arm_lead),
+        ("token_lifetime", windows.token_lifetime),
+        ("clock_skew", windows.clock_skew),
+        ("straggler_after", windows.straggler_after),
+        ("start_grace", windows.start_grace),
+        ("max_age", windows.max_age),
+    ];
+    let lines: String = settings.iter().map(|(name, span)| format!("{name} = \"{span}\"\n")).collect();
+    format!("[defaults]\n{lines}[[profile]]\nname = \"web\"\nalg = \"ES256\"\n")
 }
 
 fn rotations(records: &[Record]) -> usize {
@@ -106,7 +112,8 @@ impl Killing {
         let seed = std::env::var(SEED_VARIABLE).ok().and_then(|seed| seed.parse().ok());
         let seed = seed.unwrap_or(clock.now().0);
         println!("{SEED_VARIABLE}={seed}");
-        let fleet = Fleet::running(&fast(), &NODES).await;
+        let windows = windows(INTERVAL).unwrap();
+        let fleet = Fleet::running(&fast(&windows), &NODES).await;
         let bootstrap = fleet.history().await.into_iter().filter_map(|record| match record.event {
             Event::Activated {
                 kid,
@@ -121,7 +128,7 @@ impl Killing {
             fleet,
             clock,
             random: seed,
-            probe: Probe::new(MIN_PREPUBLISH, TOKEN_LIFETIME),
+            probe: Probe::new(windows.min_prepublish, windows.token_lifetime),
             probes: 0,
             in_service: BTreeSet::new(),
             dead: None,

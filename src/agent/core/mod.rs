@@ -17,12 +17,12 @@ use std::sync::Arc;
 
 pub use io::{CacheHolds, DiskResult, DiskWork, Effect, Found, Input, Settings, Wake};
 pub use status::Status;
-pub use time::Now;
 pub use trusted::{GoingBack, Newest, Standing, Trusted, ViewId};
 pub use verify::{Refusal, verify, verify_cached};
 
 use crate::lifecycle::{Installed, Report, Switches, View, view};
 use crate::rpc::fleet::{Answer, Bundle, LeaderMessage, Welcome};
+pub use crate::types::Now;
 use crate::types::{Kid, Secret, Span, Time};
 use settle::shows;
 use time::{Contact, Work};

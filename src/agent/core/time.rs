@@ -3,16 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::rpc::fleet::Answer;
-use crate::types::{Span, Time};
-
-/// What both clocks of the node show at one instant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Now {
-    /// The wall clock.
-    pub wall: Time,
-    /// The clock that nobody sets, since some fixed instant.
-    pub monotonic: Span,
-}
+use crate::types::{Now, Span, Time};
 
 /// The most reports that wait for an answer. A leader that answers none of so many answers none at all.
 const UNANSWERED_REPORTS: usize = 64;
@@ -64,10 +55,10 @@ impl Contact {
         let place = self.unanswered.iter().position(|sent| sent.wall == answer.report_sent_at)?;
         let sent = self.unanswered.drain(..=place).next_back()?;
         let round_trip = now.monotonic - sent.monotonic;
-        self.measured = Some(Measured {
-            leader: answer.leader_time,
-            at: sent.monotonic + Span(round_trip.0 / 2),
-        });
+        if let Some(leader) = answer.leader_time {
+            let at = sent.monotonic + Span(round_trip.0 / 2);
+            self.measured = Some(Measured { leader, at });
+        }
         self.heard = sent.monotonic;
         self.silence_before = Span(0);
         Some(sent.wall)
@@ -164,7 +155,7 @@ mod tests {
     fn answer(sent: u64, leader: u64) -> Answer {
         Answer {
             report_sent_at: Time(sent),
-            leader_time: Time(leader),
+            leader_time: Some(Time(leader)),
             in_service: true,
         }
     }

@@ -166,10 +166,7 @@ impl Shell {
     }
 
     fn now(&self) -> Now {
-        Now {
-            wall: self.clock.now(),
-            monotonic: self.clock.monotonic(),
-        }
+        self.clock.read()
     }
 
     fn carry_out(&mut self, effects: Vec<Effect>) {

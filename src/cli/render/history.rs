@@ -2,8 +2,8 @@
 
 use super::text::{list, plain};
 use crate::audit::Record;
-use crate::lifecycle::{Absence, Cause, Event, Leaving, Wait, Why};
-use crate::types::{Comment, NodeName, Reason, Time};
+use crate::lifecycle::{Absence, Cause, Doubt, Event, Leaving, NamedNodes, Wait, Why};
+use crate::types::{Comment, Reason, Time};
 
 /// `jkeys history`: number, time, actor, action, and the operator's reason and words.
 pub(in crate::cli) fn record(record: &Record) -> String {
@@ -46,10 +46,12 @@ fn action(event: &Event) -> String {
         Event::RevocationConfirmed {
             kid,
             last_confirmation,
+            replaced,
             trusted_until,
             ..
         } => format!(
-            "revocation of key {kid} confirmed by every node at {last_confirmation}, {}",
+            "revocation of key {kid} confirmed by every node at {last_confirmation}{}, {}",
+            never(replaced),
             trusted(*trusted_until)
         ),
         Event::Hastened { profile, .. } => format!("next rotation of profile {profile} asked for"),
@@ -85,6 +87,13 @@ fn because(cause: &Cause) -> String {
     }
 }
 
+fn never(replaced: &NamedNodes) -> String {
+    if replaced.is_empty() {
+        return String::new();
+    }
+    format!(", but never by what was enrolled before as {replaced}")
+}
+
 fn trusted(until: Option<Time>) -> String {
     until.map_or_else(
         || "until when it is trusted is not known".to_owned(),
@@ -104,17 +113,29 @@ fn leaving(cause: Leaving) -> &'static str {
 pub(super) fn waited(wait: &Wait) -> String {
     match wait {
         Wait::Start => "nodes have not reported since the leader's start (rule R5)".to_owned(),
-        Wait::Clock => "the leader's clock stands before the last record (rule R9)".to_owned(),
+        Wait::Clock(doubt) => format!("{} (rule R9)", doubted(*doubt)),
         Wait::Arm(profile) => format!("the standby of profile {profile} is due, but not everywhere for long enough (rule R1)"),
         Wait::Remove(kid) => format!("key {kid} could be removed, but a node has not confirmed its switch (rule R3)"),
     }
 }
 
-fn without(nodes: &[NodeName]) -> String {
+/// Why the leader's clock is in doubt.
+pub(super) fn doubted(doubt: Doubt) -> &'static str {
+    match doubt {
+        Doubt::Behind => "the leader's clock stands before the last record",
+        Doubt::Jumped => "the leader's clock has jumped",
+        Doubt::Unconfirmed => {
+            "the leader's clock stands elsewhere than when it was last up, and no majority of nodes has agreed yet"
+        }
+        Doubt::Outvoted => "the leader's clock differs from those of most nodes",
+    }
+}
+
+fn without(nodes: &NamedNodes) -> String {
     if nodes.is_empty() {
         return String::new();
     }
-    format!(", without {}", list(nodes))
+    format!(", without {nodes}")
 }
 
 /// The operator's reason and words.

@@ -60,17 +60,8 @@ pub(super) fn decided(record: &Record, now: Time) -> Option<String> {
         Event::Revoked { kid, reason, .. } => format!("{} is revoked ({reason})", short(kid)),
         Event::EnteredService { node, .. } => format!("{node} is in service"),
         Event::LeftService { node, cause, .. } => format!("{node} left service ({})", left(*cause)),
-        Event::WaitBegan { nodes, .. } => {
-            let nodes: Vec<&str> = nodes.iter().map(crate::types::NodeName::as_str).collect();
-            format!(
-                "the schedule waits for {}",
-                if nodes.is_empty() {
-                    "its time".to_owned()
-                } else {
-                    nodes.join(", ")
-                }
-            )
-        }
+        Event::WaitBegan { nodes, .. } if nodes.is_empty() => "the schedule waits for its time".to_owned(),
+        Event::WaitBegan { nodes, .. } => format!("the schedule waits for {nodes}"),
         Event::WaitEnded { .. } => "the schedule goes on".to_owned(),
         Event::Halted { halt } => format!("the leader decides nothing more: {} has seen a newer one", halt.node),
         Event::Refused { request, refusal } => format!("`{request}` was refused: {refusal}"),

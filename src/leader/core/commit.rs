@@ -2,7 +2,7 @@
 
 use super::{Effect, Leader};
 use crate::audit::{Record, SCHEMA, public_form};
-use crate::lifecycle::{Decision, Event, State};
+use crate::lifecycle::{Decision, Event, Reading, State};
 use crate::types::{Actor, Digest, Generation, Kid, Time};
 
 /// One durable transaction: the state after a decision, its records, and what becomes of private halves.
@@ -24,7 +24,7 @@ pub struct Commit {
 
 impl Leader {
     /// Applies a decision and says how to make it durable; what it makes is published after that.
-    pub(super) fn commit(&mut self, decision: &Decision, actor: &Actor, clock: Time, effects: &mut Vec<Effect>) {
+    pub(super) fn commit(&mut self, decision: &Decision, actor: &Actor, clock: Reading, effects: &mut Vec<Effect>) {
         if decision.is_empty() {
             return;
         }
@@ -62,12 +62,12 @@ impl Leader {
         }
     }
 
-    fn record(&mut self, event: &Event, actor: &Actor, time: Time, clock: Time) -> Record {
+    fn record(&mut self, event: &Event, actor: &Actor, time: Time, clock: Reading) -> Record {
         let seq = self.next_seq;
         self.next_seq = seq.next();
         let (event, actor, digest) = (event.clone(), actor.clone(), self.digest);
         let generation = self.state.head.generation;
-        let clock = Some(clock).filter(|clock| *clock != time);
+        let clock = Some(clock.shows).filter(|shows| *shows != time);
         Record {
             schema: SCHEMA,
             seq,

@@ -17,6 +17,15 @@ pub enum Input {
     },
     /// A caller asks for something.
     Ask(Ask),
+    /// The shell has refused an authenticated caller by itself.
+    Refused {
+        /// Who asked.
+        actor: Actor,
+        /// For what.
+        request: String,
+        /// Why not.
+        refusal: String,
+    },
     /// A node reports.
     Report {
         /// The node.

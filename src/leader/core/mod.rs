@@ -16,10 +16,10 @@ pub use inputs::{Ask, Effect, Input, Ticket};
 
 use crate::audit::public_form;
 use crate::lifecycle::{
-    Command, Decision, Event, Halt, Refusal, Report, Sighting, Sightings, Standing, State, decide, next_due, wanted,
+    Command, Decision, Event, Halt, Reading, Report, Sighting, Sightings, Standing, State, decide, next_due, wanted,
 };
 use crate::rpc::fleet::Answer;
-use crate::types::{Actor, Digest, Enrolment, NodeName, ProfileName, PublicKey, Seq, Span, Time};
+use crate::types::{Actor, Digest, Enrolment, NodeName, Now, ProfileName, PublicKey, Seq, Span, Time};
 
 /// What the leader knows.
 #[derive(Debug, Clone)]
@@ -79,10 +79,23 @@ impl Leader {
         self.refused_enrolments
     }
 
-    /// The next instant at which [`Input::Woke`] has something to do, for a clock that shows `clock`.
+    /// What the leader's clock is worth.
     #[must_use]
-    pub fn wakes_at(&self, clock: Time) -> Option<Time> {
-        next_due(&self.state, &self.seen, clock)
+    pub fn reading(&self, now: impl Into<Now>) -> Reading {
+        now.into().wall.into()
+    }
+
+    /// The time that counts (rule R9).
+    #[must_use]
+    pub fn time(&self, now: impl Into<Now>) -> Time {
+        self.state.time(self.reading(now))
+    }
+
+    /// How long until [`Input::Woke`] has something to do by time alone.
+    #[must_use]
+    pub fn wakes_in(&self, now: impl Into<Now>) -> Option<Span> {
+        let time = self.time(now);
+        next_due(&self.state, &self.seen, time).map(|due| due.since(time))
     }
 
     /// How long the leader may go without looking for nodes that have been silent for too long.
@@ -97,8 +110,9 @@ impl Leader {
     }
 
     /// Takes one input.
-    pub fn step(&mut self, input: Input, clock: Time) -> Vec<Effect> {
+    pub fn step(&mut self, input: Input, now: impl Into<Now>) -> Vec<Effect> {
         let mut effects = Vec::new();
+        let clock = self.reading(now);
         match input {
             Input::Start { last_up, settings } => {
                 self.own(&Command::Start { last_up }, clock, &mut effects);
@@ -106,6 +120,7 @@ impl Leader {
                 self.work(clock, &mut effects);
             }
             Input::Ask(ask) => self.ask(ask, clock, &mut effects),
+            Input::Refused { actor, request, refusal } => self.record_refusal(&actor, request, refusal, clock, &mut effects),
             Input::Report { node, enrolment, report } => self.report(&node, enrolment, &report, clock, &mut effects),
             Input::Settle => self.settle(&mut effects),
             Input::Settled => self.settled(clock, &mut effects),
@@ -119,7 +134,7 @@ impl Leader {
     }
 
     /// A command of the leader's own. A refusal is final: the shell has nobody to tell.
-    fn own(&mut self, command: &Command, clock: Time, effects: &mut Vec<Effect>) {
+    fn own(&mut self, command: &Command, clock: Reading, effects: &mut Vec<Effect>) {
         match decide(&self.state, &self.seen, command, clock) {
             Ok(decision) => self.commit(&decision, &Actor::Schedule, clock, effects),
             Err(refusal) => effects.push(Effect::Note(refusal)),
@@ -127,7 +142,7 @@ impl Leader {
     }
 
     /// A key that was asked for before everything was reported compromised has another serial, or none, and is dropped.
-    fn key_made(&mut self, profile: ProfileName, serial: u64, key: Box<PublicKey>, clock: Time, effects: &mut Vec<Effect>) {
+    fn key_made(&mut self, profile: ProfileName, serial: u64, key: Box<PublicKey>, clock: Reading, effects: &mut Vec<Effect>) {
         let kid = key.kid.clone();
         let decision = self.take_making(&profile, serial).and_then(|making| {
             let command = Command::KeyMade {
@@ -150,7 +165,7 @@ impl Leader {
     }
 
     /// A caller's command: its answer is sent once the decision, or the refusal, is durable.
-    fn ask(&mut self, ask: Ask, clock: Time, effects: &mut Vec<Effect>) {
+    fn ask(&mut self, ask: Ask, clock: Reading, effects: &mut Vec<Effect>) {
         let Ask {
             ticket,
             actor,
@@ -162,7 +177,7 @@ impl Leader {
             Ok(decision) => self.commit(decision, &actor, clock, effects),
             // Whoever shows a wrong join token is not authenticated, and could fill the log.
             Err(_) if matches!(command, Command::Enrol { .. }) => self.refused_enrolments += 1,
-            Err(refusal) => self.record_refusal(&actor, request, refusal, clock, effects),
+            Err(refusal) => self.record_refusal(&actor, request, refusal.to_string(), clock, effects),
         }
         let generation = self.state.head.generation;
         effects.push(Effect::Reply {
@@ -173,15 +188,15 @@ impl Leader {
     }
 
     /// Rule R7: refusals of authenticated callers are recorded.
-    fn record_refusal(&mut self, actor: &Actor, request: String, refusal: &Refusal, clock: Time, effects: &mut Vec<Effect>) {
+    fn record_refusal(&mut self, actor: &Actor, request: String, refusal: String, clock: Reading, effects: &mut Vec<Effect>) {
         let refused = Event::Refused {
-            request,
-            refusal: refusal.to_string(),
+            request: cut(request),
+            refusal: cut(refusal),
         };
         self.commit(&Decision::from(vec![refused]), actor, clock, effects);
     }
 
-    fn report(&mut self, node: &NodeName, enrolment: Enrolment, report: &Report, clock: Time, effects: &mut Vec<Effect>) {
+    fn report(&mut self, node: &NodeName, enrolment: Enrolment, report: &Report, clock: Reading, effects: &mut Vec<Effect>) {
         if self.state.nodes.get(node).is_none_or(|row| row.enrolment != enrolment) {
             return;
         }
@@ -221,7 +236,7 @@ impl Leader {
         effects.push(Effect::Observe(rows));
     }
 
-    fn settled(&mut self, clock: Time, effects: &mut Vec<Effect>) {
+    fn settled(&mut self, clock: Reading, effects: &mut Vec<Effect>) {
         self.seen.append(&mut self.unsettled);
         self.work(clock, effects);
         for (node, enrolment, report_sent_at) in std::mem::take(&mut self.answers) {
@@ -229,7 +244,7 @@ impl Leader {
             let in_service = row.is_some_and(|row| matches!(row.standing, Standing::InService { .. }));
             let answer = Answer {
                 report_sent_at,
-                leader_time: clock,
+                leader_time: clock.doubt_in(&self.state).is_none().then(|| self.state.time(clock)),
                 in_service,
             };
             effects.push(Effect::Answer { node, enrolment, answer });
@@ -237,7 +252,7 @@ impl Leader {
     }
 
     /// Everything that is due: decisions until there are none, then the keys that are wanted.
-    fn work(&mut self, clock: Time, effects: &mut Vec<Effect>) {
+    fn work(&mut self, clock: Reading, effects: &mut Vec<Effect>) {
         while let Ok(decision) = decide(&self.state, &self.seen, &Command::Tick, clock) {
             if decision.is_empty() {
                 break;
@@ -281,5 +296,15 @@ impl Leader {
     #[must_use]
     pub fn sighting(&self, node: &NodeName) -> Option<&Sighting> {
         self.seen.get(&self.state.nodes.get(node)?.enrolment)
+    }
+}
+
+/// The most characters of a caller's words, or of an answer to them, in a record.
+const WORDS_CHARS: usize = 4000;
+
+fn cut(words: String) -> String {
+    match words.char_indices().nth(WORDS_CHARS) {
+        None => words,
+        Some((end, _)) => format!("{} …", &words[..end]),
     }
 }

@@ -1,5 +1,7 @@
 //! The core, driven by hand: what it asks for, and in which order.
 
+mod limits;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;

@@ -6,7 +6,7 @@ use super::rows::happening;
 use crate::leader::core::{Ask, Effect, Input, Leader, Ticket};
 use crate::lifecycle::{Command, Event, Installed, KeySet, Report, Settings, State, Switches, View, next_due, view};
 use crate::rpc::documents::PlannedKey;
-use crate::types::{Actor, Digest, Enrolment, Kid, NodeName, ProfileName, PublicKey, Seq, Span, Time, WitnessKey};
+use crate::types::{Actor, Digest, Enrolment, Kid, NodeName, Now, ProfileName, PublicKey, Seq, Span, Time, WitnessKey};
 
 /// How many events a course goes through at most. A fast schedule has thousands in a day, and nobody reads them.
 const MOST_EVENTS: usize = 1000;
@@ -17,6 +17,7 @@ const MOST_REPORTS: usize = 500_000;
 #[derive(Debug, Clone)]
 pub(super) struct Course {
     pub(super) leader: Leader,
+    began: Now,
     pub(super) clock: Time,
     pub(super) nodes: BTreeMap<NodeName, Ideal>,
     to_come: BTreeMap<Kid, u64>,
@@ -47,8 +48,8 @@ pub(super) struct Moment {
 }
 
 impl Course {
-    /// The course of `leader` from `clock` on. The nodes of `answering` answer, all others stay silent.
-    pub(super) fn new(leader: Leader, answering: &BTreeSet<NodeName>, clock: Time) -> Self {
+    /// The course of `leader` from `began` on. The nodes of `answering` answer, all others stay silent.
+    pub(super) fn new(leader: Leader, answering: &BTreeSet<NodeName>, began: Now) -> Self {
         let switches = |node: &NodeName| {
             let confirmed = leader.sighting(node).and_then(|sighting| sighting.confirmed.clone());
             let current = confirmed.filter(|confirmed| confirmed.generation == leader.state().head.generation);
@@ -61,7 +62,8 @@ impl Course {
         let nodes = answering.iter().map(|node| (node.clone(), ideal(node))).collect();
         let mut course = Self {
             leader,
-            clock,
+            began,
+            clock: began.wall,
             nodes,
             to_come: BTreeMap::new(),
             made: BTreeMap::new(),
@@ -78,7 +80,7 @@ impl Course {
     /// The course of a fleet that is founded at `clock` with `settings`, and whose `nodes` all join then.
     pub(super) fn founded(settings: &Settings, nodes: u16, clock: Time) -> Self {
         let leader = Leader::new(State::default(), BTreeMap::new(), Seq(0));
-        let mut course = Self::new(leader, &BTreeSet::new(), clock);
+        let mut course = Self::new(leader, &BTreeSet::new(), clock.into());
         course.start(None, settings.clone());
         for number in 1..=nodes {
             course.join(format!("node-{number}").parse().expect("it is a valid name"));
@@ -256,7 +258,12 @@ impl Course {
     }
 
     fn step(&mut self, input: Input) {
-        for effect in self.leader.step(input, self.clock) {
+        // Both clocks go on alike.
+        let now = Now {
+            wall: self.clock,
+            monotonic: self.began.monotonic + self.clock.since(self.began.wall),
+        };
+        for effect in self.leader.step(input, now) {
             if let Effect::Commit(commit) = effect {
                 let in_service = commit.state.in_service().map(|(name, ..)| name);
                 let absent: Vec<NodeName> = in_service.filter(|name| !self.nodes.contains_key(*name)).cloned().collect();

@@ -17,18 +17,19 @@ use self::rows::Rows;
 use crate::leader::core::Leader;
 use crate::lifecycle::{Command, Settings, Standing, State, check, owing_since};
 use crate::rpc::documents::{Away, BrokenRule, Happening, JwksSize, Plan, Planned, ProfileSize, Subject};
-use crate::types::{Enrolment, NodeName, ProfileName, Seq, Span, Time};
+use crate::types::{Enrolment, NodeName, Now, ProfileName, Seq, Span, Time};
 
-/// The plan of a running leader for `span` from `clock` on. `connected` are the enrolments that have a stream.
+/// The plan of a running leader for `span` from `now` on. `connected` are the enrolments that have a stream.
 #[must_use]
-pub fn of_leader(leader: &Leader, connected: &BTreeSet<Enrolment>, clock: Time, span: Span) -> Plan {
-    let answering = answering(leader, connected, clock);
+pub fn of_leader(leader: &Leader, connected: &BTreeSet<Enrolment>, now: Now, span: Span) -> Plan {
+    let clock = now.wall;
+    let answering = answering(leader, connected, leader.time(now));
     let state = leader.state();
     let is_absent = |name: &NodeName| !answering.contains(name);
     let joined = state.nodes.iter().filter(|(_, node)| node.standing != Standing::Joining);
     let absent: Vec<NodeName> = joined.map(|(name, _)| name).filter(|name| is_absent(name)).cloned().collect();
     let run = |answering: &BTreeSet<NodeName>| {
-        let mut course = Course::new(leader.clone(), answering, clock);
+        let mut course = Course::new(leader.clone(), answering, now);
         course.run(clock + looked_at(&state.settings, span));
         let rows = Rows::of(&course, leader, answering);
         (course, rows)
@@ -72,7 +73,7 @@ pub fn of_settings(settings: &Settings, nodes: u16, clock: Time, span: Span) -> 
     written(subject, &course, rows, (clock, span), settings)
 }
 
-/// What follows when `command` is carried out at `clock`: the events of the profiles in `waiting`, until each has a new signer, as
+/// What follows when `command` is carried out at `now`: the events of the profiles in `waiting`, until each has a new signer, as
 /// far as that comes within three intervals.
 #[must_use]
 pub fn following(
@@ -80,11 +81,11 @@ pub fn following(
     answering: &BTreeSet<NodeName>,
     command: &Command,
     mut waiting: BTreeSet<ProfileName>,
-    clock: Time,
+    now: Now,
 ) -> Vec<Planned> {
-    let mut course = Course::new(leader.clone(), answering, clock);
+    let mut course = Course::new(leader.clone(), answering, now);
     course.ask(command.clone());
-    course.run(clock + looked_at(&leader.state().settings, Span(0)));
+    course.run(now.wall + looked_at(&leader.state().settings, Span(0)));
     let mut follows = |row: &Planned| {
         let Some(profile) = row.profile.as_ref().filter(|profile| waiting.contains(*profile)) else {
             return false;
@@ -102,9 +103,8 @@ pub fn following(
 
 /// The nodes that can be expected to confirm: they have a stream, and do not owe a confirmation that something keeps them from.
 #[must_use]
-pub fn answering(leader: &Leader, connected: &BTreeSet<Enrolment>, clock: Time) -> BTreeSet<NodeName> {
+pub fn answering(leader: &Leader, connected: &BTreeSet<Enrolment>, now: Time) -> BTreeSet<NodeName> {
     let state = leader.state();
-    let now = state.time(clock);
     let is_stuck = |name: &NodeName| {
         let sighting = leader.sighting(name);
         let hindered = sighting.is_some_and(|sighting| sighting.problem.is_some());

@@ -26,7 +26,7 @@ use crate::rpc::proto::{
     RotateProgress, RotateRequest, ShowKeyRequest, StatusRequest, WatchRequest,
 };
 use crate::rpc::{Caller, ErrorKind, Failure};
-use crate::types::{Actor, Enrolment, Kid, NameError, NodeName, Span, Time};
+use crate::types::{Actor, Enrolment, Kid, NameError, NodeName, Now, Span};
 
 /// Answers the command line.
 pub(in crate::leader) struct AdminService(pub(in crate::leader) Context);
@@ -78,7 +78,7 @@ impl Admin for AdminService {
     }
 
     async fn status(&self, _: Request<StatusRequest>) -> Answer<proto::Document> {
-        Ok(Response::new(document(schema::STATUS, &self.read_status().await)?))
+        Ok(Response::new(document(schema::STATUS, &self.read_status().await?)?))
     }
 
     async fn watch(&self, _: Request<WatchRequest>) -> Answer<Self::WatchStream> {
@@ -88,7 +88,10 @@ impl Admin for AdminService {
             let mut changed = service.0.shared.changed.clone();
             loop {
                 changed.mark_unchanged();
-                let document = document(schema::STATUS, &service.read_status().await).map_err(Status::from);
+                let status = service.read_status().await;
+                let document = status
+                    .and_then(|status| document(schema::STATUS, &status))
+                    .map_err(Status::from);
                 if sender.send(document).await.is_err() || changed.changed().await.is_err() {
                     return;
                 }
@@ -99,7 +102,7 @@ impl Admin for AdminService {
 
     async fn plan(&self, request: Request<PlanRequest>) -> Answer<proto::Document> {
         let PlanCall { span } = PlanCall::try_from(request.into_inner())?;
-        let plan = self.look_ahead(move |leader, connected, clock| plan::of_leader(leader, connected, clock, span));
+        let plan = self.look_ahead(move |leader, connected, now| plan::of_leader(leader, connected, now, span));
         Ok(Response::new(document(schema::PLAN, &plan.await?)?))
     }
 
@@ -109,7 +112,7 @@ impl Admin for AdminService {
             .kid
             .parse()
             .map_err(|why: NameError| Failure::invalid(why.to_string()))?;
-        let live = self.read_status().await.keys.into_iter().find(|key| key.kid == kid);
+        let live = self.read_status().await?.keys.into_iter().find(|key| key.kid == kid);
         let own = kid.clone();
         let gone = self.0.read(move |keystore| history::gone_key(keystore, &own)).await?;
         let unknown = || {
@@ -135,8 +138,8 @@ impl Admin for AdminService {
 }
 
 impl AdminService {
-    async fn read_status(&self) -> documents::Status {
-        status(&*self.0.shared.leader.read().await, self.0.clock.now())
+    async fn read_status(&self) -> Result<documents::Status, Failure> {
+        Ok(status(&*self.0.shared.leader().await?, self.0.clock.now()))
     }
 
     async fn command(&self, call: RotateCall) -> Result<Command, Failure> {
@@ -166,7 +169,7 @@ impl AdminService {
 
     /// Whether a key that is reported compromised is in the key set, or only in history.
     async fn reported(&self, kid: Kid) -> Result<Compromised, Failure> {
-        if self.0.shared.leader.read().await.state().keys.contains_key(&kid) {
+        if self.0.shared.leader().await?.state().keys.contains_key(&kid) {
             return Ok(Compromised::Key(kid));
         }
         let own = kid.clone();
@@ -182,21 +185,21 @@ impl AdminService {
     async fn look_ahead<T, F>(&self, look: F) -> Result<T, Failure>
     where
         T: Send + 'static,
-        F: FnOnce(&Leader, &BTreeSet<Enrolment>, Time) -> T + Send + 'static,
+        F: FnOnce(&Leader, &BTreeSet<Enrolment>, Now) -> T + Send + 'static,
     {
         let shared = &self.0.shared;
-        let (leader, connected, clock) = (
-            shared.leader.read().await.clone(),
+        let (leader, connected, now) = (
+            shared.leader().await?.clone(),
             shared.streams.connected(),
-            self.0.clock.now(),
+            self.0.clock.read(),
         );
-        let looked = tokio::task::spawn_blocking(move || look(&leader, &connected, clock)).await;
+        let looked = tokio::task::spawn_blocking(move || look(&leader, &connected, now)).await;
         looked.map_err(|why| internal(&why))
     }
 
     /// The only step of a dry run: nothing is asked of the engine, so nothing is decided or recorded.
     async fn dry_run(&self, command: Command) -> Answer<Answers<RotateProgress>> {
-        let foreseen = self.look_ahead(move |leader, connected, clock| dry_run(leader, connected, &command, clock));
+        let foreseen = self.look_ahead(move |leader, connected, now| dry_run(leader, connected, &command, now));
         let decision = Document::write(schema::DRY_RUN, &foreseen.await?).map_err(|why| internal(&why))?;
         let generation = None;
         let step = Progress::Accepted(Accepted { generation, decision });
@@ -206,7 +209,7 @@ impl AdminService {
     async fn carry_out(&self, actor: Actor, words: String, command: Command, wait: Span) -> Answer<Answers<RotateProgress>> {
         let answer = self.0.ask(actor, words, command).await?;
         let (decision, generation) = answer.map_err(|refusal| Failure::refused(refusal.to_string()))?;
-        let decided = decided(self.0.shared.leader.read().await.state(), &decision, generation);
+        let decided = decided(&*self.0.shared.leader().await?, &decision, generation);
         let changes_nodes = decision.events.iter().any(Event::changes_nodes);
         let accepted = Accepted {
             generation: changes_nodes.then_some(generation),
@@ -224,7 +227,9 @@ impl AdminService {
         if context.advertise.is_empty() {
             let advice =
                 "the configuration names no address that nodes can reach: set advertise = [\"HOST:7443\"] and restart the leader";
-            return Err(Failure::refused(advice));
+            return Err(context
+                .refuse(actor, format!("node token {node}"), Failure::refused(advice))
+                .await);
         }
         let secret = TokenSecret::generate().map_err(|why| internal(&why))?;
         let expires_at = context.clock.now() + ttl;

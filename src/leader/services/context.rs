@@ -38,6 +38,15 @@ impl Context {
         answered.await.map_err(|_| stopping())
     }
 
+    /// Has the refusal of an authenticated caller recorded (rule R7), and gives it back.
+    pub(super) async fn refuse(&self, actor: Actor, request: String, failure: Failure) -> Failure {
+        let refusal = failure.message.clone();
+        let message = Message::Refused { actor, request, refusal };
+        // A leader that is stopping refuses all the same.
+        let _ = self.shared.inbox.send(message).await;
+        failure
+    }
+
     /// A node's papers around its certificate.
     pub(super) fn membership(&self, chain: Vec<CertificateDer<'static>>) -> Membership {
         let fleet = &self.authority.fleet;

@@ -3,11 +3,12 @@
 use std::pin::Pin;
 
 use futures_util::Stream;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{RwLockReadGuard, mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::context::{Context, internal, stopping};
+use crate::leader::core::Leader;
 use crate::leader::engine::Message;
 use crate::lifecycle::Report;
 use crate::pki::NodeCsr;
@@ -16,7 +17,7 @@ use crate::rpc::limits::CALL_DEADLINE;
 use crate::rpc::proto::fleet_server::Fleet;
 use crate::rpc::proto::{AgentReport, LeaderUpdate, RenewRequest, RenewResponse};
 use crate::rpc::{Caller, EncodedBundle, ErrorKind, Failure};
-use crate::types::{Digest, Enrolment, NodeName};
+use crate::types::{Actor, Digest, Enrolment, NodeName};
 
 /// How many messages may wait for a slow node before the leader waits for it.
 const WAITING_UPDATES: usize = 4;
@@ -37,11 +38,15 @@ impl Fleet for FleetService {
 
     /// A new certificate for the key that the node has already.
     async fn renew(&self, request: Request<RenewRequest>) -> Result<Response<RenewResponse>, Status> {
-        let member = self.member(&request).await?;
+        let member = self.member(&request).await?.0;
         let csr = NodeCsr::try_from(request.into_inner())?;
         if csr.key() != member.key {
             let advice = "a certificate is renewed for the key that the node enrolled with; send a request for that key";
-            return Err(Failure::refused(advice).into());
+            let actor = Actor::Node(member.name);
+            let refused = self
+                .0
+                .refuse(actor, "renew its certificate".to_owned(), Failure::refused(advice));
+            return Err(refused.await.into());
         }
         let context = &self.0;
         let issued = context.authority.signer.issue_node(&member.name, &csr, context.clock.now());
@@ -50,11 +55,14 @@ impl Fleet for FleetService {
     }
 
     async fn sync(&self, request: Request<Streaming<AgentReport>>) -> Result<Response<Self::SyncStream>, Status> {
-        let member = self.member(&request).await?;
+        // The stream is open before the node table can change: whatever ends the enrolment later ends the stream too.
+        let (member, leader) = self.member(&request).await?;
+        let answers = self.0.shared.streams.open(member.enrolment);
+        drop(leader);
         let (updates, sent) = mpsc::channel(WAITING_UPDATES);
         let session = Session {
             context: self.0.clone(),
-            answers: self.0.shared.streams.open(member.enrolment),
+            answers,
             bundle: self.0.shared.bundle.clone(),
             member,
             updates,
@@ -65,12 +73,12 @@ impl Fleet for FleetService {
 }
 
 impl FleetService {
-    /// The node table decides whether this very key is welcome.
-    async fn member<T>(&self, request: &Request<T>) -> Result<Member, Status> {
+    /// The node table decides whether this very key is welcome. It does not change before the guard is dropped.
+    async fn member<T>(&self, request: &Request<T>) -> Result<(Member, RwLockReadGuard<'_, Leader>), Status> {
         let Caller::Node { name, key, .. } = Caller::of(request)? else {
             return Err(Failure::new(ErrorKind::Denied, "this call is a node's; enroll with `jkeys enroll TOKEN`").into());
         };
-        let leader = self.0.shared.leader.read().await;
+        let leader = self.0.shared.leader().await?;
         let row = leader.state().nodes.get(name).filter(|row| row.tls_key == *key);
         let member = row.map(|row| Member {
             name: name.clone(),
@@ -80,9 +88,9 @@ impl FleetService {
         let stranger = || {
             let words =
                 format!("the certificate of node {name} is not in the node table: enroll it anew with `jkeys enroll TOKEN`");
-            Failure::new(ErrorKind::Unauthenticated, words).into()
+            Failure::new(ErrorKind::Unauthenticated, words)
         };
-        member.ok_or_else(stranger)
+        Ok((member.ok_or_else(stranger)?, leader))
     }
 }
 
@@ -122,15 +130,15 @@ impl Session {
         self.send_generation().await?;
         loop {
             tokio::select! {
+                biased;
+                answer = self.answers.recv() => match answer {
+                    Some(answer) => self.send(LeaderMessage::Answer(answer)).await?,
+                    None => return Err(self.ended()),
+                },
                 report = next(reports) => match report? {
                     Some(AgentMessage::Report(report)) => self.pass_on(report).await?,
                     Some(AgentMessage::Hello(_)) => return Err(Failure::invalid("Hello is only the first message of a stream")),
                     None => return Ok(()),
-                },
-                answer = self.answers.recv() => match answer {
-                    Some(answer) => self.send(LeaderMessage::Answer(answer)).await?,
-                    None if self.context.shared.streams.are_over() => return Err(stopping()),
-                    None => return Err(replaced()),
                 },
                 changed = self.bundle.changed() => {
                     changed.map_err(|_| stopping())?;
@@ -142,7 +150,7 @@ impl Session {
 
     async fn welcome(&self, hello: &Hello) -> Result<Welcome, Failure> {
         let protocol_version = agree(hello.protocol_version)?;
-        let epoch = self.context.shared.leader.read().await.state().epoch;
+        let epoch = self.context.shared.leader().await?.state().epoch;
         Ok(Welcome {
             protocol_version,
             capabilities: Vec::new(),
@@ -153,9 +161,21 @@ impl Session {
 
     async fn send_generation(&mut self) -> Result<(), Failure> {
         let bundle = self.bundle.borrow_and_update().clone();
+        // An enrolment ends before the generation after it is published: a stream that is seen open here may have this one.
+        if self.answers.is_closed() {
+            return Err(self.ended());
+        }
         match bundle {
             Some(bundle) => self.send(LeaderMessage::Generation(bundle)).await,
             None => Ok(()),
+        }
+    }
+
+    fn ended(&self) -> Failure {
+        if self.context.shared.streams.are_over() {
+            stopping()
+        } else {
+            replaced()
         }
     }
 

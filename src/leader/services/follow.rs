@@ -5,6 +5,7 @@ use tonic::Status;
 
 use super::context::Context;
 use crate::leader::core::Leader;
+use crate::lifecycle::NamedNodes;
 use crate::rpc::admin::{Confirmation, Finished, Progress, Trusted};
 use crate::rpc::documents::Decided;
 use crate::rpc::proto::RotateProgress;
@@ -21,7 +22,10 @@ pub(super) async fn follow(context: Context, decided: Decided, wait: Span, steps
     tokio::pin!(over);
     loop {
         changed.mark_unchanged();
-        let confirmed = confirmations(&*context.shared.leader.read().await, &decided, &missing);
+        // Without a leader to ask there is nothing more to tell; the caller's stream ends.
+        let Ok(leader) = context.shared.leader().await else { return };
+        let confirmed = confirmations(&leader, &decided, &missing);
+        drop(leader);
         for (node, at) in confirmed {
             missing.retain(|left| *left != node);
             let remaining = u32::try_from(missing.len()).unwrap_or(u32::MAX);
@@ -38,7 +42,9 @@ pub(super) async fn follow(context: Context, decided: Decided, wait: Span, steps
             () = &mut over => break,
         }
     }
-    let trusted = trusted(&*context.shared.leader.read().await, &decided, &missing);
+    let Ok(leader) = context.shared.leader().await else { return };
+    let trusted = trusted(&leader, &decided, &missing);
+    drop(leader);
     // A caller that has gone needs no last step.
     let _ = steps.send(Ok(Progress::Finished(Finished { missing, trusted }).into())).await;
 }
@@ -60,8 +66,8 @@ fn trusted(leader: &Leader, decided: &Decided, missing: &[NodeName]) -> Trusted 
         return Trusted::Unknown("no key was revoked: what it signed verifies until it expires".to_owned());
     }
     if !missing.is_empty() {
-        let names: Vec<&str> = missing.iter().map(NodeName::as_str).collect();
-        return Trusted::Unknown(format!("not confirmed by {}", names.join(", ")));
+        let nodes = NamedNodes::from(missing.to_vec());
+        return Trusted::Unknown(format!("not confirmed by {nodes}"));
     }
     let Some(max_age) = leader.state().settings.served_max_age else {
         let words = "how long verifiers cache the JWKS is not known: set served_max_age to what its server tells them";

@@ -37,7 +37,7 @@ impl Decision {
         self.lists.push((digest, list));
         let listed: BTreeSet<&NodeName> = rows.iter().map(|(name, ..)| *name).collect();
         let out = |node: &Node| !matches!(node.standing, Standing::InService { .. });
-        let exceptions = state
+        let exceptions: Vec<NodeName> = state
             .nodes
             .iter()
             .filter(|(name, node)| out(node) && !listed.contains(name))
@@ -45,7 +45,7 @@ impl Decision {
             .collect();
         Evidence {
             count: rows.len() as u64,
-            exceptions,
+            exceptions: exceptions.into(),
             digest,
         }
     }

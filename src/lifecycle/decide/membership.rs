@@ -1,5 +1,6 @@
 //! Join tokens and the node table.
 
+use super::schedule::unconfirmed;
 use super::service::departure;
 use super::{Decision, Refusal};
 use crate::lifecycle::event::{Event, Leaving};
@@ -40,12 +41,18 @@ pub(super) fn enrol(
         decision.push(departure(state, seen, node, Leaving::Replaced, now));
     }
     let enrolment = state.last_enrolment.next();
+    let open = state.revocations.keys();
+    let unconfirmed = open
+        .filter(|kid| unconfirmed(state, seen, kid).contains(node))
+        .cloned()
+        .collect();
     decision.push(Event::Enrolled {
         node: node.clone(),
         enrolment,
         token,
         tls_key,
         witness_key,
+        unconfirmed,
     });
     Ok(decision)
 }

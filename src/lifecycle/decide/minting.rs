@@ -2,6 +2,7 @@
 
 use super::startup::holds_schedule;
 use super::{Decision, Refusal};
+use crate::lifecycle::clock::Reading;
 use crate::lifecycle::event::{Cause, Event, Why};
 use crate::lifecycle::publication::Publication;
 use crate::lifecycle::settings::Profile;
@@ -22,7 +23,8 @@ pub struct Wanted {
 /// A successor is published `min_prepublish` and two `clock_skew` before the key ahead of it is armed, so that each profile has a
 /// standby at every instant. A started leader that waits for its nodes makes keys only where nothing can sign (rule R5, R8).
 #[must_use]
-pub fn wanted(state: &State, seen: &Sightings, clock: Time) -> Vec<Wanted> {
+pub fn wanted(state: &State, seen: &Sightings, clock: impl Into<Reading>) -> Vec<Wanted> {
+    let clock = clock.into();
     if state.halted.is_some() {
         return Vec::new();
     }
@@ -88,7 +90,7 @@ pub(super) fn key_made(
     profile: &ProfileName,
     key: &PublicKey,
     asked_at: Time,
-    clock: Time,
+    clock: Reading,
 ) -> Result<Decision, Refusal> {
     let now = state.time(clock);
     let wanted = wanted(state, seen, clock)

@@ -11,14 +11,16 @@ mod service;
 mod startup;
 mod succession;
 
+use super::clock::Reading;
 use super::event::{Event, Why};
+use super::named::NamedNodes;
 use super::settings::Settings;
 use super::sightings::Sightings;
 use super::state::{Halt, State};
 use crate::types::{Comment, Digest, Kid, NodeName, ProfileName, PublicKey, Reason, Time, WitnessKey};
 
 pub use minting::{Wanted, successor_due_at, wanted};
-pub use schedule::unconfirmed;
+pub use schedule::{may_hold_keys, unconfirmed};
 pub use service::{evictions_due_at, owing_since};
 pub use startup::holds_schedule;
 
@@ -197,11 +199,11 @@ pub enum Refusal {
 }
 
 fn not_yet(profile: &ProfileName, kid: &Kid, ready_at: Time, missing: &[NodeName]) -> String {
-    let nodes: Vec<&str> = missing.iter().map(NodeName::as_str).collect();
-    let when = if nodes.is_empty() {
+    let when = if missing.is_empty() {
         format!("relying parties may not know it before {ready_at}; try again then")
     } else {
-        format!("not confirmed by {}; and not before {ready_at}", nodes.join(", "))
+        let nodes = NamedNodes::from(missing.to_vec());
+        format!("not confirmed by {nodes}; and not before {ready_at}")
     };
     format!(
         "standby {kid} of profile {profile} has not been published for long enough (rule R1): {when}. \
@@ -209,13 +211,14 @@ fn not_yet(profile: &ProfileName, kid: &Kid, ready_at: Time, missing: &[NodeName
     )
 }
 
-/// Decides, by what the leader's clock shows.
+/// Decides, by what the leader's clock is worth.
 ///
 /// Time never goes back: what is decided while the clock stands before the last record is decided at that record's time (rule R9).
 ///
 /// # Errors
 /// A [`Refusal`] when the command can't be carried out; nothing has changed then.
-pub fn decide(state: &State, seen: &Sightings, command: &Command, clock: Time) -> Result<Decision, Refusal> {
+pub fn decide(state: &State, seen: &Sightings, command: &Command, clock: impl Into<Reading>) -> Result<Decision, Refusal> {
+    let clock = clock.into();
     let now = state.time(clock);
     if let (Some(halt), false) = (&state.halted, matches!(command, Command::Start { .. })) {
         return Err(Refusal::Halted(halt.clone()));

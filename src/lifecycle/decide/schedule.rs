@@ -5,20 +5,21 @@ use std::collections::BTreeMap;
 use super::draft::Draft;
 use super::startup::holds_schedule;
 use super::{Decision, service};
+use crate::lifecycle::clock::Reading;
 use crate::lifecycle::event::{Cause, Event, Why};
 use crate::lifecycle::publication::Publication;
 use crate::lifecycle::retirement::Retirement;
 use crate::lifecycle::sightings::Sightings;
-use crate::lifecycle::state::{Key, Node, Phase, Standing, State, Wait};
+use crate::lifecycle::state::{Key, Node, Phase, Revocation, Standing, State, Wait};
 use crate::types::{Kid, NodeName, ProfileName, Time};
 
 /// What the schedule waits for, with the nodes that are missing.
 type Waits = BTreeMap<Wait, Vec<NodeName>>;
 
-/// Everything that is due when the clock shows `clock`.
+/// Everything that is due at this reading of the clock.
 ///
 /// Confirmations count, private halves are destroyed and revocations are completed whatever the schedule waits for.
-pub(super) fn tick(state: &State, seen: &Sightings, clock: Time) -> Decision {
+pub(super) fn tick(state: &State, seen: &Sightings, clock: Reading) -> Decision {
     let now = state.time(clock);
     let mut decision = Decision::from(service::arrivals(state, seen));
     decision
@@ -146,19 +147,21 @@ fn complete_revocations(state: &State, seen: &Sightings, decision: &mut Decision
         if !pending.is_empty() {
             continue;
         }
-        let at = state.revocations[kid].at;
+        let Revocation { at, replaced, .. } = &state.revocations[kid];
         let gone = |enrolment| seen.get(enrolment).and_then(|sighting| sighting.gone.get(kid)).copied();
         let last_confirmation = state
             .nodes
             .values()
             .filter_map(|node| gone(&node.enrolment))
             .max()
-            .unwrap_or(at);
-        let trusted_until = state.settings.served_max_age.map(|max_age| last_confirmation + max_age);
+            .unwrap_or(*at);
+        let max_age = state.settings.served_max_age.filter(|_| replaced.is_empty());
+        let trusted_until = max_age.map(|max_age| last_confirmation + max_age);
         let evidence = decision.evidence_of_all(state, seen, |sighting| sighting.gone.get(kid).copied());
         decision.push(Event::RevocationConfirmed {
             kid: kid.clone(),
             last_confirmation,
+            replaced: replaced.iter().cloned().collect::<Vec<_>>().into(),
             trusted_until,
             evidence,
         });
@@ -172,15 +175,18 @@ pub fn unconfirmed(state: &State, seen: &Sightings, kid: &Kid) -> Vec<NodeName> 
         return Vec::new();
     };
     let confirmed = |enrolment| seen.get(enrolment).is_some_and(|sighting| sighting.gone.contains_key(kid));
-    let concerned = |node: &Node| {
-        let was_sent_keys = node.standing != Standing::Joining || seen.contains_key(&node.enrolment);
-        node.enrolled_at <= revocation.at && was_sent_keys
-    };
+    let concerned = |node: &Node| node.enrolled_at <= revocation.at && may_hold_keys(seen, node);
     let nodes = state
         .nodes
         .iter()
         .filter(|(_, node)| concerned(node) && !confirmed(&node.enrolment));
     nodes.map(|(name, _)| name.clone()).collect()
+}
+
+/// Whether a node may have been sent private halves: it has been in service, or has reported since it joined.
+#[must_use]
+pub fn may_hold_keys(seen: &Sightings, node: &Node) -> bool {
+    node.standing != Standing::Joining || seen.contains_key(&node.enrolment)
 }
 
 /// Waits that go on while the schedule itself is held.
@@ -199,6 +205,7 @@ fn record_waits(state: &State, waits: Waits, decision: &mut Decision) {
     }
     for (wait, nodes) in waits {
         if !state.waits.contains_key(&wait) {
+            let nodes = nodes.into();
             decision.push(Event::WaitBegan { wait, nodes });
         }
     }

@@ -1,6 +1,7 @@
 //! The start of a leader, and what keeps its schedule from deciding.
 
 use super::Decision;
+use crate::lifecycle::clock::Reading;
 use crate::lifecycle::event::Event;
 use crate::lifecycle::sightings::Sightings;
 use crate::lifecycle::state::{Absence, State, Wait};
@@ -17,14 +18,15 @@ pub(super) fn start(state: &State, last_up: Option<Time>, now: Time) -> Decision
     }])
 }
 
-/// Why the schedule decides nothing while the clock shows `clock`, with the nodes that are missing.
+/// Why the schedule decides nothing at this reading of the clock, with the nodes that are missing.
 ///
 /// Rule R5: not before all nodes in service have reported since the start, or `start_grace` has passed.
-/// Rule R9: not while the clock stands before the last record by more than `clock_skew`.
+/// Rule R9: not while the clock is in doubt.
 #[must_use]
-pub fn holds_schedule(state: &State, seen: &Sightings, clock: Time) -> Option<(Wait, Vec<NodeName>)> {
-    if clock + state.settings.clock_skew() < state.last_record_at {
-        return Some((Wait::Clock, Vec::new()));
+pub fn holds_schedule(state: &State, seen: &Sightings, clock: impl Into<Reading>) -> Option<(Wait, Vec<NodeName>)> {
+    let clock = clock.into();
+    if let Some(doubt) = clock.doubt_in(state) {
+        return Some((Wait::Clock(doubt), Vec::new()));
     }
     let silent = unreported(state, seen);
     let in_grace = state.time(clock) < state.started_at + state.settings.start_grace();

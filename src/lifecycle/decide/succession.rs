@@ -50,7 +50,10 @@ fn planned(draft: &mut Draft, profile: &ProfileName, take: Option<&Kid>, force: 
     if force {
         return Ok(Standby {
             kid,
-            cause: Cause::Forced { ready_at, missing },
+            cause: Cause::Forced {
+                ready_at,
+                missing: missing.into(),
+            },
         });
     }
     Err(Refusal::NotPublished {

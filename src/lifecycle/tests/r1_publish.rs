@@ -141,8 +141,7 @@ fn r1_an_emergency_rotation_is_refused_for_a_young_standby_and_names_nodes_and_t
     assert_eq!(bench.state, before);
     let forced = RotateNow { force: true, ..request };
     let decision = bench.run(&Command::RotateNow(forced)).unwrap();
-    let recorded =
-        |event: &Event| matches!(event, Event::Activated { cause: Cause::Forced { missing, .. }, .. } if *missing == [name("b")]);
+    let recorded = |event: &Event| matches!(event, Event::Activated { cause: Cause::Forced { missing, .. }, .. } if missing.first == [name("b")]);
     assert!(decision.events.iter().any(recorded), "{:?}", decision.events);
 }
 

@@ -76,7 +76,7 @@ fn r9_the_schedule_rests_while_the_clock_stands_before_the_last_record() {
     let recorded = bench.state.last_record_at;
     bench.now = recorded - Span::mins(6);
     bench.settle();
-    assert!(bench.state.waits.contains_key(&Wait::Clock));
+    assert!(bench.state.waits.contains_key(&Wait::Clock(Doubt::Behind)));
     assert_eq!(bench.state.last_record_at, recorded, "a record's time never goes back");
     let (kid, reason) = (bench.standby(), Reason::Compromised);
     bench
@@ -90,7 +90,7 @@ fn r9_the_schedule_rests_while_the_clock_stands_before_the_last_record() {
     assert_eq!(revoked.at, recorded, "what is decided meanwhile bears the last record's time");
     bench.now = recorded;
     bench.settle();
-    assert!(!bench.state.waits.contains_key(&Wait::Clock));
+    assert!(!bench.state.waits.contains_key(&Wait::Clock(Doubt::Behind)));
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn r7_the_state_survives_its_stored_form() {
     bench.pass(Span::hours(70), Span::mins(10), &["a"]);
     for wait in [
         Wait::Start,
-        Wait::Clock,
+        Wait::Clock(Doubt::Behind),
         Wait::Arm(profile(RSA)),
         Wait::Remove(bench.active()),
     ] {

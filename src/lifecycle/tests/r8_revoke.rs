@@ -168,7 +168,7 @@ fn r8_a_node_out_of_service_that_confirmed_is_no_exception() {
         _ => None,
     });
     let evidence = evidence.expect("all have confirmed");
-    assert_eq!((evidence.count, evidence.exceptions), (2, vec![]));
+    assert_eq!((evidence.count, evidence.exceptions), (2, NamedNodes::default()));
 }
 
 #[test]
@@ -180,6 +180,31 @@ fn r8_a_node_that_joined_later_never_held_the_key_and_is_not_listed() {
     bench.join("new");
     bench.report("new", None);
     assert_eq!(unconfirmed(&bench.state, &bench.seen, &kid), [name("a")]);
+}
+
+#[test]
+fn r8_a_name_enrolled_anew_does_not_confirm_for_the_machine_before() {
+    let mut bench = Bench::with_nodes(&["a", "stolen"]);
+    let mut settings = settings(&[RSA]);
+    settings.served_max_age = Some(Span::mins(10));
+    bench.run(&Command::Configure(settings)).unwrap();
+    let kid = bench.standby();
+    revoke(&mut bench, &kid);
+    bench.confirm("a");
+    bench.now = bench.now + Span::mins(1);
+    bench.join("stolen");
+    let decision = bench.run(&Command::Tick).unwrap();
+    let confirmed = decision.events.iter().find_map(|event| match event {
+        Event::RevocationConfirmed {
+            replaced, trusted_until, ..
+        } => Some((replaced.first.clone(), *trusted_until)),
+        _ => None,
+    });
+    assert_eq!(
+        confirmed,
+        Some((vec![name("stolen")], None)),
+        "what the old machine holds is not known"
+    );
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub struct DryRun {
     pub remarks: Vec<String>,
     /// The keys that would be in another state.
     pub keys: Vec<KeyChange>,
-    /// Every node that has ever confirmed anything, in service or not, by name.
+    /// Every node that may hold private halves, in service or not, by name.
     pub nodes: Vec<NodeOutlook>,
     /// What relying parties would see.
     pub relying_parties: RelyingParties,
@@ -74,7 +74,7 @@ pub struct YoungKey {
     pub kid: Kid,
     /// From when on they know it; a floor while a node is missing.
     pub ready_at: Time,
-    /// Nodes that have not published it.
+    /// Nodes that have not published it; the first of very many.
     pub missing: Vec<NodeName>,
 }
 

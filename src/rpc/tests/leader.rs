@@ -203,7 +203,7 @@ async fn echo(
                 }
                 Ok(AgentMessage::Report(report)) => vec![LeaderMessage::Answer(Answer {
                     report_sent_at: report.sent_at,
-                    leader_time: NOW,
+                    leader_time: Some(NOW),
                     in_service: true,
                 })],
                 Err(why) => {

@@ -2,13 +2,13 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::cli::samples::{NOW, kid, names};
-use crate::lifecycle::{Evidence, Halt, Settings, Windows};
+use crate::lifecycle::{Doubt, Evidence, Halt, Settings, Windows};
 use crate::types::{Actor, Digest, Enrolment, Epoch, Generation, KeySpec, PublicJwk, PublicKey, Seq, Span, WitnessKey};
 
 fn evidence() -> Evidence {
     Evidence {
         count: 2,
-        exceptions: vec![],
+        exceptions: NamedNodes::default(),
         digest: Digest([0; 32]),
     }
 }
@@ -113,7 +113,7 @@ fn each_cause_of_an_activation_in_words() {
             why,
         })
     };
-    let (ready_at, missing) = (NOW, names(&["vm-1", "vm-2"]));
+    let (ready_at, missing) = (NOW, names(&["vm-1", "vm-2"]).into());
     assert_eq!(activated(Cause::Scheduled, Why::default()), "key a activated (scheduled)");
     assert_eq!(
         activated(Cause::Bootstrap, Why::default()),
@@ -127,7 +127,7 @@ fn each_cause_of_an_activation_in_words() {
         activated(Cause::Forced { ready_at, missing }, Why::default()),
         "key a activated (forced, before 2026-11-23T06:05:04.000Z, without vm-1, vm-2)"
     );
-    let missing = vec![];
+    let missing = NamedNodes::default();
     assert_eq!(
         activated(Cause::Compromised { ready_at, missing }, Why::default()),
         "key a activated (its predecessor is compromised, before 2026-11-23T06:05:04.000Z)"
@@ -145,6 +145,7 @@ fn what_operators_report_in_words() {
     let confirmed = |trusted_until| Event::RevocationConfirmed {
         kid: kid("a"),
         last_confirmation: NOW,
+        replaced: NamedNodes::default(),
         trusted_until,
         evidence: evidence(),
     };
@@ -186,6 +187,7 @@ fn what_happens_to_nodes_in_words() {
         token: Digest([0; 32]),
         tls_key: Digest([0; 32]),
         witness_key: WitnessKey([0; 32]),
+        unconfirmed: vec![],
     };
     assert_eq!(words(enrolled), "node vm-1 enrolled, number 3");
     let entered = Event::EnteredService {
@@ -228,14 +230,16 @@ fn what_the_leader_goes_through_in_words() {
     assert_eq!(words(Event::Configured { settings }), "settings changed, profiles main");
     let began = Event::WaitBegan {
         wait: Wait::Remove(kid("a")),
-        nodes: names(&["vm-2"]),
+        nodes: names(&["vm-2"]).into(),
     };
     assert_eq!(
         words(began),
         "schedule waits: key a could be removed, but a node has not confirmed its switch (rule R3), without vm-2"
     );
     assert_eq!(
-        words(Event::WaitEnded { wait: Wait::Clock }),
+        words(Event::WaitEnded {
+            wait: Wait::Clock(Doubt::Behind)
+        }),
         "schedule waits no more: the leader's clock stands before the last record (rule R9)"
     );
     let halt = Halt {

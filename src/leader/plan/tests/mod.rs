@@ -34,7 +34,7 @@ fn fleet(settings: &Settings, age: Span) -> Course {
 fn plan_of(course: &Course, span: Span) -> Plan {
     let nodes = course.leader.state().nodes.values();
     let connected = nodes.map(|node| node.enrolment).collect();
-    of_leader(&course.leader, &connected, course.clock, span)
+    of_leader(&course.leader, &connected, course.clock.into(), span)
 }
 
 /// The plan of a fleet in which only these nodes answer.
@@ -43,7 +43,7 @@ fn plan_without(course: &Course, silent: &str, span: Span) -> Plan {
     let connected = nodes
         .filter(|(name, _)| name.as_str() != silent)
         .map(|(_, node)| node.enrolment);
-    of_leader(&course.leader, &connected.collect(), course.clock, span)
+    of_leader(&course.leader, &connected.collect(), course.clock.into(), span)
 }
 
 type Seen = (Time, Happening, Option<ProfileName>);
