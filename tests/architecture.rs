@@ -42,6 +42,7 @@ const TESTS_IMPORT: &[(&str, &str)] = &[("lifecycle", "audit"), ("rpc", "clock")
 const CORES_IMPORT: &[(&str, &str)] = &[
     ("agent/core", "crypto lifecycle rpc types"),
     ("leader/core", "audit lifecycle rpc types"),
+    ("leader/plan", "lifecycle rpc types"),
     ("lifecycle", "types"),
 ];
 

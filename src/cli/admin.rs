@@ -1,17 +1,44 @@
 //! The one typed client: what verbs ask of the leader, and its answers.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::Args;
 use tonic::transport::Channel;
 use tonic::{Response, Status, Streaming};
 
 use super::CliError;
 use crate::config::{LeaderConfig, file};
-use crate::rpc::admin::{Document, HistoryCall, RevokeCall, RotateCall, TokenCall};
+use crate::rpc::admin::{Document, HistoryCall, PlanCall, RevokeCall, RotateCall, TokenCall};
 use crate::rpc::proto::admin_client::AdminClient;
 use crate::rpc::proto::{self, PingRequest, RotateProgress, ShowKeyRequest, StatusRequest, WatchRequest};
 use crate::rpc::{Failure, admin_client, connect_admin, fleet};
 use crate::types::{Kid, Secret, Time};
+
+/// Where the command line looks for the leader.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Place {
+    /// The configuration to use, instead of /etc/jkeys/leader.toml (for an agent: /etc/jkeys/agent.toml)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// The leader's socket, instead of the one that its configuration names
+    #[arg(long, global = true, value_name = "PATH")]
+    socket: Option<PathBuf>,
+}
+
+impl Place {
+    /// The leader's configuration.
+    pub(super) fn leader_config(&self) -> &Path {
+        self.config.as_deref().unwrap_or(Path::new(LeaderConfig::DEFAULT_PATH))
+    }
+
+    /// The leader's socket. Nothing else of the configuration is looked at: an emergency does not wait for somebody who edits it.
+    fn socket(&self) -> Result<PathBuf, CliError> {
+        match &self.socket {
+            Some(socket) => Ok(socket.clone()),
+            None => Ok(file::admin_socket(self.leader_config())?),
+        }
+    }
+}
 
 /// The leader of a configuration.
 pub(super) struct Leader {
@@ -25,11 +52,9 @@ pub(super) struct Token {
 }
 
 impl Leader {
-    /// Connects to the leader whose configuration is at `config`, or where it is when nobody says otherwise.
-    pub(super) async fn connect(config: Option<&Path>) -> Result<Self, CliError> {
-        let path = config.unwrap_or(Path::new(LeaderConfig::DEFAULT_PATH));
-        let socket = file::leader(path, None)?.admin_socket;
-        let client = admin_client(connect_admin(&socket).await?);
+    /// Connects to the leader at `place`.
+    pub(super) async fn connect(place: &Place) -> Result<Self, CliError> {
+        let client = admin_client(connect_admin(&place.socket()?).await?);
         let mut leader = Self { client };
         leader.same_protocol().await?;
         Ok(leader)
@@ -53,6 +78,10 @@ impl Leader {
 
     pub(super) async fn watch(&mut self) -> Result<Streaming<proto::Document>, Failure> {
         answer(self.client.watch(WatchRequest {}).await)
+    }
+
+    pub(super) async fn plan(&mut self, call: PlanCall) -> Result<Document, Failure> {
+        Ok(answer(self.client.plan(proto::PlanRequest::from(call)).await)?.into())
     }
 
     pub(super) async fn key(&mut self, kid: &Kid) -> Result<Document, Failure> {

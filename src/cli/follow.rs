@@ -9,7 +9,7 @@ use tonic::Streaming;
 
 use super::{CliError, Exit, Screen, render};
 use crate::rpc::admin::{Accepted, Finished, Progress, Trusted, schema};
-use crate::rpc::documents::Decided;
+use crate::rpc::documents::{Decided, DryRun};
 use crate::rpc::limits::CALL_DEADLINE;
 use crate::rpc::proto::RotateProgress;
 use crate::rpc::{ErrorKind, Failure};
@@ -54,6 +54,24 @@ pub(super) async fn follow(
     };
     let ended = timeout(patience, follower.run(steps)).await;
     ended.unwrap_or_else(|_| Err(follower.broken(Failure::new(ErrorKind::Unavailable, "the leader sent nothing more in time"))))
+}
+
+/// Shows what would be decided.
+pub(super) async fn foresee(mut steps: Streaming<RotateProgress>, json: bool, screen: &mut Screen<'_>) -> Result<Exit, CliError> {
+    let step = steps.message().await.map_err(Failure::from)?;
+    let Some(Progress::Accepted(accepted)) = step.map(Progress::try_from).transpose()? else {
+        let words = "the leader answered a dry run with something else; look at its log";
+        return Err(Failure::new(ErrorKind::Internal, words).into());
+    };
+    let foreseen: DryRun = accepted.decision.read(schema::DRY_RUN)?;
+    if json {
+        screen.put(render::json(&accepted.decision.json))?;
+    } else if foreseen.refused.is_none() {
+        screen.put(render::dry_run(&foreseen, screen.columns()))?;
+    }
+    foreseen
+        .refused
+        .map_or(Ok(Exit::Done), |why| Err(CliError::WouldBeRefused(why)))
 }
 
 /// A failure before the leader has said what it decided. Where it is no refusal, the decision may have been made.

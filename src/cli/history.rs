@@ -1,13 +1,12 @@
 //! `jkeys history`
 
-use std::path::Path;
 use std::str::FromStr;
 
 use clap::Args;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::admin::Leader;
+use super::admin::{Leader, Place};
 use super::{CliError, Exit, Screen, render};
 use crate::audit::Record;
 use crate::clock::Clock;
@@ -40,8 +39,8 @@ enum Since {
 }
 
 impl HistoryArgs {
-    pub(super) async fn run(self, config: Option<&Path>, clock: &Clock, screen: &mut Screen<'_>) -> Result<Exit, CliError> {
-        let mut leader = Leader::connect(config).await?;
+    pub(super) async fn run(self, place: &Place, clock: &Clock, screen: &mut Screen<'_>) -> Result<Exit, CliError> {
+        let mut leader = Leader::connect(place).await?;
         let mut call = HistoryCall {
             kid: self.kid,
             since: self.since.map(|since| since.before(clock.now())),

@@ -1,10 +1,8 @@
 //! `jkeys keys`
 
-use std::path::Path;
-
 use clap::Subcommand;
 
-use super::admin::Leader;
+use super::admin::{Leader, Place};
 use super::status::part;
 use super::{CliError, Exit, Screen, render};
 use crate::clock::Clock;
@@ -32,8 +30,8 @@ pub(super) enum KeysVerb {
 }
 
 impl KeysVerb {
-    pub(super) async fn run(self, config: Option<&Path>, clock: &Clock, screen: &mut Screen<'_>) -> Result<Exit, CliError> {
-        let mut leader = Leader::connect(config).await?;
+    pub(super) async fn run(self, place: &Place, clock: &Clock, screen: &mut Screen<'_>) -> Result<Exit, CliError> {
+        let mut leader = Leader::connect(place).await?;
         let text = match self {
             Self::List { json: true } => render::json(part(&leader.status().await?, "keys")?.get().as_bytes()),
             Self::List { json: false } => {

@@ -12,6 +12,7 @@ mod init;
 mod keys;
 mod node;
 mod outcome;
+mod plan;
 mod render;
 mod rotate;
 #[cfg(test)]
@@ -21,8 +22,6 @@ mod services;
 mod status;
 #[cfg(test)]
 mod tests;
-
-use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
@@ -37,9 +36,8 @@ use crate::clock::Clock;
 #[derive(Debug, Parser)]
 #[command(name = "jkeys", version)]
 pub struct Cli {
-    /// The configuration to use, instead of /etc/jkeys/leader.toml (for an agent: /etc/jkeys/agent.toml)
-    #[arg(long, global = true, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    place: admin::Place,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -48,6 +46,8 @@ pub struct Cli {
 enum Verb {
     /// Keys and nodes as they are now, and what needs attention
     Status(status::StatusArgs),
+    /// What comes, when, and what it waits for; whether a configuration is safe
+    Plan(plan::PlanArgs),
     /// Hand over to the next signing key: as soon as the rules allow, or at once with --now
     Rotate(rotate::RotateArgs),
     /// Trust a key no more, on every node, at once
@@ -78,14 +78,16 @@ enum Verb {
 /// # Errors
 /// It was refused, or it failed: what happened, then what to do.
 pub async fn run(cli: Cli, clock: &Clock, screen: &mut Screen<'_>) -> Result<Exit, CliError> {
-    let config = cli.config.as_deref();
+    let place = &cli.place;
+    let config = place.config.as_deref();
     match cli.verb {
-        Verb::Status(args) => args.run(config, screen).await,
-        Verb::Rotate(args) => args.run(config, screen).await,
-        Verb::Revoke(args) => args.run(config, screen).await,
-        Verb::Keys(verb) => verb.run(config, clock, screen).await,
-        Verb::History(args) => args.run(config, clock, screen).await,
-        Verb::Node(verb) => verb.run(config, clock, screen).await,
+        Verb::Status(args) => args.run(place, screen).await,
+        Verb::Plan(args) => args.run(place, clock, screen).await,
+        Verb::Rotate(args) => args.run(place, screen).await,
+        Verb::Revoke(args) => args.run(place, screen).await,
+        Verb::Keys(verb) => verb.run(place, clock, screen).await,
+        Verb::History(args) => args.run(place, clock, screen).await,
+        Verb::Node(verb) => verb.run(place, clock, screen).await,
         Verb::Init(verb) => verb.run(config, clock, screen),
         Verb::Enroll(args) => args.run(config, clock, screen).await,
         Verb::Dev(args) => args.run(clock).await,

@@ -1,10 +1,8 @@
 //! `jkeys node`
 
-use std::path::Path;
-
 use clap::Subcommand;
 
-use super::admin::Leader;
+use super::admin::{Leader, Place};
 use super::status::part;
 use super::{CliError, Exit, Screen, render};
 use crate::clock::Clock;
@@ -31,8 +29,8 @@ pub(super) enum NodeVerb {
 }
 
 impl NodeVerb {
-    pub(super) async fn run(self, config: Option<&Path>, clock: &Clock, screen: &mut Screen<'_>) -> Result<Exit, CliError> {
-        let mut leader = Leader::connect(config).await?;
+    pub(super) async fn run(self, place: &Place, clock: &Clock, screen: &mut Screen<'_>) -> Result<Exit, CliError> {
+        let mut leader = Leader::connect(place).await?;
         match self {
             Self::Token { name, ttl } => {
                 let token = leader.token(TokenCall { node: name.clone(), ttl }).await?;

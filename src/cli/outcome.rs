@@ -89,6 +89,12 @@ pub enum CliError {
     /// Tokens did not verify in the scratch cluster.
     #[error("{0} probes failed: a relying party would have refused those tokens; they are named above")]
     FailedProbes(u64),
+    /// What was asked beforehand would be refused.
+    #[error("a dry run: it would be refused, and nothing would change: {0}")]
+    WouldBeRefused(String),
+    /// A configuration breaks timing rules.
+    #[error("the configuration breaks {0} timing rules, named above; a leader would refuse it: change what they say")]
+    Unsafe(usize),
     /// There is no log.
     #[error(transparent)]
     Log(#[from] LogError),

@@ -1,12 +1,11 @@
 //! `jkeys rotate` and `jkeys revoke`
 
-use std::path::Path;
 use std::str::FromStr;
 
 use clap::{Args, CommandFactory as _, error::ErrorKind};
 
-use super::admin::Leader;
-use super::follow::{follow, patience, undecided};
+use super::admin::{Leader, Place};
+use super::follow::{follow, foresee, patience, undecided};
 use super::{Cli, CliError, Exit, Screen, render};
 use crate::rpc::admin::{Compromised, RevokeCall, RotateCall};
 use crate::types::{Comment, Kid, ProfileName, Reason, Span};
@@ -64,6 +63,9 @@ struct Common {
     /// How long to follow the confirmations, at most 1h
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = wait)]
     wait: Span,
+    /// Only say what would happen, node by node: nothing is decided or recorded
+    #[arg(long)]
+    dry_run: bool,
     /// One JSON object a line
     #[arg(long)]
     json: bool,
@@ -77,11 +79,15 @@ enum Theft {
 }
 
 impl RotateArgs {
-    pub(super) async fn run(self, config: Option<&Path>, screen: &mut Screen<'_>) -> Result<Exit, CliError> {
+    pub(super) async fn run(self, place: &Place, screen: &mut Screen<'_>) -> Result<Exit, CliError> {
         self.check()?;
         let revokes_nothing = self.reason == Some(Reason::Compromised) && self.compromised.is_none();
-        let (wait, json) = (self.common.wait, self.common.json);
-        let mut leader = Leader::connect(config).await?;
+        let (wait, json, dry_run) = (self.common.wait, self.common.json, self.common.dry_run);
+        let mut leader = Leader::connect(place).await?;
+        if dry_run {
+            let steps = leader.rotate(self.call()).await?;
+            return foresee(steps, json, screen).await;
+        }
         let steps = leader.rotate(self.call()).await.map_err(undecided)?;
         if revokes_nothing {
             screen.note(render::REVOKES_NOTHING);
@@ -121,23 +127,32 @@ impl RotateArgs {
             },
             use_kid: self.take,
             force: self.force,
-            dry_run: false,
+            dry_run: self.common.dry_run,
             wait: self.common.wait,
         }
     }
 }
 
 impl RevokeArgs {
-    pub(super) async fn run(self, config: Option<&Path>, screen: &mut Screen<'_>) -> Result<Exit, CliError> {
-        let Common { comment, wait, json } = self.common;
+    pub(super) async fn run(self, place: &Place, screen: &mut Screen<'_>) -> Result<Exit, CliError> {
+        let Common {
+            comment,
+            wait,
+            dry_run,
+            json,
+        } = self.common;
         let call = RevokeCall {
             kid: self.kid,
             reason: self.reason,
             comment,
-            dry_run: false,
+            dry_run,
             wait,
         };
-        let mut leader = Leader::connect(config).await?;
+        let mut leader = Leader::connect(place).await?;
+        if dry_run {
+            let steps = leader.revoke(call).await?;
+            return foresee(steps, json, screen).await;
+        }
         let steps = leader.revoke(call).await.map_err(undecided)?;
         follow(steps, patience(wait), json, screen).await
     }

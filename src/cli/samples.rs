@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::lifecycle::{Halt, Wait};
 use crate::rpc::documents::{
-    Decided, KeyStatus, NextChange, NodeStatus, ProfileStatus, RevocationStatus, StandbyStatus, Status, Waiting,
+    Awaited, Away, Deadline, Decided, DryRun, Happening, JwksSize, KeyChange, KeyStatus, NextChange, NodeOutlook, NodeStatus,
+    Plan, Planned, PlannedKey, ProfileSize, ProfileStatus, RelyingParties, RevocationStatus, StandbyStatus, Status, Subject,
+    Trust, Waiting, YoungKey,
 };
 use crate::types::{Epoch, Generation, KeySpec, Kid, NodeName, PublicJwk, Reason, RsaBits, Span, Time};
 
@@ -150,5 +152,117 @@ pub(super) fn decided() -> Decided {
         remarks: vec!["profile main has no standby until a new key is 26h old".to_owned()],
         revoked: vec![kid("stolen")],
         nodes: names(&["vm-1", "vm-10"]),
+    }
+}
+
+fn planned(hours: u64, key: PlannedKey, event: Happening, waits_for: Awaited) -> Planned {
+    Planned {
+        at: NOW + Span::hours(hours),
+        profile: Some("main".parse().unwrap()),
+        key: Some(key),
+        node: None,
+        event,
+        waits_for,
+        if_answered: None,
+    }
+}
+
+/// What comes to a running leader of which a node does not answer.
+pub(super) fn a_plan() -> Plan {
+    let (next, missing) = (PlannedKey::Next(1), names(&["vm-2"]));
+    let publication = Awaited::Publication {
+        span: Span::hours(26),
+        missing: missing.clone(),
+    };
+    let deadline = |hours, event| {
+        Some(Deadline {
+            at: NOW + Span::hours(hours),
+            profile: Some("main".parse().unwrap()),
+            key: Some(next.clone()),
+            event,
+        })
+    };
+    Plan {
+        subject: Subject::Leader {
+            epoch: Epoch(3),
+            generation: Generation(42),
+        },
+        now: NOW,
+        until: NOW + Span::hours(14 * 24),
+        violations: vec![],
+        halted: None,
+        absent: missing,
+        events: vec![
+            planned(2, next.clone(), Happening::Published, Awaited::Key),
+            Planned {
+                node: Some("vm-2".parse().unwrap()),
+                profile: None,
+                key: None,
+                ..planned(20, next.clone(), Happening::LeavesService, Awaited::Silence)
+            },
+            Planned {
+                if_answered: Some(NOW + Span::hours(28)),
+                ..planned(46, next.clone(), Happening::Armed, publication)
+            },
+            planned(47, next.clone(), Happening::Signs, Awaited::Hour),
+            planned(47, PlannedKey::Kid(kid("old")), Happening::Retires, Awaited::Successor),
+        ],
+        jwks: JwksSize {
+            until: NOW + Span::hours(14 * 24),
+            most: 4,
+            profiles: vec![ProfileSize {
+                profile: "main".parse().unwrap(),
+                most: 4,
+            }],
+        },
+        leader_away: Away {
+            nothing_late: deadline(2, Happening::Published),
+            rotations_on_time: deadline(21, Happening::Signs),
+        },
+        node_away: Away {
+            nothing_late: deadline(21, Happening::Signs),
+            rotations_on_time: None,
+        },
+    }
+}
+
+/// What a rotation would do of which a node would be late.
+pub(super) fn a_dry_run() -> DryRun {
+    let change = |id: &str, from: &str, to: &str| KeyChange {
+        kid: kid(id),
+        profile: "main".parse().unwrap(),
+        from: from.to_owned(),
+        to: to.to_owned(),
+    };
+    let node = |name: &str, answers| NodeOutlook {
+        node: name.parse().unwrap(),
+        in_service: true,
+        connected: answers,
+        answers,
+        owing_since: None,
+        problem: None,
+    };
+    DryRun {
+        now: NOW,
+        refused: None,
+        generation: Some(Generation(43)),
+        changes: decided().changes,
+        remarks: decided().remarks,
+        keys: vec![
+            change("stolen", "active", "revoked"),
+            change("next", "prepublished", "active"),
+        ],
+        nodes: vec![node("vm-1", true), node("vm-10", false)],
+        relying_parties: RelyingParties {
+            young: vec![YoungKey {
+                kid: kid("next"),
+                ready_at: NOW + Span::hours(2),
+                missing: names(&["vm-10"]),
+            }],
+            trust: Some(Trust::Unknown {
+                why: "it would wait for vm-10".to_owned(),
+            }),
+        },
+        then: vec![],
     }
 }

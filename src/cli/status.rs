@@ -1,12 +1,11 @@
 //! `jkeys status`
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use clap::Args;
 use serde_json::value::RawValue;
 
-use super::admin::Leader;
+use super::admin::{Leader, Place};
 use super::{CliError, Exit, Screen, render};
 use crate::rpc::admin::{Document, schema};
 use crate::rpc::{ErrorKind, Failure, WireError};
@@ -23,8 +22,8 @@ pub(super) struct StatusArgs {
 }
 
 impl StatusArgs {
-    pub(super) async fn run(self, config: Option<&Path>, screen: &mut Screen<'_>) -> Result<Exit, CliError> {
-        let mut leader = Leader::connect(config).await?;
+    pub(super) async fn run(self, place: &Place, screen: &mut Screen<'_>) -> Result<Exit, CliError> {
+        let mut leader = Leader::connect(place).await?;
         if self.watch {
             return self.watch(&mut leader, screen).await;
         }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{AgentConfig, ConfigErrors, LeaderConfig};
+use crate::lifecycle::Settings;
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +42,24 @@ pub enum FileError {
 pub fn leader(path: &Path, credentials: Option<&Path>) -> Result<LeaderConfig, FileError> {
     let text = read(path, "leader")?;
     LeaderConfig::parse(&text, credentials).map_err(|errors| wrong(path, errors))
+}
+
+/// Reads the settings of `leader.toml`, whether or not they keep the timing rules.
+///
+/// # Errors
+/// No such file, no right to read it, or everything else that is wrong in it.
+pub fn settings(path: &Path) -> Result<Settings, FileError> {
+    let text = read(path, "leader")?;
+    LeaderConfig::settings_of(&text).map_err(|errors| wrong(path, errors))
+}
+
+/// Reads nothing but the admin socket of `leader.toml`, which may be wrong everywhere else.
+///
+/// # Errors
+/// No such file, no right to read it, or what it says of the socket is wrong.
+pub fn admin_socket(path: &Path) -> Result<PathBuf, FileError> {
+    let text = read(path, "leader")?;
+    LeaderConfig::admin_socket_of(&text).map_err(|errors| wrong(path, errors))
 }
 
 /// Reads `agent.toml`. `credentials` is systemd's folder of credentials, where there is one.

@@ -7,7 +7,7 @@ use super::MASTER_KEY_CREDENTIAL;
 use super::error::{ConfigError, ConfigErrors};
 use super::table::{Document, Fields};
 use super::{profile, value};
-use crate::lifecycle::Settings;
+use crate::lifecycle::{Settings, check};
 use crate::types::{HostPort, Span, TrustDomain};
 
 /// A leader's configuration, checked.
@@ -49,6 +49,27 @@ impl LeaderConfig {
     /// # Errors
     /// Everything that is wrong: no TOML, unknown keys, wrong values, and timing rules broken.
     pub fn parse(text: &str, credentials: Option<&Path>) -> Result<Self, ConfigErrors> {
+        let (config, mut errors) = Self::read(text, credentials)?;
+        errors.extend(check(&config.settings).into_iter().map(|violation| ConfigError {
+            line: None,
+            text: violation.to_string(),
+        }));
+        ConfigErrors::none_of(errors)?;
+        Ok(config)
+    }
+
+    /// The settings of a configuration, whether or not they keep the timing rules.
+    ///
+    /// # Errors
+    /// Everything else that is wrong.
+    pub fn settings_of(text: &str) -> Result<Settings, ConfigErrors> {
+        let (config, errors) = Self::read(text, None)?;
+        ConfigErrors::none_of(errors)?;
+        Ok(config.settings)
+    }
+
+    /// What the text says, with everything that is wrong but the timing.
+    fn read(text: &str, credentials: Option<&Path>) -> Result<(Self, Vec<ConfigError>), ConfigErrors> {
         let document = Document::parse(text)?;
         let mut top = document.top();
         let mut errors = Vec::new();
@@ -67,9 +88,7 @@ impl LeaderConfig {
             master_key_file: top
                 .get("master_key_file", value::path)
                 .unwrap_or_else(|| master_key_file(credentials)),
-            admin_socket: top
-                .get("admin_socket", value::path)
-                .unwrap_or_else(|| "/run/jkeys/leader.sock".into()),
+            admin_socket: top.get(ADMIN_SOCKET, value::path).unwrap_or_else(default_socket),
             admin_group: top
                 .get("admin_group", value::group)
                 .unwrap_or_else(|| Some("jkeys-admin".to_owned())),
@@ -81,8 +100,26 @@ impl LeaderConfig {
         };
         errors.extend(config.reports_too_rarely());
         errors.extend(top.finish());
-        ConfigErrors::none_of(errors)?;
-        Ok(config)
+        Ok((config, errors))
+    }
+
+    /// The admin socket of a configuration, whatever else is wrong in it: somebody may be in the middle of editing it while the
+    /// leader runs, and an emergency does not wait.
+    ///
+    /// # Errors
+    /// The text names a socket that can't be one.
+    pub fn admin_socket_of(text: &str) -> Result<PathBuf, ConfigErrors> {
+        let is_of_socket = |line: &&str| line.trim_start().starts_with(ADMIN_SOCKET);
+        let blanked: Vec<&str> = text
+            .lines()
+            .map(|line| Some(line).filter(is_of_socket).unwrap_or(""))
+            .collect();
+        let blanked = blanked.join("\n");
+        let document = Document::parse(text).or_else(|_| Document::parse(&blanked))?;
+        let mut top = document.top();
+        let socket = top.get(ADMIN_SOCKET, value::path);
+        ConfigErrors::none_of(top.wrong())?;
+        Ok(socket.unwrap_or_else(default_socket))
     }
 
     /// The settings in which `next` differs and that only a restart can change.
@@ -114,6 +151,12 @@ impl LeaderConfig {
             ),
         })
     }
+}
+
+const ADMIN_SOCKET: &str = "admin_socket";
+
+fn default_socket() -> PathBuf {
+    "/run/jkeys/leader.sock".into()
 }
 
 /// What the certificates of a fleet that was given no name say. The CA is the fleet's own, so two such fleets don't trust each other.

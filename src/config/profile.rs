@@ -3,13 +3,13 @@
 use super::error::ConfigError;
 use super::table::Fields;
 use super::value;
-use crate::lifecycle::{Profile, Settings, Windows, check};
+use crate::lifecycle::{Profile, Settings, Windows};
 use crate::types::{KeySpec, KidFormat, ProfileName, Span};
 
-/// Reads `[defaults]` and every `[[profile]]` of `top`, and holds them against the timing rules.
+/// Reads `[defaults]` and every `[[profile]]` of `top`.
 ///
-/// Only profiles whose every value is right are held against the rules and returned: the numbers of others are not those that were
-/// meant.
+/// Only profiles whose every value is right are returned, to be held against the timing rules: the numbers of others are not those
+/// that were meant.
 pub(super) fn settings(top: &mut Fields<'_>, errors: &mut Vec<ConfigError>) -> Settings {
     let mut base = Windows::default();
     let mut base_is_sound = true;
@@ -36,10 +36,6 @@ pub(super) fn settings(top: &mut Fields<'_>, errors: &mut Vec<ConfigError>) -> S
     if !base_is_sound {
         settings.profiles.clear();
     }
-    errors.extend(check(&settings).into_iter().map(|violation| ConfigError {
-        line: None,
-        text: violation.to_string(),
-    }));
     settings
 }
 

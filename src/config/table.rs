@@ -140,6 +140,11 @@ impl<'a> Fields<'a> {
         self.fail(line, text);
     }
 
+    /// Ends a reading that is not about the rest: the errors so far.
+    pub(super) fn wrong(self) -> Vec<ConfigError> {
+        self.errors
+    }
+
     /// Ends the reading: the errors, with one for each key that nobody asked for.
     pub(super) fn finish(mut self) -> Vec<ConfigError> {
         for (key, _) in self.table {

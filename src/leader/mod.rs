@@ -2,8 +2,10 @@
 
 mod certificate;
 pub mod core;
+pub mod dry_run;
 mod engine;
 pub mod founding;
+pub mod plan;
 mod run;
 mod services;
 pub mod status;

@@ -1,6 +1,6 @@
 //! The open `Sync` streams, by enrolment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -55,6 +55,14 @@ impl Streams {
     #[must_use]
     pub fn are_over(&self) -> bool {
         self.closed.load(Ordering::Acquire)
+    }
+
+    /// The enrolments that have an open stream.
+    #[must_use]
+    pub fn connected(&self) -> BTreeSet<Enrolment> {
+        let map = self.map();
+        let open = map.iter().filter(|(_, sender)| !sender.is_closed());
+        open.map(|(enrolment, _)| *enrolment).collect()
     }
 
     /// Forgets streams that have ended by themselves.

@@ -1,6 +1,6 @@
 //! When the schedule next has something to do, so that the leader can sleep until then.
 
-use super::decide::successor_due_at;
+use super::decide::{evictions_due_at, successor_due_at};
 use super::publication::Publication;
 use super::retirement::Retirement;
 use super::sightings::Sightings;
@@ -17,7 +17,12 @@ pub fn next_due(state: &State, seen: &Sightings, now: Time) -> Option<Time> {
         .keys()
         .flat_map(|profile| profile_due_at(state, seen, profile));
     let grace_ends = state.started_at + state.settings.start_grace();
-    keys.chain(profiles).chain([grace_ends]).filter(|due| *due > now).min()
+    let evictions = evictions_due_at(state, seen, now).map(|due| due.max(grace_ends));
+    keys.chain(profiles)
+        .chain(evictions)
+        .chain([grace_ends])
+        .filter(|due| *due > now)
+        .min()
 }
 
 /// When the clock alone moves a key on.

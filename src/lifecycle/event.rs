@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::named::NamedNodes;
+use super::publication::Publication;
 use super::settings::{Settings, Windows};
 use super::state::{Absence, Fleet, Halt, Wait};
 use crate::types::{Comment, Digest, Enrolment, Epoch, Kid, NodeName, ProfileName, PublicKey, Reason, Time, WitnessKey};
@@ -222,7 +223,8 @@ pub enum Cause {
         /// Nodes that had not published it.
         missing: NamedNodes,
     },
-    /// Its predecessor was reported compromised and no standby was ready: an exception to rule R1.
+    /// Its predecessor was reported compromised and no standby was ready: an exception to rule R1. After a revocation for any other
+    /// reason it is [`Forced`](Self::Forced).
     Compromised {
         /// When rule R1 would have held, as far as that is known.
         ready_at: Time,
@@ -232,6 +234,16 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Of a key that takes over from one that was revoked for `reason`, while rule R1 does not hold for it.
+    pub(super) fn unready(reason: Reason, publication: Publication) -> Self {
+        let Publication { ready_at, missing } = publication;
+        let missing = missing.into();
+        match reason {
+            Reason::Compromised => Self::Compromised { ready_at, missing },
+            Reason::Superseded | Reason::Unspecified => Self::Forced { ready_at, missing },
+        }
+    }
+
     /// Whether an operator caused it, which leaves the profile owed a standby.
     #[must_use]
     pub fn is_emergency(&self) -> bool {

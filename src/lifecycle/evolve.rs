@@ -229,6 +229,9 @@ impl State {
             if !matches!(key.phase, Phase::Retiring { .. }) {
                 self.doomed.insert(kid.clone());
             }
+            if matches!(key.phase, Phase::Active { .. }) {
+                self.bereft.insert(key.profile, reason);
+            }
             let revocation = Revocation {
                 generation: self.head.generation,
                 at,
@@ -251,6 +254,7 @@ impl State {
         }
         self.activated.retain(|profile| settings.profiles.contains_key(profile));
         self.owed_standby.retain(|profile| settings.profiles.contains_key(profile));
+        self.bereft.retain(|profile, _| settings.profiles.contains_key(profile));
         self.settings = settings.clone();
     }
 
@@ -272,6 +276,7 @@ impl State {
         self.set_phase(kid, Phase::Active { since, retire_at });
         if let Some(key) = self.keys.get(kid) {
             self.activated.insert(key.profile.clone());
+            self.bereft.remove(&key.profile);
             if cause.is_emergency() {
                 self.owed_standby.insert(key.profile.clone());
             }

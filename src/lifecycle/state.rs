@@ -34,6 +34,8 @@ pub struct State {
     pub activated: BTreeSet<ProfileName>,
     /// Profiles that are owed a standby after an emergency.
     pub owed_standby: BTreeSet<ProfileName>,
+    /// Profiles whose signing key was revoked and that nothing has signed in since, with the reason.
+    pub bereft: BTreeMap<ProfileName, Reason>,
     /// Keys whose private half the leader must still destroy.
     pub doomed: BTreeSet<Kid>,
     /// Revocations that some node has not confirmed yet (rule R8).

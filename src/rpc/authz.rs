@@ -125,11 +125,10 @@ const TABLE: &[(&str, Who)] = &[
     ("/jkeys.v1.Admin/Revoke", Who::Local),
     ("/jkeys.v1.Admin/Status", Who::Local),
     ("/jkeys.v1.Admin/Watch", Who::Local),
-    ("/jkeys.v1.Admin/ListKeys", Who::Local),
+    ("/jkeys.v1.Admin/Plan", Who::Local),
     ("/jkeys.v1.Admin/ShowKey", Who::Local),
     ("/jkeys.v1.Admin/History", Who::Local),
     ("/jkeys.v1.Admin/CreateToken", Who::Local),
-    ("/jkeys.v1.Admin/ListNodes", Who::Local),
 ];
 
 /// Whether `caller` may call `method`, a path such as `/jkeys.v1.Fleet/Sync`.

@@ -1,5 +1,10 @@
 //! What an operator reads, as documents: the leader fills them, the command line shows them or prints them as JSON.
 
+mod dry_run;
+mod plan;
+
+pub use dry_run::{DryRun, KeyChange, NodeOutlook, RelyingParties, Trust, YoungKey};
+pub use plan::{Awaited, Away, BrokenRule, Deadline, Happening, JwksSize, Plan, Planned, PlannedKey, ProfileSize, Subject};
 use serde::{Deserialize, Serialize};
 
 use crate::lifecycle::{Halt, Wait};

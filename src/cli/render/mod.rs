@@ -3,10 +3,12 @@
 //! JSON is given on as it came.
 
 mod decision;
+mod dry_run;
 mod history;
 mod keys;
 mod nodes;
 mod notes;
+mod plan;
 mod status;
 mod table;
 #[cfg(test)]
@@ -14,17 +16,26 @@ mod tests;
 mod text;
 
 pub(super) use decision::{REVOKES_NOTHING, confirmed, decided, finished};
+pub(super) use dry_run::dry_run;
 pub(super) use history::record;
 pub(super) use keys::{key, keys};
 pub(super) use nodes::nodes;
 pub(super) use notes::{agent_configured, enrolled, leader_founded, token};
+pub(super) use plan::plan;
 pub(super) use status::status;
 
 use serde::Serialize;
 
+use crate::rpc::admin::Document;
+
 /// A JSON text as it came, as a line.
 pub(super) fn json(text: &[u8]) -> String {
     format!("{}\n", String::from_utf8_lossy(text))
+}
+
+/// A value of ours as a document, as the leader would send it.
+pub(super) fn document(schema: &str, value: &impl Serialize) -> Document {
+    Document::write(schema, value).expect("our own types have string keys, so they always have a JSON form")
 }
 
 /// A value of ours as a line of JSON.

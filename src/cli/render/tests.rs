@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use super::super::samples::{NOW, decided as a_decision, kid, names, quiet, troubled};
+use super::super::samples::{NOW, a_dry_run, a_plan, decided as a_decision, kid, names, quiet, troubled};
 use super::*;
 use crate::rpc::admin::{Confirmation, Finished, Trusted};
 use crate::types::{Generation, Span};
@@ -175,4 +175,51 @@ fn a_new_configuration_says_how_to_go_on_with_it() {
 fn json_is_given_on_as_it_came() {
     assert_eq!(json(br#"{ "b":1,"a" : 2}"#), "{ \"b\":1,\"a\" : 2}\n");
     assert_eq!(json_of(&kid("a")), "\"a\"\n");
+}
+
+#[test]
+fn a_plan_says_what_comes_and_how_long_anybody_may_be_away() {
+    let expected = "\
+plan of the running leader, epoch 3, generation 42, until 2026-12-07T06:05:04.000Z (in 14d)
+! not answering: vm-2; each is taken to stay so until it leaves service
+
+TIME                      IN      PROFILE  KEY         EVENT                WAITS FOR
+2026-11-23T08:05:04.000Z  2h      main     next key 1  published            a new key, which is made then
+2026-11-24T02:05:04.000Z  20h                          vm-2 leaves service  no answer until then
+2026-11-25T04:05:04.000Z  1d 22h  main     next key 1  armed                1day 2h in the JWKS of every node; vm-2 not yet; \
+2026-11-24T10:05:04.000Z if answered now
+2026-11-25T05:05:04.000Z  1d 23h  main     next key 1  signs                its hour, by each node's own clock
+2026-11-25T05:05:04.000Z  1d 23h  main     old         signs no more        its successor
+
+keys in the JWKS at most: 4 (main 4), until 2026-12-07T06:05:04.000Z
+the leader may be away until 2026-11-23T08:05:04.000Z (in 2h; late then: main next key 1 is published), and nothing is late
+  every rotation is on time if it is back by 2026-11-24T03:05:04.000Z (in 21h; late then: main next key 1 signs)
+a node that answers may be away until 2026-11-24T03:05:04.000Z (in 21h; late then: main next key 1 signs), and nothing is late
+  every rotation is on time however long that lasts
+";
+    assert_eq!(plan(&a_plan(), None), expected);
+}
+
+#[test]
+fn a_dry_run_goes_through_keys_nodes_and_relying_parties() {
+    let expected = "\
+a dry run: nothing is decided or recorded
+key stolen is revoked
+key next signs
+note: profile main has no standby until a new key is 26h old
+generation 43 would go to every node
+
+KEY     PROFILE  STATE         WOULD BE
+stolen  main     active        revoked
+next    main     prepublished  active
+
+NODE   SERVICE     WOULD
+vm-1   in service  confirm at once
+vm-10  in service  be named as not confirmed: it is not connected
+
+relying parties may not know key next until 2026-11-23T08:05:04.000Z, and longer without vm-10: they would refuse its tokens \
+until they fetch the JWKS again
+until when verifiers would trust what is revoked is not known: it would wait for vm-10
+";
+    assert_eq!(dry_run(&a_dry_run(), None), expected);
 }

@@ -1,11 +1,10 @@
-use std::path::Path;
 use std::time::Duration;
 
 use super::fake::Fake;
 use super::*;
 use crate::cli::admin::Leader;
 use crate::cli::follow::{follow, patience};
-use crate::cli::samples::{decided, names};
+use crate::cli::samples::{a_dry_run, decided, names};
 use crate::rpc::admin::{Accepted, Confirmation, Document, Finished, Progress, RevokeCall, Trusted, schema};
 use crate::rpc::{ErrorKind, Failure};
 use crate::types::{Generation, Reason, Span};
@@ -128,7 +127,8 @@ async fn a_leader_that_hangs_is_given_up() {
     let mut hanging = fake([accepted()]);
     hanging.hangs = true;
     let served = hanging.serve();
-    let mut leader = Leader::connect(Some(Path::new(&served.config()))).await.unwrap();
+    let cli = Cli::try_parse_from(["jkeys", "--config", &served.config(), "status"]).unwrap();
+    let mut leader = Leader::connect(&cli.place).await.unwrap();
     let call = RevokeCall {
         kid: "stolen".parse().unwrap(),
         reason: Reason::Compromised,
@@ -187,4 +187,48 @@ async fn flags_that_contradict_each_other_reach_no_leader() {
     assert!(error.to_string().contains("leave --use and --profile out"), "{error}");
     assert_eq!(error.status(), 2);
     assert!(fake.asked.lock().unwrap().rotations.is_empty());
+}
+
+fn foreseen(dry_run: &crate::rpc::documents::DryRun) -> Fake {
+    fake([Progress::Accepted(Accepted {
+        generation: None,
+        decision: Document::write(schema::DRY_RUN, dry_run).unwrap(),
+    })])
+}
+
+#[tokio::test]
+async fn a_dry_run_asks_for_nothing_else_and_shows_what_would_happen() {
+    let fake = foreseen(&a_dry_run());
+    let served = fake.serve();
+    for line in [
+        &format!("{NOW_LINE} --dry-run"),
+        "revoke stolen --reason compromised --dry-run",
+        "rotate --dry-run",
+    ] {
+        let shown = jkeys(&served, line).await;
+        assert!(shown.out.starts_with("a dry run: nothing is decided"), "{}", shown.out);
+        assert_eq!(shown.outcome.unwrap(), Exit::Done);
+    }
+    let asked = std::mem::take(&mut fake.asked.lock().unwrap().rotations);
+    assert!(asked.len() == 2 && asked.iter().all(|request| request.dry_run));
+    let json = jkeys(&served, "rotate --dry-run --json").await.out;
+    assert_eq!(json, serde_json::to_string(&a_dry_run()).unwrap() + "\n");
+}
+
+#[tokio::test]
+async fn a_dry_run_of_what_would_be_refused_ends_with_1_and_says_why() {
+    let refused = crate::rpc::documents::DryRun {
+        refused: Some("standby b is young".to_owned()),
+        ..a_dry_run()
+    };
+    let served = foreseen(&refused).serve();
+    let said = jkeys(&served, "rotate --now --reason superseded --dry-run").await;
+    assert_eq!(said.out, "");
+    assert!(
+        said.refused()
+            .ends_with("it would be refused, and nothing would change: standby b is young")
+    );
+    let json = jkeys(&served, "rotate --now --reason superseded --dry-run --json").await;
+    assert!(json.out.contains("\"refused\":\"standby b is young\""));
+    json.refused();
 }

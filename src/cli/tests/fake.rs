@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
-use crate::cli::samples::{NOW, kid, quiet};
+use crate::cli::samples::{NOW, a_plan, kid, quiet};
 use crate::rpc::admin::{Document, Progress, schema};
 use crate::rpc::proto::admin_server::Admin;
 use crate::rpc::proto::{self, HistoryRequest, RotateRequest};
@@ -34,6 +34,7 @@ pub(super) struct Fake {
 pub(super) struct Asked {
     pub(super) rotations: Vec<RotateRequest>,
     pub(super) pages: Vec<HistoryRequest>,
+    pub(super) plans: Vec<proto::PlanRequest>,
 }
 
 impl Default for Fake {
@@ -77,6 +78,12 @@ impl Served {
         );
         std::fs::write(served.config(), config).unwrap();
         served
+    }
+
+    /// Puts `text` in the place of the configuration.
+    #[expect(clippy::disallowed_methods, reason = "a test's own file")]
+    pub(super) fn configure(&self, text: &str) {
+        std::fs::write(self.config(), text).unwrap();
     }
 
     pub(super) fn config(&self) -> String {
@@ -137,6 +144,11 @@ impl Admin for Fake {
         Ok(updates(vec![Ok(self.status.clone().into()); self.changes]))
     }
 
+    async fn plan(&self, request: Request<proto::PlanRequest>) -> Result<Response<proto::Document>, Status> {
+        self.asked.lock().unwrap().plans.push(request.into_inner());
+        Ok(Response::new(Document::write(schema::PLAN, &a_plan()).unwrap().into()))
+    }
+
     async fn show_key(&self, request: Request<proto::ShowKeyRequest>) -> Result<Response<proto::Document>, Status> {
         let wanted = kid(&request.into_inner().kid);
         let key = quiet().keys.into_iter().find(|key| key.kid == wanted);
@@ -164,13 +176,5 @@ impl Admin for Fake {
             token: format!("token-for-{}", request.node_name),
             expires_at_ms: NOW.0 + request.ttl_ms,
         }))
-    }
-
-    async fn list_keys(&self, _: Request<proto::ListKeysRequest>) -> Result<Response<proto::Document>, Status> {
-        Err(Status::unimplemented("the status has them"))
-    }
-
-    async fn list_nodes(&self, _: Request<proto::ListNodesRequest>) -> Result<Response<proto::Document>, Status> {
-        Err(Status::unimplemented("the status has them"))
     }
 }

@@ -112,6 +112,17 @@ async fn no_leader_is_said_in_words() {
 }
 
 #[tokio::test]
+async fn a_configuration_that_is_being_edited_does_not_keep_anybody_from_the_leader() {
+    let served = fake::Fake::default().serve();
+    let broken = format!("admin_socket = {:?}\n[[profile\nalg = what?\n", served.socket());
+    served.configure(&broken);
+    assert_eq!(jkeys(&served, "status").await.outcome.unwrap(), Exit::Done);
+    std::fs::remove_file(served.config()).unwrap();
+    let named = format!("--socket {} status", served.socket().display());
+    assert_eq!(jkeys(&served, &named).await.outcome.unwrap(), Exit::Done);
+}
+
+#[tokio::test]
 async fn no_configuration_is_said_in_words() {
     let served = Served::without_leader();
     std::fs::remove_file(served.config()).unwrap();

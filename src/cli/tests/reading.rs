@@ -166,3 +166,39 @@ async fn a_token_is_alone_on_standard_output() {
         made.notes
     );
 }
+
+#[tokio::test]
+async fn a_plan_is_the_running_leaders() {
+    let fake = Fake::default();
+    let served = fake.serve();
+    let shown = jkeys(&served, "plan --days 2").await;
+    assert!(shown.out.starts_with("plan of the running leader, epoch 3"), "{}", shown.out);
+    assert_eq!(shown.outcome.unwrap(), Exit::Done);
+    assert_eq!(fake.asked.lock().unwrap().plans[0].span_ms, 2 * 24 * 3_600_000);
+    let json = jkeys(&served, "plan --json").await.out;
+    assert_eq!(json, serde_json::to_string(&crate::cli::samples::a_plan()).unwrap() + "\n");
+}
+
+#[tokio::test]
+async fn a_plan_is_of_the_configuration_where_no_leader_runs_or_nodes_are_named() {
+    let of = "plan of the configuration, for a fleet that is founded now with";
+    let alone = jkeys(&Served::without_leader(), "plan").await;
+    assert!(alone.out.starts_with(&format!("{of} 3 nodes")), "{}", alone.out);
+    assert_eq!(alone.outcome.unwrap(), Exit::Done);
+    let named = jkeys(&Fake::default().serve(), "plan --nodes 5").await;
+    assert!(named.out.starts_with(&format!("{of} 5 nodes")), "{}", named.out);
+}
+
+#[tokio::test]
+async fn a_plan_of_an_unsafe_configuration_ends_with_1_and_names_rules_and_numbers() {
+    let served = Served::without_leader();
+    let config = "[[profile]]\nname = \"main\"\nalg = \"ES256\"\ninterval = \"20h\"\n";
+    served.configure(config);
+    let shown = jkeys(&served, "plan --nodes 1").await;
+    assert!(shown.out.contains("rule T1, profile main"), "{}", shown.out);
+    assert!(shown.out.contains("must be less than interval (20h)"), "{}", shown.out);
+    assert!(shown.refused().contains("breaks 2 timing rules"));
+    let json = jkeys(&served, "plan --nodes 1 --json").await;
+    assert!(json.out.contains("\"rule\":\"T5\""), "{}", json.out);
+    json.refused();
+}

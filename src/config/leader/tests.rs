@@ -183,3 +183,35 @@ fn a_reload_names_what_only_a_restart_changes() {
     let next = LeaderConfig::parse(&text, None).unwrap();
     assert_eq!(now.needs_restart(&next), ["listen", "admin_group"]);
 }
+
+#[test]
+fn the_socket_is_found_in_a_file_that_is_wrong_everywhere_else() {
+    let socket = |text: &str| LeaderConfig::admin_socket_of(text).map(|path| path.display().to_string());
+    assert_eq!(socket(""), Ok("/run/jkeys/leader.sock".to_owned()));
+    let ours = "admin_socket = \"/x/leader.sock\"\n";
+    for broken in [
+        "",
+        "listen = \n",
+        "[[profile]]\nalg = \"HS256\"\n",
+        "[defaults\n",
+        "name = \"web\nstrange",
+    ] {
+        assert_eq!(
+            socket(&format!("{ours}{broken}")),
+            Ok("/x/leader.sock".to_owned()),
+            "{broken}"
+        );
+    }
+    assert_eq!(
+        socket(&format!("trust_domain = \"x\n{ours}")),
+        Ok("/x/leader.sock".to_owned())
+    );
+    for wrong in [
+        "admin_socket = 5\n",
+        "admin_socket = \"relative\"\n",
+        "\nadmin_socket = \"/x\n",
+    ] {
+        let said = socket(wrong).unwrap_err().to_string();
+        assert!(said.contains("line "), "{said}");
+    }
+}

@@ -104,6 +104,11 @@ impl Leader {
         Span((self.state.settings.straggler_after().0 / 100).clamp(200, 30_000))
     }
 
+    /// The keys that were asked for and are not made yet: the profile of each, and the serial of its [`Effect::MakeKey`].
+    pub fn in_the_making(&self) -> impl Iterator<Item = (&ProfileName, u64)> {
+        self.making.iter().map(|(profile, making)| (profile, making.serial))
+    }
+
     /// Takes one input.
     pub fn step(&mut self, input: Input, now: impl Into<Now>) -> Vec<Effect> {
         let mut effects = Vec::new();

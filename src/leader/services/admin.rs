@@ -1,5 +1,6 @@
 //! What operators ask, over the Unix socket.
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 
 use futures_util::Stream;
@@ -10,19 +11,22 @@ use tonic::{Request, Response, Status};
 
 use super::context::{Context, internal};
 use super::{follow, history};
+use crate::leader::core::Leader;
+use crate::leader::dry_run::dry_run;
+use crate::leader::plan;
 use crate::leader::status::{decided, status};
 use crate::lifecycle::{Command, Compromised, Event, RotateNow, Why};
 use crate::pki::{JoinToken, TokenSecret};
-use crate::rpc::admin::{self, Accepted, Document, HistoryCall, Progress, RevokeCall, RotateCall, TokenCall, schema};
+use crate::rpc::admin::{self, Accepted, Document, HistoryCall, PlanCall, Progress, RevokeCall, RotateCall, TokenCall, schema};
 use crate::rpc::documents;
 use crate::rpc::fleet::PROTOCOL_VERSION;
 use crate::rpc::proto::admin_server::Admin;
 use crate::rpc::proto::{
-    self, CreateTokenRequest, CreateTokenResponse, HistoryRequest, ListKeysRequest, ListNodesRequest, PingRequest, PingResponse,
-    RevokeRequest, RotateProgress, RotateRequest, ShowKeyRequest, StatusRequest, WatchRequest,
+    self, CreateTokenRequest, CreateTokenResponse, HistoryRequest, PingRequest, PingResponse, PlanRequest, RevokeRequest,
+    RotateProgress, RotateRequest, ShowKeyRequest, StatusRequest, WatchRequest,
 };
 use crate::rpc::{Caller, ErrorKind, Failure};
-use crate::types::{Actor, Kid, NameError, NodeName, Span};
+use crate::types::{Actor, Enrolment, Kid, NameError, NodeName, Now, Span};
 
 /// Answers the command line.
 pub(in crate::leader) struct AdminService(pub(in crate::leader) Context);
@@ -48,9 +52,11 @@ impl Admin for AdminService {
     async fn rotate(&self, request: Request<RotateRequest>) -> Answer<Self::RotateStream> {
         let actor = actor(&request)?;
         let call = RotateCall::try_from(request.into_inner())?;
-        no_dry_run(call.dry_run)?;
-        let (wait, words) = (call.wait, in_words(&call));
+        let (wait, words, dry_run) = (call.wait, in_words(&call), call.dry_run);
         let command = self.command(call).await?;
+        if dry_run {
+            return self.dry_run(command).await;
+        }
         self.carry_out(actor, words, command, wait).await
     }
 
@@ -63,10 +69,12 @@ impl Admin for AdminService {
             dry_run,
             wait,
         } = RevokeCall::try_from(request.into_inner())?;
-        no_dry_run(dry_run)?;
         let words = format!("revoke {kid} --reason {reason}");
-        self.carry_out(actor, words, Command::Revoke { kid, reason, comment }, wait)
-            .await
+        let command = Command::Revoke { kid, reason, comment };
+        if dry_run {
+            return self.dry_run(command).await;
+        }
+        self.carry_out(actor, words, command, wait).await
     }
 
     async fn status(&self, _: Request<StatusRequest>) -> Answer<proto::Document> {
@@ -92,8 +100,10 @@ impl Admin for AdminService {
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 
-    async fn list_keys(&self, _: Request<ListKeysRequest>) -> Answer<proto::Document> {
-        Ok(Response::new(document(schema::KEYS, &self.read_status().await?.keys)?))
+    async fn plan(&self, request: Request<PlanRequest>) -> Answer<proto::Document> {
+        let PlanCall { span } = PlanCall::try_from(request.into_inner())?;
+        let plan = self.look_ahead(move |leader, connected, now| plan::of_leader(leader, connected, now, span));
+        Ok(Response::new(document(schema::PLAN, &plan.await?)?))
     }
 
     async fn show_key(&self, request: Request<ShowKeyRequest>) -> Answer<proto::Document> {
@@ -124,10 +134,6 @@ impl Admin for AdminService {
         let actor = actor(&request)?;
         let TokenCall { node, ttl } = TokenCall::try_from(request.into_inner())?;
         Ok(Response::new(self.token(actor, node, ttl).await?))
-    }
-
-    async fn list_nodes(&self, _: Request<ListNodesRequest>) -> Answer<proto::Document> {
-        Ok(Response::new(document(schema::NODES, &self.read_status().await?.nodes)?))
     }
 }
 
@@ -173,6 +179,31 @@ impl AdminService {
         } else {
             Compromised::Gone(kid)
         })
+    }
+
+    /// Looks ahead on a copy of the leader, while the leader itself goes on.
+    async fn look_ahead<T, F>(&self, look: F) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Leader, &BTreeSet<Enrolment>, Now) -> T + Send + 'static,
+    {
+        let shared = &self.0.shared;
+        let (leader, connected, now) = (
+            shared.leader().await?.clone(),
+            shared.streams.connected(),
+            self.0.clock.read(),
+        );
+        let looked = tokio::task::spawn_blocking(move || look(&leader, &connected, now)).await;
+        looked.map_err(|why| internal(&why))
+    }
+
+    /// The only step of a dry run: nothing is asked of the engine, so nothing is decided or recorded.
+    async fn dry_run(&self, command: Command) -> Answer<Answers<RotateProgress>> {
+        let foreseen = self.look_ahead(move |leader, connected, now| dry_run(leader, connected, &command, now));
+        let decision = Document::write(schema::DRY_RUN, &foreseen.await?).map_err(|why| internal(&why))?;
+        let generation = None;
+        let step = Progress::Accepted(Accepted { generation, decision });
+        Ok(Response::new(Box::pin(tokio_stream::iter([Ok(step.into())]))))
     }
 
     async fn carry_out(&self, actor: Actor, words: String, command: Command, wait: Span) -> Answer<Answers<RotateProgress>> {
@@ -232,11 +263,6 @@ fn actor<T>(request: &Request<T>) -> Result<Actor, Status> {
     caller
         .actor()
         .ok_or_else(|| Failure::new(ErrorKind::Denied, "a caller without a name decides nothing").into())
-}
-
-fn no_dry_run(asked: bool) -> Result<(), Failure> {
-    let words = "this release can't say beforehand what would happen; leave --dry-run out";
-    if asked { Err(Failure::refused(words)) } else { Ok(()) }
 }
 
 fn in_words(call: &RotateCall) -> String {

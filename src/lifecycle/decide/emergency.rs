@@ -34,6 +34,7 @@ pub(super) fn rotate_now(state: &State, seen: &Sightings, request: &RotateNow, n
             theft.carry_out(&mut draft, request.take.as_ref())?;
         }
         Some(Compromised::Gone(kid)) => {
+            remark_unused(&mut draft, kid, request.take.as_ref());
             draft.push(Event::ReportedCompromised {
                 kid: kid.clone(),
                 comment: request.comment.clone(),
@@ -97,6 +98,7 @@ impl Revocation<'_> {
         let standby = if signs {
             succession::after_revocation(draft, &profile, take, self.reason)?
         } else {
+            remark_unused(draft, self.kid, take);
             None
         };
         draft.push(Event::Revoked {
@@ -112,6 +114,16 @@ impl Revocation<'_> {
             replace_revoked(draft, &profile, standby, &why);
         }
         Ok(())
+    }
+}
+
+/// Where the revoked key does not sign, nothing rotates; who named a standby for that is told.
+fn remark_unused(draft: &mut Draft, revoked: &Kid, take: Option<&Kid>) {
+    if let Some(take) = take {
+        draft.remark(format!(
+            "key {revoked} does not sign, so nothing rotates and --use {take} has no effect; to rotate as well: \
+             `jkeys rotate --now --use {take} --reason superseded`"
+        ));
     }
 }
 

@@ -9,7 +9,7 @@ use crate::lifecycle::settings::Profile;
 use crate::lifecycle::sightings::Sightings;
 use crate::lifecycle::state::{Key, Phase, State, Wait};
 use crate::lifecycle::timing::MAX_PUBLISHED;
-use crate::types::{Kid, ProfileName, PublicKey, Time};
+use crate::types::{Kid, ProfileName, PublicKey, Reason, Time};
 
 /// A key that must be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,8 +136,6 @@ fn signs_at_once(state: &State, publishing: &Decision, kid: &Kid, profile: &Prof
     let mut after = state.clone();
     after.apply(&publishing.events, now);
     let publication = Publication::of(&after, &Sightings::new(), &after.keys[kid]);
-    Some(Cause::Compromised {
-        ready_at: publication.ready_at,
-        missing: publication.missing.into(),
-    })
+    let reason = state.bereft.get(profile).copied().unwrap_or(Reason::Unspecified);
+    Some(Cause::unready(reason, publication))
 }

@@ -21,7 +21,7 @@ use crate::types::{Comment, Digest, Kid, NodeName, ProfileName, PublicKey, Reaso
 
 pub use minting::{Wanted, successor_due_at, wanted};
 pub use schedule::{may_hold_keys, unconfirmed};
-pub use service::owing_since;
+pub use service::{evictions_due_at, owing_since};
 pub use startup::holds_schedule;
 
 /// What the leader is asked to decide.

@@ -4,7 +4,7 @@ use crate::lifecycle::event::{Event, Leaving};
 use crate::lifecycle::publication::{OnNode, Publication};
 use crate::lifecycle::sightings::{Sighting, Sightings};
 use crate::lifecycle::state::{Key, Node, Phase, Standing, State};
-use crate::types::{Generation, Kid, NodeName, Time};
+use crate::types::{Generation, Kid, NodeName, Span, Time};
 
 /// Nodes that are not in service and have confirmed the newest generation, an evicted one since it was evicted.
 ///
@@ -55,6 +55,18 @@ fn straggling(state: &State, sighting: Option<&Sighting>, in_service_since: Time
     owing_since
         .filter(|since| state.present_for(*since, now) > limit)
         .map(|_| Leaving::Owing)
+}
+
+/// When nodes in service will have straggled for too long, if nothing more is heard of them.
+pub fn evictions_due_at(state: &State, seen: &Sightings, now: Time) -> impl Iterator<Item = Time> {
+    let limit = state.settings.straggler_after();
+    state.in_service().filter_map(move |(_, node, since)| {
+        let sighting = seen.get(&node.enrolment);
+        let heard_at = sighting.map_or(since, |sighting| sighting.heard_at);
+        let first = owing_since(state, sighting, now).map_or(heard_at, |owing| owing.min(heard_at));
+        let left = limit + Span(1) - state.present_for(first, now);
+        (left > Span(0)).then_some(now + left)
+    })
 }
 
 /// Since when a node owes a confirmation: of the first generation after the one that it confirmed, or of a switch that was due.

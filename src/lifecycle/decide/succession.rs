@@ -82,23 +82,19 @@ pub(super) fn after_revocation(
         return Ok(None);
     };
     let kid = key.kid().clone();
-    let Publication { missing, ready_at } = Publication::of(&draft.state, draft.seen, &key);
-    if missing.is_empty() && ready_at <= draft.now {
+    let publication = Publication::of(&draft.state, draft.seen, &key);
+    if publication.holds_at(draft.now) {
         let cause = Cause::Emergency {
             evidence: evidence(draft, &kid),
         };
         return Ok(Some(Standby { kid, cause }));
     }
     draft.remark(format!(
-        "standby {kid} is young: until {ready_at} relying parties may not know it, and refuse its tokens"
+        "standby {kid} is young: until {} relying parties may not know it, and refuse its tokens",
+        publication.ready_at
     ));
-    Ok(Some(Standby {
-        kid,
-        cause: Cause::Compromised {
-            ready_at,
-            missing: missing.into(),
-        },
-    }))
+    let cause = Cause::unready(reason, publication);
+    Ok(Some(Standby { kid, cause }))
 }
 
 fn trusted_standby(draft: &mut Draft, profile: &ProfileName, reason: Reason) -> Option<Key> {

@@ -108,6 +108,26 @@ fn the_armed_key_is_taken_when_it_is_named() {
 }
 
 #[test]
+fn who_names_a_standby_that_is_not_used_is_told() {
+    let unused = |decision: &Decision| decision.remarks.iter().any(|remark| remark.contains("has no effect"));
+    let mut bench = with_armed();
+    let (active, armed, standby) = (bench.active(), armed_kid(&bench), bench.standby());
+    for stolen in [Compromised::Gone("long-gone".parse().unwrap()), Compromised::Key(armed)] {
+        let named = RotateNow {
+            take: Some(standby.clone()),
+            ..request(Some(stolen))
+        };
+        assert!(unused(&rotate(&mut bench, named)));
+        assert_eq!(bench.active(), active, "nothing rotates");
+    }
+    let used = RotateNow {
+        take: Some(standby),
+        ..request(Some(Compromised::Key(active)))
+    };
+    assert!(!unused(&rotate(&mut bench, used)));
+}
+
+#[test]
 fn an_armed_key_that_is_passed_over_without_a_theft_retires() {
     let mut bench = with_armed();
     let (armed, young) = (armed_kid(&bench), bench.standby());

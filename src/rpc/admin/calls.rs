@@ -12,6 +12,10 @@ const LONGEST_WAIT: Span = Span::hours(1);
 const LONGEST_TTL: Span = Span::hours(30 * 24);
 /// The shortest life of a join token.
 const SHORTEST_TTL: Span = Span::secs(1);
+/// The shortest time that a plan looks ahead.
+const SHORTEST_PLAN: Span = Span::mins(1);
+/// The longest time that a plan looks ahead.
+const LONGEST_PLAN: Span = Span::hours(366 * 24);
 /// How many records one call gives at most.
 const MOST_RECORDS: u32 = 10_000;
 /// How many it gives when it isn't asked.
@@ -77,6 +81,13 @@ pub struct HistoryCall {
     pub from: Seq,
     /// At most so many records.
     pub limit: u32,
+}
+
+/// `jkeys plan`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlanCall {
+    /// How far to look.
+    pub span: Span,
 }
 
 /// `jkeys node token`.
@@ -188,6 +199,25 @@ impl From<HistoryCall> for proto::HistoryRequest {
     }
 }
 
+impl TryFrom<proto::PlanRequest> for PlanCall {
+    type Error = WireError;
+
+    fn try_from(request: proto::PlanRequest) -> Result<Self, WireError> {
+        let span = Span(request.span_ms);
+        if !(SHORTEST_PLAN..=LONGEST_PLAN).contains(&span) {
+            let rule = format!("{span} is not between {SHORTEST_PLAN} and {LONGEST_PLAN}");
+            return Err(WireError::field("span", rule));
+        }
+        Ok(Self { span })
+    }
+}
+
+impl From<PlanCall> for proto::PlanRequest {
+    fn from(call: PlanCall) -> Self {
+        Self { span_ms: call.span.0 }
+    }
+}
+
 impl TryFrom<proto::CreateTokenRequest> for TokenCall {
     type Error = WireError;
 
@@ -286,6 +316,8 @@ mod tests {
             HistoryCall::try_from(proto::HistoryRequest::from(call.clone())).unwrap(),
             call
         );
+        let call = PlanCall { span: Span::hours(1) };
+        assert_eq!(PlanCall::try_from(proto::PlanRequest::from(call)).unwrap(), call);
         let call = TokenCall {
             node: "vm-1".parse().unwrap(),
             ttl: Span::hours(1),
@@ -316,6 +348,8 @@ mod tests {
             [0, 999, 1000, LONGEST_TTL.0, LONGEST_TTL.0 + 1].map(token),
             [false, false, true, true, false]
         );
+        let plan = |span_ms| PlanCall::try_from(proto::PlanRequest { span_ms }).is_ok();
+        assert_eq!([0, 59_999, 60_000, LONGEST_PLAN.0 + 1].map(plan), [false, false, true, false]);
         let history = |limit| {
             let request = proto::HistoryRequest {
                 limit,

@@ -3,21 +3,21 @@
 mod calls;
 mod progress;
 
-pub use calls::{Compromised, HistoryCall, RevokeCall, RotateCall, TokenCall};
+pub use calls::{Compromised, HistoryCall, PlanCall, RevokeCall, RotateCall, TokenCall};
 pub use progress::{Accepted, Confirmation, Document, Finished, Progress, Trusted};
 
 /// The names of the schemas of [`Document`]s.
 pub mod schema {
     /// The state of keys and nodes.
     pub const STATUS: &str = "jkeys.status/1";
-    /// Every key that is not destroyed.
-    pub const KEYS: &str = "jkeys.keys/1";
     /// One key.
     pub const KEY: &str = "jkeys.key/1";
     /// Records of the log.
     pub const HISTORY: &str = "jkeys.history/1";
-    /// The node table.
-    pub const NODES: &str = "jkeys.nodes/1";
+    /// What a rotation or a revocation would do.
+    pub const DRY_RUN: &str = "jkeys.dry-run/1";
+    /// What comes.
+    pub const PLAN: &str = "jkeys.plan/1";
     /// What a rotation or a revocation decided.
     pub const DECISION: &str = "jkeys.decision/1";
 }

@@ -194,7 +194,7 @@ mod tests {
         let document = Document::write(schema::STATUS, &[1, 2]).unwrap();
         assert_eq!(document.read::<Vec<u32>>(schema::STATUS).unwrap(), [1, 2]);
         for refused in [
-            document.read::<Vec<u32>>(schema::KEYS),
+            document.read::<Vec<u32>>(schema::KEY),
             document.read::<Vec<String>>(schema::STATUS).map(|_| vec![]),
         ] {
             assert!(refused.unwrap_err().to_string().contains("same release"));

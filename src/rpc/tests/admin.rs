@@ -47,7 +47,7 @@ impl Admin for Mirror {
     async fn watch(&self, _: Request<proto::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         nothing()
     }
-    async fn list_keys(&self, _: Request<proto::ListKeysRequest>) -> Result<Response<proto::Document>, Status> {
+    async fn plan(&self, _: Request<proto::PlanRequest>) -> Result<Response<proto::Document>, Status> {
         nothing()
     }
     async fn show_key(&self, _: Request<proto::ShowKeyRequest>) -> Result<Response<proto::Document>, Status> {
@@ -57,9 +57,6 @@ impl Admin for Mirror {
         nothing()
     }
     async fn create_token(&self, _: Request<proto::CreateTokenRequest>) -> Result<Response<proto::CreateTokenResponse>, Status> {
-        nothing()
-    }
-    async fn list_nodes(&self, _: Request<proto::ListNodesRequest>) -> Result<Response<proto::Document>, Status> {
         nothing()
     }
 }

@@ -1,0 +1,149 @@
+//! From what the leader will record to the rows of a plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::course::{Course, Moment};
+use crate::leader::core::Leader;
+use crate::lifecycle::{Cause, Event, Key, Phase, Publication, Retirement, Windows, unconfirmed};
+use crate::rpc::documents::{Awaited, Happening, Planned};
+use crate::types::{Kid, NodeName, ProfileName, Time};
+
+/// What an event is in a plan; none for what a plan does not show.
+pub(super) fn happening(event: &Event) -> Option<Happening> {
+    Some(match event {
+        Event::Prepublished { .. } => Happening::Published,
+        Event::Armed { .. } => Happening::Armed,
+        Event::Activated { .. } => Happening::Signs,
+        Event::Retired { .. } => Happening::Retires,
+        Event::Destroyed { .. } => Happening::Destroyed,
+        Event::Removed { .. } => Happening::Removed,
+        Event::RevocationConfirmed { .. } => Happening::RevocationConfirmed,
+        Event::EnteredService { .. } => Happening::EntersService,
+        Event::LeftService { .. } => Happening::LeavesService,
+        _ => return None,
+    })
+}
+
+/// What is known of a key beside its events.
+#[derive(Debug, Clone)]
+struct Known {
+    profile: ProfileName,
+    windows: Windows,
+    unpublished: Vec<NodeName>,
+    unswitched: Vec<NodeName>,
+}
+
+/// The rows of a course in the making.
+pub(super) struct Rows<'a> {
+    course: &'a Course,
+    keys: BTreeMap<Kid, Known>,
+    unconfirmed: BTreeMap<Kid, Vec<NodeName>>,
+}
+
+impl<'a> Rows<'a> {
+    /// The rows of `course`, which began with `leader` among the nodes that answer.
+    pub(super) fn of(course: &'a Course, leader: &Leader, answering: &BTreeSet<NodeName>) -> Vec<Planned> {
+        let (state, seen) = (leader.state(), leader.seen());
+        let absent = |nodes: Vec<NodeName>| nodes.into_iter().filter(|node| !answering.contains(node)).collect();
+        let known = |key: &Key| Known {
+            profile: key.profile.clone(),
+            windows: key.windows,
+            unpublished: absent(Publication::of(state, seen, key).missing),
+            unswitched: match key.phase {
+                Phase::Retiring { since, .. } => absent(Retirement::of(state, seen, key, since).missing),
+                _ => Vec::new(),
+            },
+        };
+        let unconfirmed = |kid: &Kid| absent(unconfirmed(state, seen, kid));
+        let mut rows = Self {
+            course,
+            keys: state.keys.values().map(|key| (key.kid().clone(), known(key))).collect(),
+            unconfirmed: state.revocations.keys().map(|kid| (kid.clone(), unconfirmed(kid))).collect(),
+        };
+        course.history().iter().filter_map(|moment| rows.row(moment)).collect()
+    }
+
+    fn row(&mut self, moment: &Moment) -> Option<Planned> {
+        let event = happening(&moment.event)?;
+        self.learn(moment);
+        let kid = moment.event.kid();
+        let key = kid.and_then(|kid| self.keys.get(kid));
+        Some(Planned {
+            at: match moment.event {
+                // By then the nodes sign with it, whenever the leader notes it.
+                Event::Activated { since, .. } => since,
+                _ => moment.at,
+            },
+            profile: key.map(|key| key.profile.clone()),
+            key: kid.map(|kid| self.course.name_of(kid)),
+            node: match &moment.event {
+                Event::EnteredService { node, .. } | Event::LeftService { node, .. } => Some(node.clone()),
+                _ => None,
+            },
+            event,
+            waits_for: self.condition(&moment.event, event, key),
+            if_answered: None,
+        })
+    }
+
+    fn learn(&mut self, moment: &Moment) {
+        match &moment.event {
+            Event::Prepublished { profile, key, windows } => {
+                let known = Known {
+                    profile: profile.clone(),
+                    windows: *windows,
+                    unpublished: moment.absent.clone(),
+                    unswitched: Vec::new(),
+                };
+                self.keys.insert(key.kid.clone(), known);
+            }
+            Event::Retired { kid, .. } => {
+                if let Some(key) = self.keys.get_mut(kid) {
+                    key.unswitched.clone_from(&moment.absent);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn condition(&self, event: &Event, happening: Happening, key: Option<&Known>) -> Awaited {
+        match (happening, key) {
+            (Happening::Published, _) => Awaited::Key,
+            (Happening::Armed, Some(key)) => Awaited::Publication {
+                span: key.windows.min_prepublish,
+                missing: key.unpublished.clone(),
+            },
+            (Happening::Signs, _) => match event {
+                Event::Activated { cause, .. } if *cause != Cause::Scheduled => Awaited::Time,
+                _ => Awaited::Hour,
+            },
+            (Happening::Retires | Happening::Destroyed, _) => Awaited::Successor,
+            (Happening::Removed, Some(key)) => Awaited::Expiry {
+                span: key.windows.token_lifetime + key.windows.clock_skew,
+                missing: key.unswitched.clone(),
+            },
+            (Happening::RevocationConfirmed | Happening::EntersService, _) => Awaited::Confirmation {
+                missing: event
+                    .kid()
+                    .and_then(|kid| self.unconfirmed.get(kid))
+                    .cloned()
+                    .unwrap_or_default(),
+            },
+            (Happening::LeavesService, _) => Awaited::Silence,
+            (Happening::Armed | Happening::Removed, None) => Awaited::Time,
+        }
+    }
+}
+
+/// Writes into `rows` when each would come if all nodes answered, where `best` is the course of that.
+pub(super) fn compare(rows: &mut [Planned], best: &[Planned]) {
+    let name = |row: &Planned| (row.event, row.profile.clone(), row.key.clone(), row.node.clone());
+    let mut earliest: BTreeMap<_, Vec<Time>> = BTreeMap::new();
+    for row in best.iter().rev() {
+        earliest.entry(name(row)).or_default().push(row.at);
+    }
+    for row in rows {
+        let at = earliest.get_mut(&name(row)).and_then(Vec::pop);
+        row.if_answered = at.filter(|at| *at != row.at);
+    }
+}
