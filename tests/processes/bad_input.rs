@@ -35,7 +35,8 @@ async fn tokens_that_are_garbled_expired_or_used_are_refused() {
         .enroll("b", &short)
         .await
         .refused(&["expired", "make a new one with `jkeys node token`"]);
-    assert!(!fleet.agent_state("b").exists(), "a refused token leaves nothing behind");
+    let left = fleet.agent_state("b").join("identity.json");
+    assert!(!left.exists(), "a refused token leaves no identity behind");
 }
 
 #[tokio::test]
