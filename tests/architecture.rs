@@ -388,6 +388,34 @@ fn the_map_names_every_folder() {
     }
 }
 
+/// A word in backticks with two underscores or more is a test, unless a setting or a crate is called so.
+#[test]
+fn every_test_that_a_document_names_is_there() {
+    let folders = ["src", "tests"];
+    let files = folders
+        .iter()
+        .flat_map(|folder| files_under(&repository().join(folder), ".rs"));
+    let code: String = files.map(|file| fs::read_to_string(file).unwrap()).collect();
+    let manifest = fs::read_to_string(repository().join("Cargo.toml")).unwrap();
+    let mut seen = 0;
+    for document in ["ARCHITECTURE.md", "SECURITY.md"] {
+        let text = fs::read_to_string(repository().join(document)).unwrap();
+        for name in text.split('`').skip(1).step_by(2) {
+            let is_name = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+            let is_other = code.contains(&format!("pub {name}: ")) || manifest.contains(&format!("\n{name} = "));
+            if !is_name || name.matches('_').count() < 2 || is_other {
+                continue;
+            }
+            assert!(
+                code.contains(&format!("fn {name}(")),
+                "{document} names a test that is not there: {name}"
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen > 50, "only {seen} names were found");
+}
+
 #[test]
 fn every_dependency_has_its_reason() {
     let manifest = fs::read_to_string(repository().join("Cargo.toml")).unwrap();

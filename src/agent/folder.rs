@@ -11,7 +11,7 @@ pub(super) const KEYS: &str = "keys";
 /// The account of the unit.
 const ACCOUNT: &str = "jkeys-agent";
 /// As much as an identity takes, with room.
-const PROBE_BYTES: usize = 32 << 10;
+const PROBE_BYTES: usize = 16 << 10;
 
 /// To whom new files go: nobody but the process itself, unless that is root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub(super) fn prove_writable(folder: &Path) -> Result<(), DurableError> {
     for place in [folder.to_owned(), folder.join(KEYS)] {
         // Left behind by a crash it is known for what it is.
         let probe = place.join(format!("{TEMPORARY_PREFIX}probe"));
-        let written = durable::write_file(&probe, &vec![0; PROBE_BYTES], &owner.attrs(0o600));
+        let written = durable::write_file(&probe, &[0; PROBE_BYTES], &owner.attrs(0o600));
         durable::remove_file(&probe)?;
         written?;
     }

@@ -76,13 +76,13 @@ mod tests {
     async fn a_certificate_that_could_not_be_issued_is_tried_again_within_minutes() {
         let (clock, stepper) = Clock::stepped(Time(0));
         let (current, mut seen) = watch::channel(Time(0));
-        let (say, mut tries) = tokio::sync::mpsc::unbounded_channel();
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
         let mut results = [false, false, true, true].into_iter();
         let renewing = tokio::spawn({
             let clock = clock.clone();
             async move {
                 let issue = || {
-                    say.send(clock.now()).unwrap();
+                    tell.send(clock.now()).unwrap();
                     let issued = results.next().unwrap().then_some(clock.now());
                     issued.ok_or_else(|| PkiError::Certificate("the test says so".to_owned()))
                 };
@@ -94,7 +94,7 @@ mod tests {
             tokio::task::yield_now().await;
             stepper.advance(wait);
             at = at + wait;
-            assert_eq!(tries.recv().await, Some(at));
+            assert_eq!(told.recv().await, Some(at));
         }
         assert_eq!(*seen.wait_for(|issued| *issued == at).await.unwrap(), at);
         renewing.abort();

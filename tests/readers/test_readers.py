@@ -10,6 +10,7 @@ from unittest import mock
 
 import jwt
 
+import drive_dev
 import reader
 from provider import Key, Provider
 from pyjwt_reader import PyJwtSource
@@ -188,6 +189,33 @@ class CommandLine(unittest.TestCase):
         summary = json.loads(ended.stdout)
         self.assertEqual((ended.returncode, summary["verified"], summary["failed"]), (1, 0, 0))
         self.assertGreater(summary["unanswered"], 0)
+
+
+class Verdicts(unittest.TestCase):
+    """What the driver and the reader make of a run."""
+
+    @staticmethod
+    def failure(error, fresh=True):
+        return {"first_failure": {"kid": "new", "fresh": fresh, "error": error}}
+
+    def test_only_a_key_that_was_not_published_breaks_rule_r1(self):
+        unknown = "PyJWKClientError: kid 'new' is not in the JWKS fetched 1.000 s ago"
+        self.assertTrue(drive_dev.breaks_rule_r1(self.failure(unknown), 1))
+        for other in [self.failure("TimeoutError: timed out"), self.failure(unknown, fresh=False), {"first_failure": None}]:
+            self.assertFalse(drive_dev.breaks_rule_r1(other, 1))
+        self.assertFalse(drive_dev.breaks_rule_r1(self.failure(unknown), 101))
+
+    def test_a_reader_that_saw_too_little_does_not_pass(self):
+        def passed(rounds, unanswered, verified, failed=0):
+            rp = reader.Probe(None, None)
+            rp.rounds, rp.unanswered, rp.verified, rp.failed = rounds, unanswered, verified, failed
+            return rp.passed()
+
+        self.assertTrue(passed(rounds=100, unanswered=10, verified=90))
+        self.assertFalse(passed(rounds=100, unanswered=11, verified=500))
+        self.assertFalse(passed(rounds=100, unanswered=0, verified=1))
+        self.assertFalse(passed(rounds=0, unanswered=0, verified=0))
+        self.assertFalse(passed(rounds=100, unanswered=0, verified=500, failed=1))
 
 
 if __name__ == "__main__":

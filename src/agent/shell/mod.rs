@@ -65,7 +65,7 @@ pub async fn run(
     let (mut shell, mut state, mut stepped_at) = Shell::start(config, clock, reports).await?;
     let mut link_open = true;
     loop {
-        monitor.show(&state.status(shell.now()));
+        monitor.show(state.status(shell.now()));
         let input = tokio::select! {
             _ = shutdown.wait_for(|stop| *stop) => break,
             number = monitor.asked() => {

@@ -33,13 +33,16 @@ impl Monitor {
 
     /// The work begins: nothing is known of the node yet.
     pub fn begin(&self) {
-        self.show(&Status::default());
+        self.show(Status::default());
     }
 
     /// Shows the node as it is now.
-    pub(super) fn show(&self, shown: &Status) {
-        self.status
-            .send_if_modified(|status| std::mem::replace(status, shown.clone()) != *shown);
+    pub(super) fn show(&self, shown: Status) {
+        self.status.send_if_modified(|status| {
+            let differs = *status != shown;
+            *status = shown;
+            differs
+        });
     }
 
     /// Returns when somebody waits for [`Self::answer`], with what to answer.
