@@ -2,6 +2,7 @@
 
 mod cluster;
 mod emergency;
+mod encryption;
 mod joining;
 mod restarts;
 mod rotations;

@@ -60,13 +60,19 @@ impl Admin for AdminService {
             kid,
             reason,
             comment,
+            destroy,
             dry_run,
             wait,
         } = RevokeCall::try_from(request.into_inner())?;
         no_dry_run(dry_run)?;
-        let words = format!("revoke {kid} --reason {reason}");
-        self.carry_out(actor, words, Command::Revoke { kid, reason, comment }, wait)
-            .await
+        let words = format!("revoke {kid}{} --reason {reason}", if destroy { " --destroy" } else { "" });
+        let command = Command::Revoke {
+            kid,
+            reason,
+            comment,
+            destroy,
+        };
+        self.carry_out(actor, words, command, wait).await
     }
 
     async fn status(&self, _: Request<StatusRequest>) -> Answer<proto::Document> {
@@ -150,12 +156,14 @@ impl AdminService {
             admin::Compromised::All => Some(Compromised::All),
             admin::Compromised::Key(kid) => Some(self.reported(kid).await?),
         };
-        let (take, force, reason, comment) = (call.use_kid, call.force, call.reason, call.comment);
+        let (take, force, destroy) = (call.use_kid, call.force, call.destroy);
+        let (reason, comment) = (call.reason, call.comment);
         Ok(Command::RotateNow(RotateNow {
             profiles,
             compromised,
             take,
             force,
+            destroy,
             reason,
             comment,
         }))
@@ -249,6 +257,7 @@ fn in_words(call: &RotateCall) -> String {
     words.extend(call.profiles.iter().map(|profile| format!("--profile {profile}")));
     words.extend(call.use_kid.iter().map(|kid| format!("--use {kid}")));
     words.extend(call.force.then(|| "--force".to_owned()));
+    words.extend(call.destroy.then(|| "--destroy".to_owned()));
     words.push(format!("--reason {}", call.reason));
     words.join(" ")
 }

@@ -10,6 +10,7 @@ fn revoke(bench: &mut Bench, kid: &Kid) -> Decision {
             kid: kid.clone(),
             reason: Reason::Compromised,
             comment: None,
+            destroy: false,
         })
         .unwrap()
 }
@@ -102,6 +103,7 @@ fn r8_revocation_waits_for_no_key_to_be_made() {
             kid: standby,
             reason: Reason::Superseded,
             comment: None,
+            destroy: false,
         })
         .unwrap();
     let active = bench.active();
