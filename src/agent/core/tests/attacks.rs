@@ -228,8 +228,8 @@ fn an_encryption_key_without_its_private_half_is_refused_at_every_stage() {
         let installed = node.installed.clone().unwrap();
         assert_eq!(installed.decrypting, kids(&[FIRST_ENC]));
         assert_eq!(installed.published.contains(&kid(FIRST_ENC)), stage == Stage::Published);
-        node.send(bundle(10, &[(0, Active)]));
+        node.send(bundle(10, &[(5, Active)]));
         let installed = node.installed.clone().unwrap();
-        assert_eq!((installed.decrypting, installed.held), (kids(&[]), kids(&[0])));
+        assert_eq!((installed.decrypting, installed.held), (kids(&[]), kids(&[5])));
     }
 }
