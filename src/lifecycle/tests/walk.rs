@@ -297,7 +297,7 @@ impl Walk {
     /// until `decrypt_window` after the last of them published it.
     fn check_decryption(&self) {
         let now = self.bench.now + self.put_back;
-        let served = self.truths.values().flat_map(|truth| &truth.served_at);
+        let served = self.truths.values().flat_map(|truth| &truth.served);
         for (kid, at) in served.filter(|(kid, _)| kid.as_str().starts_with(ENC) && !self.without_promise.contains(*kid)) {
             if *at + Windows::default().decrypt_window <= now {
                 continue;
@@ -325,7 +325,7 @@ impl Walk {
         };
         let window = self.replayed.keys[kid].windows.decrypt_window;
         for (enrolment, truth) in &self.truths {
-            let served = truth.served_at.get(kid).copied().unwrap_or_default();
+            let served = truth.served.get(kid).copied().unwrap_or_default();
             assert!(
                 served + window <= at,
                 "E2: node {enrolment} published {kid} at {served}, and it is removed at {at}"

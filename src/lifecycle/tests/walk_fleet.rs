@@ -22,7 +22,7 @@ pub struct Machine {
 pub struct Truth {
     pub lacked_at: BTreeMap<Kid, Time>,
     pub signed_at: BTreeMap<Kid, Time>,
-    pub served_at: BTreeMap<Kid, Time>,
+    pub served: BTreeMap<Kid, Time>,
 }
 
 impl Machine {
@@ -110,7 +110,7 @@ impl Machine {
     /// Notes what was so until `at`, before anything changes.
     pub fn witness(&self, truth: &mut Truth, published: &BTreeSet<Kid>, at: Time) {
         if let Some(served) = &self.served {
-            truth.served_at.extend(served.iter().map(|kid| (kid.clone(), at)));
+            truth.served.extend(served.iter().map(|kid| (kid.clone(), at)));
             truth
                 .lacked_at
                 .extend(published.difference(served).map(|kid| (kid.clone(), at)));
