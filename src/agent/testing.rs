@@ -7,17 +7,24 @@ use crate::audit::public_form;
 use crate::crypto::{CertificateLife, NewKey, make_key};
 use crate::lifecycle::{KeySet, Member, Stage};
 use crate::rpc::fleet::{Answer, Bundle, Welcome};
-use crate::types::{Epoch, Generation, KeySpec, Kid, KidFormat, Secret, Span, Time};
+use crate::types::{Curve, Epoch, Generation, KeySpec, Kid, KidFormat, Secret, Span, Time};
 
 /// The instant at which the tests begin.
 pub(super) const START: Time = Time(1_800_000_000_000);
 
 /// Keys are made once for all tests.
-static KEYS: LazyLock<Vec<NewKey>> = LazyLock::new(|| (0..6).map(|_| make()).collect());
+static KEYS: LazyLock<Vec<NewKey>> = LazyLock::new(|| {
+    let signing = (0..FIRST_ENC).map(|_| make(KeySpec::Ed25519));
+    let encryption = (0..2).map(|_| make(KeySpec::EcdhEs(Curve::P256)));
+    signing.chain(encryption).collect()
+});
 
-fn make() -> NewKey {
+/// From this one on the test keys are for encryption: two of them.
+pub(super) const FIRST_ENC: usize = 6;
+
+fn make(spec: KeySpec) -> NewKey {
     let life = CertificateLife::new(START, Span::TEN_YEARS).unwrap();
-    make_key(KeySpec::Ed25519, KidFormat::Thumbprint, life).unwrap()
+    make_key(spec, KidFormat::Thumbprint, life).unwrap()
 }
 
 /// The kid of the n-th test key.

@@ -22,6 +22,9 @@ pub(super) struct DevArgs {
     /// How many agents
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=1000))]
     agents: u16,
+    /// With profiles for encryption too: the probe encrypts to every published key, and every agent must decrypt
+    #[arg(long)]
+    enc: bool,
     /// End by itself after so long
     #[arg(long = "for", value_name = "SPAN", value_parser = span)]
     run_for: Option<Span>,
@@ -52,6 +55,7 @@ impl DevArgs {
             dir,
             interval,
             agents,
+            enc,
             run_for,
             ..
         } = self;
@@ -59,6 +63,7 @@ impl DevArgs {
             dir,
             interval,
             agents,
+            encryption: enc,
             run_for,
             format,
         };

@@ -13,7 +13,7 @@ use crate::types::{Comment, Kid, ProfileName, Reason, Span};
 /// Flags of `jkeys rotate`.
 #[derive(Debug, Args)]
 pub(super) struct RotateArgs {
-    /// Sign with the standby at once, in every profile asked for or in none
+    /// Sign with the standby, or publish the staged encryption key, at once: in every profile asked for or in none
     #[arg(long, requires = "reason")]
     now: bool,
     /// Revoke this key, or every key, in the same step
@@ -31,9 +31,12 @@ pub(super) struct RotateArgs {
     /// Only in this profile; give it again for each one more
     #[arg(long = "profile", value_name = "PROFILE")]
     profiles: Vec<ProfileName>,
-    /// Go on where relying parties may not know the standby yet; it is recorded as forced
+    /// Go on where relying parties may not know the standby yet, or a node not hold the staged key; it is recorded as forced
     #[arg(long, requires = "now")]
     force: bool,
+    /// Destroy the private half of a compromised encryption key at once: what was encrypted to it is lost
+    #[arg(long, requires = "compromised")]
+    destroy: bool,
     /// Why: compromised, superseded or unspecified
     #[arg(long)]
     reason: Option<Reason>,
@@ -50,6 +53,9 @@ pub(super) struct RevokeArgs {
     /// Why: compromised, superseded or unspecified
     #[arg(long)]
     reason: Reason,
+    /// Destroy the private half of an encryption key at once: what was encrypted to it is lost
+    #[arg(long)]
+    destroy: bool,
     #[command(flatten)]
     common: Common,
 }
@@ -127,6 +133,7 @@ impl RotateArgs {
             },
             use_kid: self.take,
             force: self.force,
+            destroy: self.destroy,
             dry_run: self.common.dry_run,
             wait: self.common.wait,
         }
@@ -145,6 +152,7 @@ impl RevokeArgs {
             kid: self.kid,
             reason: self.reason,
             comment,
+            destroy: self.destroy,
             dry_run,
             wait,
         };

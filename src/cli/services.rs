@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::config::{AgentConfig, LeaderConfig, file};
 use crate::leader::{Handle, Leader};
 use crate::telemetry::{LogOptions, init_log, notify};
+use crate::types::KeySpec;
 
 /// Flags of both services.
 #[derive(Debug, Args)]
@@ -50,6 +51,7 @@ pub(super) async fn leader(args: &ServiceArgs, config: Option<&Path>, clock: &Cl
     args.init_log()?;
     let path = config.map_or_else(|| LeaderConfig::DEFAULT_PATH.into(), Path::to_owned);
     let config = file::leader(&path, credentials().as_deref())?;
+    warn_of_weak(&config);
     let leader = Leader::open(&config, clock.clone()).await?;
     tracing::info!(listen = %config.listen, admin_socket = %config.admin_socket.display(), "the leader is up");
     notify::ready();
@@ -59,6 +61,17 @@ pub(super) async fn leader(args: &ServiceArgs, config: Option<&Path>, clock: &Cl
     alive.abort();
     reloads.abort();
     Ok(ended.map(|()| Exit::Done)?)
+}
+
+/// `RSA1_5` is there for relying parties that know nothing else.
+fn warn_of_weak(config: &LeaderConfig) {
+    let profiles = config.settings.profiles.values();
+    for profile in profiles.filter(|profile| matches!(profile.spec, KeySpec::Rsa15(_))) {
+        tracing::warn!(
+            profile = %profile.name,
+            "RSA1_5 is open to padding oracles (RFC 8725, section 3.2); use RSA-OAEP-256 or ECDH-ES once every relying party knows it"
+        );
+    }
 }
 
 /// Tells systemd that the leader is alive, as long as its engine answers.
@@ -84,6 +97,7 @@ async fn reload_leader(path: PathBuf, running: LeaderConfig, handle: Handle) {
                 for name in running.needs_restart(&next) {
                     tracing::warn!(setting = name, "this setting changes only with a restart of the leader");
                 }
+                warn_of_weak(&next);
                 match handle.configure(&next).await {
                     Ok(()) => tracing::info!("the configuration is reloaded"),
                     Err(why) => tracing::error!(%why, "the new configuration is refused; the old one stands"),

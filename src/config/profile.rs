@@ -4,7 +4,7 @@ use super::error::ConfigError;
 use super::table::Fields;
 use super::value;
 use crate::lifecycle::{Profile, Settings, Windows};
-use crate::types::{KeySpec, KidFormat, ProfileName, Span};
+use crate::types::{KeySpec, KeyUse, KidFormat, ProfileName, Span};
 
 /// Reads `[defaults]` and every `[[profile]]` of `top`.
 ///
@@ -41,9 +41,10 @@ pub(super) fn settings(top: &mut Fields<'_>, errors: &mut Vec<ConfigError>) -> S
 
 fn profile(table: &mut Fields<'_>, base: Windows) -> Option<Profile> {
     let name = table.need::<ProfileName>("name", "what the profile is called, such as \"web\"", value::parsed);
-    let alg = table.need("alg", "RS256, PS256, ES256, ES384 or Ed25519", value::text);
+    let algs = "RS256, PS256, ES256, ES384 or Ed25519, or with use = \"enc\" RSA-OAEP-256 or ECDH-ES";
+    let alg = table.need("alg", algs, value::text);
     let bits = table.get("bits", value::number);
-    table.get("use", signing_only);
+    let key_use = table.get("use", key_use).unwrap_or(KeyUse::Sig);
     let kid_format = table.get("kid_format", kid_format).unwrap_or_default();
     let certificate_life = table.get("certificate_life", value::span).unwrap_or(Span::TEN_YEARS);
     let windows = windows(table, base);
@@ -51,6 +52,14 @@ fn profile(table: &mut Fields<'_>, base: Windows) -> Option<Profile> {
     let spec = KeySpec::parse(alg?, bits)
         .map_err(|why| table.object(&why.to_string()))
         .ok()?;
+    if sound && spec.key_use() != key_use {
+        let (alg, used_for) = (spec.jwk_alg(), spec.key_use().as_str());
+        table.object(&format!(
+            "alg {alg:?} is for use = {used_for:?}, not {:?}; change one of the two",
+            key_use.as_str()
+        ));
+        return None;
+    }
     let profile = Profile {
         name: name?,
         spec,
@@ -76,11 +85,11 @@ fn windows(table: &mut Fields<'_>, base: Windows) -> Windows {
     }
 }
 
-fn signing_only(value: &toml::de::DeValue<'_>) -> Result<(), String> {
+fn key_use(value: &toml::de::DeValue<'_>) -> Result<KeyUse, String> {
     match value::text(value)? {
-        "sig" => Ok(()),
-        "enc" => Err("encryption keys are not made by this release; leave the profile out".to_owned()),
-        other => Err(format!("{other:?} is not a use; write \"sig\"")),
+        "sig" => Ok(KeyUse::Sig),
+        "enc" => Ok(KeyUse::Enc),
+        other => Err(format!("{other:?} is not a use; write \"sig\" or \"enc\"")),
     }
 }
 

@@ -13,7 +13,7 @@ use zeroize::Zeroize as _;
 
 use super::CryptoError;
 use super::jwk::KeyValue;
-use crate::types::{KeySpec, Kid, Secret, Span, Time};
+use crate::types::{Curve, KeyKind, KeySpec, KeyUse, Kid, Secret, Span, Time};
 
 /// The last second that a certificate can name: the end of the year 9999 (RFC 5280, section 4.1.2.5).
 const LAST: Time = Time(253_402_300_799_000);
@@ -39,21 +39,22 @@ impl CertificateLife {
     }
 }
 
-/// Makes the certificate: X.509 v3, subject and issuer `CN=<kid>`, key usage `digitalSignature`, signed with the key itself.
+/// Makes the certificate: X.509 v3, subject and issuer `CN=<kid>`, signed with the key itself. Its key usage is what the key is
+/// for: `digitalSignature`; `keyEncipherment` or `keyAgreement` for encryption (RFC 5280, section 4.2.1.3).
 ///
-/// A PS256 key signs it with PKCS#1 v1.5, as every reader of certificates knows.
+/// Every RSA key signs it with PKCS#1 v1.5, as every reader of certificates knows, and an ECDH-ES key with ECDSA.
 pub(super) fn self_signed(kid: &Kid, spec: KeySpec, private: &Secret, life: CertificateLife) -> Result<Vec<u8>, CryptoError> {
     let not_made = |why: rcgen::Error| CryptoError::CertificateNotMade {
         kid: kid.clone(),
         why: why.to_string(),
     };
-    let algorithm = match spec {
-        KeySpec::Rs256(_) | KeySpec::Ps256(_) => &rcgen::PKCS_RSA_SHA256,
-        KeySpec::Es256 => &rcgen::PKCS_ECDSA_P256_SHA256,
-        KeySpec::Es384 => &rcgen::PKCS_ECDSA_P384_SHA384,
-        KeySpec::Ed25519 => &rcgen::PKCS_ED25519,
+    let algorithm = match spec.kind() {
+        KeyKind::Rsa(_) => &rcgen::PKCS_RSA_SHA256,
+        KeyKind::Ec(Curve::P256) => &rcgen::PKCS_ECDSA_P256_SHA256,
+        KeyKind::Ec(Curve::P384) => &rcgen::PKCS_ECDSA_P384_SHA384,
+        KeyKind::Ed25519 => &rcgen::PKCS_ED25519,
     };
-    let params = params(kid, life)?;
+    let params = params(kid, spec, life)?;
     let der = PrivatePkcs8KeyDer::from(private.expose());
     let mut pair = KeyPair::from_pkcs8_der_and_sign_algo(&der, algorithm).map_err(not_made)?;
     let certificate = params.self_signed(&pair);
@@ -61,7 +62,7 @@ pub(super) fn self_signed(kid: &Kid, spec: KeySpec, private: &Secret, life: Cert
     Ok(certificate.map_err(not_made)?.der().to_vec())
 }
 
-fn params(kid: &Kid, life: CertificateLife) -> Result<CertificateParams, CryptoError> {
+fn params(kid: &Kid, spec: KeySpec, life: CertificateLife) -> Result<CertificateParams, CryptoError> {
     let mut name = DistinguishedName::new();
     name.push(DnType::CommonName, kid.as_str());
     let mut params = CertificateParams::default();
@@ -70,7 +71,11 @@ fn params(kid: &Kid, life: CertificateLife) -> Result<CertificateParams, CryptoE
     params.not_before = (UNIX_EPOCH + Duration::from_secs(life.not_before.0 / 1000)).into();
     params.not_after = (UNIX_EPOCH + Duration::from_secs(life.not_after.0 / 1000)).into();
     params.is_ca = IsCa::NoCa;
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.key_usages = vec![match (spec.key_use(), spec.kind()) {
+        (KeyUse::Sig, _) => KeyUsagePurpose::DigitalSignature,
+        (KeyUse::Enc, KeyKind::Rsa(_)) => KeyUsagePurpose::KeyEncipherment,
+        (KeyUse::Enc, KeyKind::Ec(_) | KeyKind::Ed25519) => KeyUsagePurpose::KeyAgreement,
+    }];
     Ok(params)
 }
 
@@ -137,11 +142,13 @@ mod tests {
             assert_eq!(certificate.validity().not_before.timestamp(), 1_795_413_904);
             assert_eq!(certificate.validity().not_after.timestamp(), 1_795_413_904 + 315_360_000);
             let usage = certificate.key_usage().unwrap().unwrap();
-            assert!(
-                usage.critical && usage.value.flags == 1,
-                "only digitalSignature: {:?}",
-                usage.value
-            );
+            // The bits of RFC 5280: digitalSignature, keyEncipherment, keyAgreement.
+            let bit = match (spec.key_use(), spec.rsa_bits()) {
+                (KeyUse::Sig, _) => 1,
+                (KeyUse::Enc, Some(_)) => 1 << 2,
+                (KeyUse::Enc, None) => 1 << 4,
+            };
+            assert!(usage.critical && usage.value.flags == bit, "{spec}: {:?}", usage.value);
             assert!(certificate.extended_key_usage().unwrap().is_none());
             assert!(!certificate.is_ca());
         }

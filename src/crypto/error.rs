@@ -23,7 +23,7 @@ pub enum CryptoError {
         why: String,
     },
     /// The private half is not what it should be.
-    #[error("the private half of key {kid} is not a {spec} key that can sign; fetch or import it again")]
+    #[error("the private half of key {kid} is not a whole {spec} key for this use; fetch or import it again")]
     Private {
         /// The key.
         kid: Kid,
@@ -49,7 +49,7 @@ pub enum CryptoError {
         /// What disagrees.
         why: &'static str,
     },
-    /// A signature of the private half is not one of the public half.
+    /// What one half of a key does, the other half does not undo.
     #[error("the private half of key {kid} does not belong to its published public half; install neither")]
     NotAPair {
         /// The key.
@@ -61,6 +61,14 @@ pub enum CryptoError {
     /// A signature was not made.
     #[error("nothing was signed with key {0}: OpenSSL refused; check that the machine has memory and a working random generator")]
     NotSigned(Kid),
+    /// Nothing was encrypted.
+    #[error(
+        "nothing was encrypted to key {0}: OpenSSL refused; check that the machine has memory and a working random generator"
+    )]
+    NotEncrypted(Kid),
+    /// A message that a private half does not open.
+    #[error("the message is not one that was encrypted to key {0}")]
+    NotDecrypted(Kid),
     /// A token that isn't one.
     #[error(
         "the token is not a signed JWT in compact form with a kid and JSON claims; give one of the form header.claims.signature"

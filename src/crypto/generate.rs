@@ -27,7 +27,11 @@ pub fn make_key(spec: KeySpec, kid_format: KidFormat, certificate_life: Certific
     let mut members = public_members(&pair, spec);
     let thumbprint = jwk::thumbprint(&public_jwk(&members)).ok_or(CryptoError::NotMade(spec))?;
     let kid: Kid = kid::make_kid(kid_format, spec, &thumbprint)?;
-    for (name, value) in [("kid", kid.as_str()), ("alg", spec.jwk_alg()), ("use", "sig")] {
+    for (name, value) in [
+        ("kid", kid.as_str()),
+        ("alg", spec.jwk_alg()),
+        ("use", spec.key_use().as_str()),
+    ] {
         members.insert(name.to_owned(), value.to_owned());
     }
     let certificate_der = certificate::self_signed(&kid, spec, &private, certificate_life)?;
@@ -66,7 +70,7 @@ mod tests {
             assert_eq!(public.kid.as_str(), public.thumbprint, "{spec}");
             assert_eq!(public.jwk.member("kid"), Some(public.kid.as_str()), "{spec}");
             assert_eq!(public.jwk.member("alg"), Some(spec.jwk_alg()), "{spec}");
-            assert_eq!(public.jwk.member("use"), Some("sig"), "{spec}");
+            assert_eq!(public.jwk.member("use"), Some(spec.key_use().as_str()), "{spec}");
             assert_eq!(jwk::thumbprint(&public.jwk).as_ref(), Some(&public.thumbprint), "{spec}");
             let names: Vec<_> = public.jwk.members().map(|(name, _)| name).collect();
             assert_eq!(names.len(), jwk::public_members(spec).len() + 3, "{spec}: {names:?}");

@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::types::{Digest, KeySpec, Kid, PublicJwk, RsaBits};
+use crate::types::{Curve, Digest, KeyKind, KeySpec, Kid, PublicJwk, RsaBits};
 
 /// The public exponent 65537, the only one that jkeys makes or takes.
 const RSA_EXPONENT: &str = "AQAB";
 
 /// The members of a public key by its kind, `kid`, `alg` and `use` aside, in the order of RFC 7638, section 3.2.
 pub(super) fn public_members(spec: KeySpec) -> &'static [&'static str] {
-    match spec {
-        KeySpec::Rs256(_) | KeySpec::Ps256(_) => &["e", "kty", "n"],
-        KeySpec::Es256 | KeySpec::Es384 => &["crv", "kty", "x", "y"],
-        KeySpec::Ed25519 => &["crv", "kty", "x"],
+    match spec.kind() {
+        KeyKind::Rsa(_) => &["e", "kty", "n"],
+        KeyKind::Ec(_) => &["crv", "kty", "x", "y"],
+        KeyKind::Ed25519 => &["crv", "kty", "x"],
     }
 }
 
@@ -44,17 +44,30 @@ pub(super) struct Parsed {
 pub(super) fn parse<'a>(member: impl Fn(&str) -> Option<&'a str>) -> Result<Parsed, &'static str> {
     let kid = member("kid").ok_or("kid is missing")?;
     let kid = kid.parse().map_err(|_| "kid has characters that no kid of jkeys has")?;
-    if member("use") != Some("sig") {
-        return Err("use is not \"sig\"");
-    }
+    let used_for = member("use").filter(|used_for| ["sig", "enc"].contains(used_for));
+    let used_for = used_for.ok_or("use is not \"sig\" or \"enc\"")?;
     let (spec, value) = match member("alg").ok_or("alg is missing")? {
         "RS256" => rsa(&member).map(|(bits, n)| (KeySpec::Rs256(bits), n)),
         "PS256" => rsa(&member).map(|(bits, n)| (KeySpec::Ps256(bits), n)),
-        "ES256" => ec(&member, "P-256", 32).map(|point| (KeySpec::Es256, point)),
-        "ES384" => ec(&member, "P-384", 48).map(|point| (KeySpec::Es384, point)),
+        "ES256" => ec(&member, Curve::P256).map(|point| (KeySpec::Es256, point)),
+        "ES384" => ec(&member, Curve::P384).map(|point| (KeySpec::Es384, point)),
         "EdDSA" => ed(&member).map(|point| (KeySpec::Ed25519, point)),
-        _ => Err("alg is not RS256, PS256, ES256, ES384 or EdDSA"),
+        "RSA-OAEP-256" => rsa(&member).map(|(bits, n)| (KeySpec::RsaOaep256(bits), n)),
+        "RSA-OAEP" => rsa(&member).map(|(bits, n)| (KeySpec::RsaOaep(bits), n)),
+        "RSA1_5" => rsa(&member).map(|(bits, n)| (KeySpec::Rsa15(bits), n)),
+        "ECDH-ES" => {
+            let curve = if member("crv") == Some("P-384") {
+                Curve::P384
+            } else {
+                Curve::P256
+            };
+            ec(&member, curve).map(|point| (KeySpec::EcdhEs(curve), point))
+        }
+        _ => Err("alg is not one that jkeys knows"),
     }?;
+    if used_for != spec.key_use().as_str() {
+        return Err("use does not fit alg");
+    }
     Ok(Parsed { kid, spec, value })
 }
 
@@ -70,7 +83,11 @@ fn rsa<'a>(member: impl Fn(&str) -> Option<&'a str>) -> Result<(RsaBits, KeyValu
     Ok((RsaBits::try_from(bits).map_err(|_| SIZE)?, KeyValue::Rsa(n)))
 }
 
-fn ec<'a>(member: impl Fn(&str) -> Option<&'a str>, crv: &str, length: usize) -> Result<KeyValue, &'static str> {
+fn ec<'a>(member: impl Fn(&str) -> Option<&'a str>, curve: Curve) -> Result<KeyValue, &'static str> {
+    let (crv, length) = match curve {
+        Curve::P256 => ("P-256", 32),
+        Curve::P384 => ("P-384", 48),
+    };
     expect(&member, "kty", "EC", "kty is not \"EC\"")?;
     expect(&member, "crv", crv, "crv does not fit alg")?;
     let x = bytes(&member, "x", "x is missing or not base64url")?;
@@ -167,12 +184,20 @@ mod tests {
         for (json, why) in [
             ("{}".to_owned(), "kid is missing"),
             (r#"{"kid":"../a"}"#.to_owned(), "kid has characters that no kid of jkeys has"),
-            (r#"{"kid":"a"}"#.to_owned(), "use is not \"sig\""),
-            (r#"{"kid":"a","use":"enc"}"#.to_owned(), "use is not \"sig\""),
+            (r#"{"kid":"a"}"#.to_owned(), "use is not \"sig\" or \"enc\""),
+            (r#"{"kid":"a","use":"wrap"}"#.to_owned(), "use is not \"sig\" or \"enc\""),
+            (
+                format!(r#"{{"kid":"a","use":"enc","alg":"RS256","kty":"RSA","e":"AQAB","n":"{n}"}}"#),
+                "use does not fit alg",
+            ),
+            (
+                format!(r#"{{"kid":"a","use":"sig","alg":"RSA-OAEP","kty":"RSA","e":"AQAB","n":"{n}"}}"#),
+                "use does not fit alg",
+            ),
             (r#"{"kid":"a","use":"sig"}"#.to_owned(), "alg is missing"),
             (
                 r#"{"kid":"a","use":"sig","alg":"none"}"#.to_owned(),
-                "alg is not RS256, PS256, ES256, ES384 or EdDSA",
+                "alg is not one that jkeys knows",
             ),
             (
                 format!(r#"{{"kid":"a","use":"sig","alg":"ES256","kty":"OKP","crv":"P-256","x":"{x}","y":"{x}"}}"#),

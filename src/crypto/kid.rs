@@ -15,7 +15,8 @@ pub(super) fn make_kid(format: KidFormat, spec: KeySpec, thumbprint: &str) -> Re
             let mut random = [0; 16];
             SystemRandom::new().fill(&mut random).map_err(|_| CryptoError::Random)?;
             let uuid = uuid::Builder::from_random_bytes(random).into_uuid();
-            format!("connect_{uuid}_sig_{}", spec.jwk_alg().to_ascii_lowercase())
+            let alg = spec.jwk_alg().to_ascii_lowercase();
+            format!("connect_{uuid}_{}_{alg}", spec.key_use().as_str())
         }
     };
     Ok(text.parse().expect("both forms are below 64 letters, digits, '-' and '_'"))
@@ -52,6 +53,18 @@ mod tests {
             .unwrap();
         assert_eq!(uuid::Uuid::parse_str(uuid).unwrap().get_version_num(), 4);
         assert_ne!(kid, make());
+    }
+
+    #[test]
+    fn a_janssen_kid_names_the_use() {
+        for (spec, end) in [
+            ("RSA-OAEP-256/2048", "_enc_rsa-oaep-256"),
+            ("RSA1_5/2048", "_enc_rsa1_5"),
+            ("ECDH-ES/256", "_enc_ecdh-es"),
+        ] {
+            let kid = make_kid(KidFormat::Janssen, spec.parse().unwrap(), "unused").unwrap();
+            assert!(kid.as_str().ends_with(end), "{kid}");
+        }
     }
 
     #[test]

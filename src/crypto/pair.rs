@@ -10,7 +10,7 @@ use josekit::{JoseError, Value};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::CryptoError;
-use crate::types::{KeySpec, Secret};
+use crate::types::{Curve, KeyKind, KeySpec, Secret};
 
 /// A key pair in OpenSSL's hands, which clears it when it is dropped.
 pub(super) struct Pair(Box<dyn KeyPair>);
@@ -18,12 +18,12 @@ pub(super) struct Pair(Box<dyn KeyPair>);
 impl Pair {
     /// Makes a new key. RSA takes from a tenth of a second to several seconds.
     pub(super) fn generate(spec: KeySpec) -> Result<Self, CryptoError> {
-        let made: Result<Box<dyn KeyPair>, JoseError> = match spec {
-            // A PS256 key is a plain RSA key as well: the padding is the algorithm's matter (RFC 7518, section 3.5).
-            KeySpec::Rs256(bits) | KeySpec::Ps256(bits) => RsaKeyPair::generate(bits.bits()).map(boxed),
-            KeySpec::Es256 => EcKeyPair::generate(EcCurve::P256).map(boxed),
-            KeySpec::Es384 => EcKeyPair::generate(EcCurve::P384).map(boxed),
-            KeySpec::Ed25519 => EdKeyPair::generate(EdCurve::Ed25519).map(boxed),
+        let made: Result<Box<dyn KeyPair>, JoseError> = match spec.kind() {
+            // Always a plain RSA key: the padding is the algorithm's matter (RFC 7518, section 3.5).
+            KeyKind::Rsa(bits) => RsaKeyPair::generate(bits.bits()).map(boxed),
+            KeyKind::Ec(Curve::P256) => EcKeyPair::generate(EcCurve::P256).map(boxed),
+            KeyKind::Ec(Curve::P384) => EcKeyPair::generate(EcCurve::P384).map(boxed),
+            KeyKind::Ed25519 => EdKeyPair::generate(EdCurve::Ed25519).map(boxed),
         };
         made.map(Self).map_err(|_| CryptoError::NotMade(spec))
     }
@@ -31,20 +31,20 @@ impl Pair {
     /// From PKCS#8 DER that was checked before: josekit's reader trusts the lengths in it.
     pub(super) fn from_checked_pkcs8(spec: KeySpec, pkcs8: &Secret) -> Option<Self> {
         let der = pkcs8.expose();
-        let read: Result<Box<dyn KeyPair>, JoseError> = match spec {
-            KeySpec::Rs256(_) | KeySpec::Ps256(_) => RsaKeyPair::from_der(der).map(boxed),
-            KeySpec::Es256 | KeySpec::Es384 => EcKeyPair::from_der(der, None).map(boxed),
-            KeySpec::Ed25519 => EdKeyPair::from_der(der).map(boxed),
+        let read: Result<Box<dyn KeyPair>, JoseError> = match spec.kind() {
+            KeyKind::Rsa(_) => RsaKeyPair::from_der(der).map(boxed),
+            KeyKind::Ec(_) => EcKeyPair::from_der(der, None).map(boxed),
+            KeyKind::Ed25519 => EdKeyPair::from_der(der).map(boxed),
         };
         read.map(Self).ok()
     }
 
     /// From a private JWK whose public members were checked before.
     pub(super) fn from_jwk(spec: KeySpec, jwk: &WipedJwk) -> Option<Self> {
-        let read: Result<Box<dyn KeyPair>, JoseError> = match spec {
-            KeySpec::Rs256(_) | KeySpec::Ps256(_) => RsaKeyPair::from_jwk(&jwk.0).map(boxed),
-            KeySpec::Es256 | KeySpec::Es384 => EcKeyPair::from_jwk(&jwk.0).map(boxed),
-            KeySpec::Ed25519 => EdKeyPair::from_jwk(&jwk.0).map(boxed),
+        let read: Result<Box<dyn KeyPair>, JoseError> = match spec.kind() {
+            KeyKind::Rsa(_) => RsaKeyPair::from_jwk(&jwk.0).map(boxed),
+            KeyKind::Ec(_) => EcKeyPair::from_jwk(&jwk.0).map(boxed),
+            KeyKind::Ed25519 => EdKeyPair::from_jwk(&jwk.0).map(boxed),
         };
         read.map(Self).ok()
     }

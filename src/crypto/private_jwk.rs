@@ -1,12 +1,12 @@
-//! A private JWK (RFC 7517, section 9.1; RFC 7518, section 6): the form in which a node's server reads its signing keys.
+//! A private JWK (RFC 7517, section 9.1; RFC 7518, section 6): the form in which a node's server reads its keys.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use super::pair::{Pair, WipedJwk};
 use super::sign::check_pkcs8;
-use super::{CryptoError, SigningKey, jwk};
-use crate::types::{KeySpec, Kid, Secret};
+use super::{CryptoError, DecryptingKey, SigningKey, jwk};
+use crate::types::{KeyKind, KeySpec, Kid, Secret};
 
 /// A private JWK with `kid`, `alg` and `use`. It shows its kid and kind only, and every value is cleared when it is dropped.
 pub struct PrivateJwk {
@@ -24,7 +24,11 @@ impl PrivateJwk {
         let read = || {
             check_pkcs8(spec, pkcs8)?;
             let jwk = Pair::from_checked_pkcs8(spec, pkcs8)?.private_jwk();
-            let named = [("kid", kid.as_str()), ("alg", spec.jwk_alg()), ("use", "sig")];
+            let named = [
+                ("kid", kid.as_str()),
+                ("alg", spec.jwk_alg()),
+                ("use", spec.key_use().as_str()),
+            ];
             let value = |name| {
                 named
                     .iter()
@@ -76,18 +80,36 @@ impl PrivateJwk {
             .collect()
     }
 
+    /// Algorithm and size.
+    #[must_use]
+    pub fn spec(&self) -> KeySpec {
+        self.spec
+    }
+
     /// The key, ready to sign.
     ///
     /// # Errors
-    /// [`CryptoError::Private`] when the members are no whole key, or its own two halves do not fit.
+    /// [`CryptoError::Private`] when the members are no whole key, its own two halves do not fit, or it is for encryption.
     pub fn signing_key(&self) -> Result<SigningKey, CryptoError> {
+        SigningKey::from_pkcs8(&self.kid, self.spec, &self.pkcs8()?)
+    }
+
+    /// The key, ready to decrypt.
+    ///
+    /// # Errors
+    /// [`CryptoError::Private`] when the members are no whole key, its own two halves do not fit, or it is for signing.
+    pub fn decrypting_key(&self) -> Result<DecryptingKey, CryptoError> {
+        DecryptingKey::from_pkcs8(&self.kid, self.spec, &self.pkcs8()?)
+    }
+
+    fn pkcs8(&self) -> Result<Secret, CryptoError> {
         let jwk = WipedJwk::from_members(self.expose().into_iter());
         let pair = jwk.and_then(|jwk| Pair::from_jwk(self.spec, &jwk));
         let pair = pair.ok_or_else(|| CryptoError::Private {
             kid: self.kid.clone(),
             spec: self.spec,
         })?;
-        SigningKey::from_pkcs8(&self.kid, self.spec, &pair.pkcs8())
+        Ok(pair.pkcs8())
     }
 }
 
@@ -103,9 +125,9 @@ fn text(value: &Secret) -> Option<&str> {
 
 /// Every member of a private JWK by its kind.
 fn names(spec: KeySpec) -> impl Iterator<Item = &'static str> {
-    let private: &[&str] = match spec {
-        KeySpec::Rs256(_) | KeySpec::Ps256(_) => &["d", "p", "q", "dp", "dq", "qi"],
-        KeySpec::Es256 | KeySpec::Es384 | KeySpec::Ed25519 => &["d"],
+    let private: &[&str] = match spec.kind() {
+        KeyKind::Rsa(_) => &["d", "p", "q", "dp", "dq", "qi"],
+        KeyKind::Ec(_) | KeyKind::Ed25519 => &["d"],
     };
     let public = jwk::public_members(spec).iter();
     public.chain(private).chain(&["kid", "alg", "use"]).copied()
@@ -114,11 +136,20 @@ fn names(spec: KeySpec) -> impl Iterator<Item = &'static str> {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{all_small_specs, key, other_key};
-    use super::super::{NewKey, VerifyingKey};
+    use super::super::{EncryptingKey, NewKey, VerifyingKey};
     use super::*;
+    use crate::types::KeyUse;
 
     fn private_jwk(key: &NewKey) -> PrivateJwk {
         PrivateJwk::from_pkcs8(&key.public.kid, key.public.spec, &key.private).unwrap()
+    }
+
+    /// The proof of its use, against the public half of `key`.
+    fn prove(jwk: &PrivateJwk, key: &NewKey) -> Result<(), CryptoError> {
+        match jwk.spec().key_use() {
+            KeyUse::Sig => jwk.signing_key()?.prove(&VerifyingKey::new(&key.public.jwk)?),
+            KeyUse::Enc => jwk.decrypting_key()?.prove(&EncryptingKey::new(&key.public.jwk)?),
+        }
     }
 
     fn members(jwk: &PrivateJwk) -> BTreeMap<String, Secret> {
@@ -137,8 +168,7 @@ mod tests {
             assert!(key.public.jwk.members().all(|(name, value)| exposed[name] == value), "{spec}");
             assert!(exposed.len() > key.public.jwk.members().count(), "{spec}");
             let read = PrivateJwk::from_members(members(&jwk)).unwrap();
-            let published = VerifyingKey::new(&key.public.jwk).unwrap();
-            assert_eq!(read.signing_key().unwrap().prove(&published), Ok(()), "{spec}");
+            assert_eq!(prove(&read, key), Ok(()), "{spec}");
         }
     }
 
@@ -166,9 +196,7 @@ mod tests {
                     .into_iter()
                     .filter(|(name, _)| public.contains(&name.as_str()) || name == "kid"),
             );
-            let signing = PrivateJwk::from_members(mixed).unwrap().signing_key();
-            let published = VerifyingKey::new(&key(spec).public.jwk).unwrap();
-            let refused = signing.and_then(|signing| signing.prove(&published)).unwrap_err();
+            let refused = prove(&PrivateJwk::from_members(mixed).unwrap(), key(spec)).unwrap_err();
             assert!(!refused.to_string().contains(other.expose()["d"]), "{spec}");
             // An Ed25519 key is its `d` alone, so only the proof against the published half can tell.
             let proved_late = matches!(refused, CryptoError::NotAPair { .. });

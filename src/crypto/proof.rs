@@ -1,9 +1,9 @@
 //! Proving that what is sent together belongs together.
 
-use super::{CryptoError, SigningKey, VerifyingKey, certificate, jwk};
-use crate::types::{PublicKey, Secret};
+use super::{CryptoError, DecryptingKey, EncryptingKey, SigningKey, VerifyingKey, certificate, jwk};
+use crate::types::{KeyUse, PublicKey, Secret};
 
-/// What is signed for a proof. It has no dot, so it can never be the signing input of a token.
+/// What is signed, or encrypted, for a proof. It has no dot, so it can never be the signing input of a token.
 const PROOF: &[u8] = b"jkeys proves that two halves of a key belong together";
 
 /// Checks what travels with a public half: kid, `alg`, size and thumbprint are the JWK's, and the certificate is for this very key
@@ -16,28 +16,57 @@ pub fn check_public(public: &PublicKey) -> Result<(), CryptoError> {
         kid: public.kid.clone(),
         why,
     };
-    let verifying = VerifyingKey::new(&public.jwk)?;
-    if *verifying.kid() != public.kid {
+    let parsed = jwk::parse(|name| public.jwk.member(name)).map_err(|why| CryptoError::PublicJwk {
+        kid: public.kid.to_string(),
+        why,
+    })?;
+    if parsed.kid != public.kid {
         return Err(disagrees("the JWK has another kid"));
     }
-    if verifying.spec() != public.spec {
+    if parsed.spec != public.spec {
         return Err(disagrees("the JWK is for another algorithm or size"));
+    }
+    match public.spec.key_use() {
+        KeyUse::Sig => drop(VerifyingKey::new(&public.jwk)?),
+        KeyUse::Enc => drop(EncryptingKey::new(&public.jwk)?),
     }
     if jwk::thumbprint(&public.jwk).as_ref() != Some(&public.thumbprint) {
         return Err(disagrees("the thumbprint is another key's"));
     }
-    let parsed = jwk::parse(|name| public.jwk.member(name)).map_err(disagrees)?;
     certificate::check(&public.certificate_der, &parsed.value).map_err(disagrees)
 }
 
-/// Proves that `private` is the private half of `public`: it signs, and the published public half verifies.
+/// Proves that `private` is the private half of `public`: what it signs, the public half verifies; or what is encrypted to the
+/// public half, it decrypts.
 ///
 /// # Errors
 /// Those of [`check_public`], a private half that is not one, or [`CryptoError::NotAPair`].
 pub fn prove_pair(public: &PublicKey, private: &Secret) -> Result<(), CryptoError> {
     check_public(public)?;
-    let signing = SigningKey::from_pkcs8(&public.kid, public.spec, private)?;
-    signing.prove(&VerifyingKey::new(&public.jwk)?)
+    match public.spec.key_use() {
+        KeyUse::Sig => {
+            let signing = SigningKey::from_pkcs8(&public.kid, public.spec, private)?;
+            signing.prove(&VerifyingKey::new(&public.jwk)?)
+        }
+        KeyUse::Enc => {
+            let decrypting = DecryptingKey::from_pkcs8(&public.kid, public.spec, private)?;
+            decrypting.prove(&EncryptingKey::new(&public.jwk)?)
+        }
+    }
+}
+
+impl DecryptingKey {
+    /// Proves that `published` is this key's public half: same kid, and this opens what is encrypted to it, by its own algorithm.
+    ///
+    /// # Errors
+    /// [`CryptoError::NotAPair`].
+    pub fn prove(&self, published: &EncryptingKey) -> Result<(), CryptoError> {
+        let opened = |message: &str| self.decrypt(message).is_ok_and(|opened| opened.expose() == PROOF);
+        if self.kid() == published.kid() && opened(&published.encrypt(PROOF)?) {
+            return Ok(());
+        }
+        Err(CryptoError::NotAPair { kid: self.kid().clone() })
+    }
 }
 
 impl SigningKey {
@@ -123,13 +152,28 @@ mod tests {
     #[test]
     fn a_jwk_with_another_use_or_alg_is_refused() {
         let ec = &key(KeySpec::Es256).public;
-        assert_eq!(why(&with_member(ec, "use", "enc")), "use is not \"sig\"");
+        assert_eq!(why(&with_member(ec, "use", "enc")), "use does not fit alg");
         assert_eq!(why(&with_member(ec, "alg", "EdDSA")), "kty is not \"OKP\"");
         let rsa = &key(KeySpec::Rs256(RsaBits::B2048)).public;
         assert_eq!(
             why(&with_member(rsa, "alg", "PS256")),
             "the JWK is for another algorithm or size"
         );
+    }
+
+    #[test]
+    fn a_proof_of_decryption_needs_the_same_kid_and_algorithm() {
+        let NewKey { public, private } = key(KeySpec::RsaOaep256(RsaBits::B2048));
+        let published = EncryptingKey::new(&public.jwk).unwrap();
+        let refused = |kid: &crate::types::Kid, spec| {
+            DecryptingKey::from_pkcs8(kid, spec, private)
+                .unwrap()
+                .prove(&published)
+                .is_err()
+        };
+        assert!(refused(&"another".parse().unwrap(), public.spec));
+        assert!(refused(&public.kid, KeySpec::RsaOaep(RsaBits::B2048)));
+        assert!(!refused(&public.kid, public.spec));
     }
 
     #[test]

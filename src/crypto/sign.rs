@@ -10,7 +10,7 @@ use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_S
 use ring::signature::{EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, RsaKeyPair};
 
 use super::CryptoError;
-use crate::types::{KeySpec, Kid, Secret};
+use crate::types::{Curve, KeyKind, KeySpec, Kid, Secret};
 
 /// A private half that can sign. It shows its kid and kind only; OpenSSL clears it when it is dropped.
 pub struct SigningKey {
@@ -23,7 +23,7 @@ impl SigningKey {
     /// Reads PKCS#8 DER (RFC 5958).
     ///
     /// # Errors
-    /// [`CryptoError::Private`] when it is not a whole key of that kind, or its own two halves do not fit.
+    /// [`CryptoError::Private`] when it is not a whole key of that kind, its own two halves do not fit, or it is for encryption.
     pub fn from_pkcs8(kid: &Kid, spec: KeySpec, pkcs8: &Secret) -> Result<Self, CryptoError> {
         let refused = || CryptoError::Private { kid: kid.clone(), spec };
         check_pkcs8(spec, pkcs8).ok_or_else(refused)?;
@@ -76,7 +76,13 @@ fn signer(spec: KeySpec, pkcs8: &[u8]) -> Result<Box<dyn JwsSigner>, JoseError> 
         KeySpec::Es256 => Box::new(ES256.signer_from_der(pkcs8)?),
         KeySpec::Es384 => Box::new(ES384.signer_from_der(pkcs8)?),
         KeySpec::Ed25519 => Box::new(EdDSA.signer_from_der(pkcs8)?),
+        KeySpec::RsaOaep256(_) | KeySpec::RsaOaep(_) | KeySpec::Rsa15(_) | KeySpec::EcdhEs(_) => return Err(wrong_use()),
     })
+}
+
+/// Said where a key is asked for what it is not for.
+pub(super) fn wrong_use() -> JoseError {
+    JoseError::UnsupportedSignatureAlgorithm(std::io::Error::from(std::io::ErrorKind::Unsupported).into())
 }
 
 /// Whether the bytes are a whole private key of that kind, by ring's strict parsers.
@@ -85,13 +91,13 @@ fn signer(spec: KeySpec, pkcs8: &[u8]) -> Result<Box<dyn JwsSigner>, JoseError> 
 pub(super) fn check_pkcs8(spec: KeySpec, pkcs8: &Secret) -> Option<()> {
     let der = pkcs8.expose();
     let ec = |algorithm: &'static EcdsaSigningAlgorithm| EcdsaKeyPair::from_pkcs8(algorithm, der, &SystemRandom::new()).is_ok();
-    let fits = match spec {
-        KeySpec::Rs256(bits) | KeySpec::Ps256(bits) => {
+    let fits = match spec.kind() {
+        KeyKind::Rsa(bits) => {
             RsaKeyPair::from_pkcs8(der).is_ok_and(|pair| pair.public().modulus_len() * 8 == bits.bits() as usize)
         }
-        KeySpec::Es256 => ec(&ECDSA_P256_SHA256_FIXED_SIGNING),
-        KeySpec::Es384 => ec(&ECDSA_P384_SHA384_FIXED_SIGNING),
-        KeySpec::Ed25519 => Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).is_ok(),
+        KeyKind::Ec(Curve::P256) => ec(&ECDSA_P256_SHA256_FIXED_SIGNING),
+        KeyKind::Ec(Curve::P384) => ec(&ECDSA_P384_SHA384_FIXED_SIGNING),
+        KeyKind::Ed25519 => Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).is_ok(),
     };
     fits.then_some(())
 }
@@ -100,13 +106,13 @@ pub(super) fn check_pkcs8(spec: KeySpec, pkcs8: &Secret) -> Option<()> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::tests::{all_small_specs, key};
+    use super::super::tests::{all_signing_specs, key};
     use super::super::{PrivateJwk, VerifyingKey};
     use super::*;
 
     #[test]
     fn a_key_signs_often_and_its_public_half_verifies() {
-        for spec in all_small_specs() {
+        for spec in all_signing_specs() {
             let key = key(spec);
             let signing = SigningKey::from_pkcs8(&key.public.kid, spec, &key.private).unwrap();
             let verifying = VerifyingKey::new(&key.public.jwk).unwrap();
@@ -123,9 +129,9 @@ mod tests {
 
     #[test]
     fn a_private_half_of_another_kind_or_size_is_refused() {
-        for made in all_small_specs() {
+        for made in all_signing_specs() {
             let key = key(made);
-            for asked in all_small_specs() {
+            for asked in all_signing_specs() {
                 let same_form = made == asked || made.rsa_bits().is_some() && made.rsa_bits() == asked.rsa_bits();
                 let read = SigningKey::from_pkcs8(&key.public.kid, asked, &key.private);
                 assert_eq!(read.is_ok(), same_form, "{made} as {asked}");
@@ -151,7 +157,7 @@ mod tests {
         ];
         let kid: Kid = "a".parse().unwrap();
         let secret = Secret::new(der);
-        for spec in all_small_specs() {
+        for spec in all_signing_specs() {
             let refused = CryptoError::Private { kid: kid.clone(), spec };
             assert_eq!(SigningKey::from_pkcs8(&kid, spec, &secret).unwrap_err(), refused);
             assert_eq!(PrivateJwk::from_pkcs8(&kid, spec, &secret).unwrap_err(), refused);

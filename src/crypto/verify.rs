@@ -6,6 +6,7 @@ use josekit::jwk::Jwk;
 use josekit::jws::{ES256, ES384, EdDSA, JwsVerifier, PS256, RS256};
 use josekit::{JoseError, Value};
 
+use super::sign::wrong_use;
 use super::{CryptoError, distinct_kids, jwk};
 use crate::types::{KeySpec, Kid, PublicJwk};
 
@@ -21,7 +22,7 @@ impl VerifyingKey {
     /// Reads a public JWK with `kid`, `alg` and `use`.
     ///
     /// # Errors
-    /// [`CryptoError::PublicJwk`] when a member is missing, has the wrong length, or is no key.
+    /// [`CryptoError::PublicJwk`] when a member is missing, has the wrong length, or is no key that signs.
     pub fn new(jwk: &PublicJwk) -> Result<Self, CryptoError> {
         let refused = |why| CryptoError::PublicJwk {
             kid: jwk.member("kid").unwrap_or_default().to_owned(),
@@ -60,20 +61,26 @@ impl VerifyingKey {
 }
 
 fn verifier(spec: KeySpec, jwk: &PublicJwk) -> Result<Box<dyn JwsVerifier>, JoseError> {
-    let members = jwk.members();
-    let map: josekit::Map<String, Value> = members.map(|(name, value)| (name.to_owned(), value.into())).collect();
-    let jwk = Jwk::from_map(map)?;
+    let jwk = josekit_jwk(jwk)?;
     Ok(match spec {
         KeySpec::Rs256(_) => Box::new(RS256.verifier_from_jwk(&jwk)?),
         KeySpec::Ps256(_) => Box::new(PS256.verifier_from_jwk(&jwk)?),
         KeySpec::Es256 => Box::new(ES256.verifier_from_jwk(&jwk)?),
         KeySpec::Es384 => Box::new(ES384.verifier_from_jwk(&jwk)?),
         KeySpec::Ed25519 => Box::new(EdDSA.verifier_from_jwk(&jwk)?),
+        KeySpec::RsaOaep256(_) | KeySpec::RsaOaep(_) | KeySpec::Rsa15(_) | KeySpec::EcdhEs(_) => return Err(wrong_use()),
     })
 }
 
+/// The form in which josekit takes a public JWK.
+pub(super) fn josekit_jwk(jwk: &PublicJwk) -> Result<Jwk, JoseError> {
+    let members = jwk.members();
+    let map: josekit::Map<String, Value> = members.map(|(name, value)| (name.to_owned(), value.into())).collect();
+    Jwk::from_map(map)
+}
+
 /// A key set that tokens can be verified against.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct VerifyingKeys(BTreeMap<Kid, VerifyingKey>);
 
 impl VerifyingKeys {
@@ -84,7 +91,7 @@ impl VerifyingKeys {
     pub fn new<'a>(jwks: impl IntoIterator<Item = &'a PublicJwk>) -> Result<Self, CryptoError> {
         let keys: Vec<VerifyingKey> = jwks.into_iter().map(VerifyingKey::new).collect::<Result<_, _>>()?;
         distinct_kids(keys.iter().map(VerifyingKey::kid))?;
-        Ok(Self(keys.into_iter().map(|key| (key.kid.clone(), key)).collect()))
+        Ok(keys.into_iter().collect())
     }
 
     /// The key of that kid.
@@ -100,16 +107,23 @@ impl VerifyingKeys {
     }
 }
 
+/// Of keys whose kids are distinct.
+impl FromIterator<VerifyingKey> for VerifyingKeys {
+    fn from_iter<T: IntoIterator<Item = VerifyingKey>>(keys: T) -> Self {
+        Self(keys.into_iter().map(|key| (key.kid.clone(), key)).collect())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::tests::{all_small_specs, key};
+    use super::super::tests::{all_signing_specs, key};
     use super::*;
 
     #[test]
     fn a_signature_of_any_other_form_is_refused() {
-        for spec in all_small_specs() {
+        for spec in all_signing_specs() {
             let key = VerifyingKey::new(&key(spec).public.jwk).unwrap();
             for signature in [&[][..], &[0; 1], &[0; 64], &[0; 96], &[0; 256], &[0xff; 64], &[0xff; 256]] {
                 assert!(!key.verifies(b"message", signature), "{spec}");

@@ -27,7 +27,12 @@ const NEW_SOCKET: &str = ".new";
 pub(super) struct Layout {
     dir: PathBuf,
     is_scratch: bool,
+    encryption: bool,
 }
+
+/// One profile for each kind of encryption key.
+const ENCRYPTION: &str = "\n[[profile]]\nname = \"enc-ec\"\nuse = \"enc\"\nalg = \"ECDH-ES\"\n\n\
+    [[profile]]\nname = \"enc-rsa\"\nuse = \"enc\"\nalg = \"RSA-OAEP-256\"\n";
 
 impl Layout {
     /// Makes the folder: `dir`, which must be empty or absent, or else one of its own among the temporary files.
@@ -39,6 +44,7 @@ impl Layout {
         let mut layout = Self {
             dir: absolute,
             is_scratch: false,
+            encryption: false,
         };
         layout.check()?;
         match durable::create_new_folder(&layout.dir, 0o700).map_err(|error| error.cause) {
@@ -52,6 +58,12 @@ impl Layout {
         layout.is_scratch = dir.is_none();
         durable::create_folder(&layout.dir.join("agents"), 0o755)?;
         Ok(layout)
+    }
+
+    /// The same, with profiles for encryption in `leader.toml` where `wanted`.
+    pub(super) fn with_encryption(mut self, wanted: bool) -> Self {
+        self.encryption = wanted;
+        self
     }
 
     fn check(&self) -> Result<(), DevError> {
@@ -102,6 +114,7 @@ impl Layout {
         let path = |name| quoted(&self.dir.join(name));
         let (state_dir, master_key, socket) = (path("leader"), path("master.key"), path("leader.sock"));
         let report_every = report_every(windows);
+        let encryption = if self.encryption { ENCRYPTION } else { "" };
         let Windows {
             interval,
             min_prepublish,
@@ -120,7 +133,7 @@ impl Layout {
              [defaults]\ninterval = \"{interval}\"\nmin_prepublish = \"{min_prepublish}\"\narm_lead = \"{arm_lead}\"\n\
              token_lifetime = \"{token_lifetime}\"\ndecrypt_window = \"{decrypt_window}\"\nclock_skew = \"{clock_skew}\"\n\
              straggler_after = \"{straggler_after}\"\nstart_grace = \"{start_grace}\"\nmax_age = \"{max_age}\"\n\n\
-             [[profile]]\nname = \"app\"\nalg = \"ES256\"\n\n[[profile]]\nname = \"web\"\nalg = \"RS256\"\nbits = 2048\n"
+             [[profile]]\nname = \"app\"\nalg = \"ES256\"\n\n[[profile]]\nname = \"web\"\nalg = \"RS256\"\nbits = 2048\n{encryption}"
         )
     }
 
@@ -156,7 +169,7 @@ mod tests {
     use super::*;
     use crate::config;
     use crate::dev::schedule::windows;
-    use crate::types::Span;
+    use crate::types::{KeyUse, Span};
 
     const NOW: Time = Time(1_800_000_000_000);
 
@@ -175,6 +188,16 @@ mod tests {
         );
         assert_eq!(leader.settings.profiles.len(), 2);
         assert!(leader.settings.profiles.values().all(|profile| profile.windows == windows));
+        let layout = layout.with_encryption(true);
+        layout.write_leader(listen, &windows).unwrap();
+        let leader = config::file::leader(&layout.leader_config(), None).unwrap();
+        let uses: Vec<_> = leader
+            .settings
+            .profiles
+            .values()
+            .map(|profile| profile.spec.key_use())
+            .collect();
+        assert_eq!(uses, [KeyUse::Sig, KeyUse::Enc, KeyUse::Enc, KeyUse::Sig]);
         let node = "node-1".parse().unwrap();
         layout.write_agent(&node).unwrap();
         let agent = config::file::agent(&layout.agent_config(&node), None).unwrap();

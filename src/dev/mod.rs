@@ -44,6 +44,8 @@ pub struct DevOptions {
     pub interval: Span,
     /// How many agents: 1 to 1000.
     pub agents: u16,
+    /// Whether there are profiles for encryption besides.
+    pub encryption: bool,
     /// After how long it ends by itself, counted from when all nodes have joined.
     pub run_for: Option<Span>,
     /// How it is shown.
@@ -56,6 +58,7 @@ impl Default for DevOptions {
             dir: None,
             interval: Span::secs(30),
             agents: 3,
+            encryption: false,
             run_for: None,
             format: Format::Lines,
         }
@@ -100,7 +103,7 @@ pub async fn run(
     }
     tokio::pin!(stop);
     let mut show = Show::new(options.format, out, clock.now());
-    let layout = Layout::make(options.dir.as_deref(), clock.now())?;
+    let layout = Layout::make(options.dir.as_deref(), clock.now())?.with_encryption(options.encryption);
     let mut summary = Summary::default();
     let started = tokio::select! {
         started = Cluster::start(layout, options.agents, &windows, clock) => Some(started?),

@@ -1,14 +1,17 @@
-//! The probe: do tokens that one node signs verify with what relying parties have from another?
+//! The probe: do tokens that one node signs verify with what relying parties have from another? And does every node open what they
+//! encrypt?
 //!
 //! It is pure: it is told what was read and when, and remembers for each node the sets that a relying party may still hold.
+
+mod decryption;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
 use super::files::NodeFiles;
-use crate::crypto::{CryptoError, SigningKey, VerifyingKeys, sign_token, verify_token};
-use crate::outputs::{signing_keys, verifying_keys};
+use crate::crypto::{CryptoError, PublishedKeys, SigningKey, sign_token, verify_token};
+use crate::outputs::{PrivateKeys, private_keys, published_keys};
 use crate::types::{Digest, Kid, NodeName, Secret, Span, Time};
 
 /// What was read in one round.
@@ -20,14 +23,16 @@ pub struct Sample {
     pub ended: Time,
     /// The files of the nodes that were in service all the while. The promise is about no others.
     pub nodes: BTreeMap<NodeName, NodeFiles>,
-    /// Keys that are revoked. What they signed is not to verify.
+    /// Keys that are revoked and destroyed. What they signed is not to verify, and what is encrypted to them not to be opened.
     pub revoked: BTreeSet<Kid>,
     /// Keys that came to sign by a recorded exception to rule R1: bootstrap, forced, compromised. They are held against the sets
-    /// as they are now, of nodes that have published them.
+    /// as they are now, of nodes that have published them. Or keys whose publication was forced against rule E1: nothing is
+    /// encrypted to those.
     pub excepted: BTreeSet<Kid>,
 }
 
-/// What one round found. A probe is one token of one node against one node, that node itself included.
+/// What one round found. A probe is one token of one node against one node, that node itself included; or one message to one key,
+/// with one node that is to open it.
 #[derive(Debug, Default)]
 pub struct Round {
     /// How many probes were made.
@@ -36,7 +41,7 @@ pub struct Round {
     pub failures: Vec<Failure>,
 }
 
-/// A token that does not verify, or files that can't be used.
+/// A token that does not verify, a message that does not open, or files that can't be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
     /// A token does not verify.
@@ -51,6 +56,19 @@ pub enum Failure {
         set: Seen,
         /// How old the token is.
         age: Span,
+        /// What is wrong.
+        why: CryptoError,
+    },
+    /// A message does not open.
+    Message {
+        /// The nodes that can't open it, all with the same private file.
+        readers: Vec<NodeName>,
+        /// The node whose set a relying party has.
+        publisher: NodeName,
+        /// The key.
+        kid: Kid,
+        /// Which of its sets.
+        set: Seen,
         /// What is wrong.
         why: CryptoError,
     },
@@ -78,6 +96,7 @@ impl Failure {
     pub fn probes(&self) -> u64 {
         match self {
             Self::Token { signers, .. } => signers.len() as u64,
+            Self::Message { readers, .. } => readers.len() as u64,
             Self::File { .. } => 1,
         }
     }
@@ -94,16 +113,31 @@ impl fmt::Display for Failure {
                 age,
                 why,
             } => {
-                let signers: Vec<&str> = signers.iter().map(NodeName::as_str).collect();
-                let signers = signers.join(", ");
+                let signers = listed(signers);
                 write!(
                     f,
                     "a token that {signers} signed with {kid} {age} ago fails on {verifier}, with its set {set}: {why}"
                 )
             }
+            Self::Message {
+                readers,
+                publisher,
+                kid,
+                set,
+                why,
+            } => write!(
+                f,
+                "a message to {kid}, as {publisher} published it in its set {set}, fails on {}: {why}",
+                listed(readers)
+            ),
             Self::File { node, why } => write!(f, "{node}: {why}"),
         }
     }
+}
+
+fn listed(nodes: &[NodeName]) -> String {
+    let nodes: Vec<&str> = nodes.iter().map(NodeName::as_str).collect();
+    nodes.join(", ")
 }
 
 impl fmt::Display for Seen {
@@ -153,7 +187,7 @@ struct Version {
 #[derive(Debug)]
 struct Set {
     digest: Digest,
-    keys: VerifyingKeys,
+    keys: PublishedKeys,
 }
 
 #[derive(Debug)]
@@ -179,19 +213,22 @@ impl Probe {
     }
 
     /// Signs one token with each selected key of each node, and verifies it with every set that a relying party may have from
-    /// any node. Tokens that still live are verified again, with the sets as they are now (rule R3).
+    /// any node. Tokens that still live are verified again, with the sets as they are now (rule R3). Encrypts one message to each
+    /// key that a relying party may have, and opens it with every node's private file (rules E1 and E2).
     pub fn round(&mut self, sample: &Sample) -> Round {
         let mut round = Round::default();
         self.remember(sample, &mut round);
         let mut living = std::mem::take(&mut self.living);
         living.retain(|token| sample.ended < token.signed_at + self.token_lifetime);
         let kept = living.len();
-        living.extend(sign(sample, &mut round));
+        let privates = privates(sample, &mut round);
+        living.extend(sign(&privates, sample.began, &mut round));
         for (at, token) in living.iter_mut().enumerate() {
             self.verify(token, sample, at >= kept, &mut round);
         }
         living.retain(|token| !sample.revoked.contains(&token.kid));
         self.living = living;
+        decryption::probe(&self.nodes, &privates, sample, &mut round);
         round
     }
 
@@ -276,7 +313,9 @@ impl Token {
     fn verdict(&mut self, set: &Set) -> Result<(), CryptoError> {
         let text = &self.text;
         let verdict = self.verdicts.entry(set.digest);
-        verdict.or_insert_with(|| verify_token(&set.keys, text).map(|_| ())).clone()
+        verdict
+            .or_insert_with(|| verify_token(&set.keys.verifying, text).map(|_| ()))
+            .clone()
     }
 }
 
@@ -285,38 +324,54 @@ fn parsed(sets: &mut BTreeMap<Digest, Arc<Set>>, public: &[u8]) -> Result<Arc<Se
     if let Some(set) = sets.get(&digest) {
         return Ok(set.clone());
     }
-    let keys = verifying_keys(public).map_err(|why| why.to_string())?;
+    let keys = published_keys(public).map_err(|why| why.to_string())?;
     let set = Arc::new(Set { digest, keys });
     sets.insert(digest, set.clone());
     Ok(set)
 }
 
-/// One token for each key that nodes sign with. Nodes with the same private file share it.
-fn sign(sample: &Sample, round: &mut Round) -> Vec<Token> {
-    let mut files: BTreeMap<Digest, (&Secret, Vec<NodeName>)> = BTreeMap::new();
+/// The private file of a group of nodes that hold the same bytes.
+struct Private {
+    keys: PrivateKeys,
+    nodes: Vec<NodeName>,
+}
+
+fn privates(sample: &Sample, round: &mut Round) -> Vec<Private> {
+    let mut files: BTreeMap<Option<Digest>, (Option<&Secret>, Vec<NodeName>)> = BTreeMap::new();
     for (node, read) in &sample.nodes {
-        if let Some(private) = &read.private {
-            let same = files.entry(Digest::of(private.expose())).or_insert((private, Vec::new()));
-            same.1.push(node.clone());
-        }
+        let private = read.private.as_ref();
+        let same = files.entry(private.map(|private| Digest::of(private.expose())));
+        same.or_insert((private, Vec::new())).1.push(node.clone());
     }
-    let mut tokens = Vec::new();
-    for (private, signers) in files.into_values() {
-        match tokens_of(private, &signers, sample.began) {
-            Ok(signed) => tokens.extend(signed),
+    let mut privates = Vec::new();
+    for (private, nodes) in files.into_values() {
+        match private.map_or_else(|| Ok(PrivateKeys::default()), |private| private_keys(private.expose())) {
+            Ok(keys) => privates.push(Private { keys, nodes }),
             Err(why) => {
-                let failed = signers.into_iter().map(|node| Failure::File { node, why: why.clone() });
+                let why = why.to_string();
+                let failed = nodes.into_iter().map(|node| Failure::File { node, why: why.clone() });
                 round.failures.extend(failed);
             }
         }
     }
-    tokens
+    privates
 }
 
-fn tokens_of(private: &Secret, signers: &[NodeName], now: Time) -> Result<Vec<Token>, String> {
-    let keys = signing_keys(private.expose()).map_err(|why| why.to_string())?;
-    let signed = keys.iter().map(|key| token(key, signers.to_vec(), now));
-    signed.collect::<Result<_, _>>().map_err(|why| why.to_string())
+/// One token for each key that nodes sign with. Nodes with the same private file share it.
+fn sign(privates: &[Private], now: Time, round: &mut Round) -> Vec<Token> {
+    let mut tokens = Vec::new();
+    for Private { keys, nodes } in privates {
+        for key in &keys.signing {
+            match token(key, nodes.clone(), now) {
+                Ok(signed) => tokens.push(signed),
+                Err(why) => round.failures.extend(nodes.iter().map(|node| Failure::File {
+                    node: node.clone(),
+                    why: why.to_string(),
+                })),
+            }
+        }
+    }
+    tokens
 }
 
 fn token(key: &SigningKey, signers: Vec<NodeName>, signed_at: Time) -> Result<Token, CryptoError> {

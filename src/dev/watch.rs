@@ -12,7 +12,7 @@ use super::files::{NodeFiles, read_node};
 use super::probe::{Failure, Probe, Round, Sample};
 use crate::audit::Record;
 use crate::clock::Clock;
-use crate::lifecycle::{Cause, Event, Windows};
+use crate::lifecycle::{Cause, Event, Grounds, PrivateHalf, Windows};
 use crate::rpc::admin::{Document, HistoryCall, schema};
 use crate::rpc::proto::{HistoryRequest, StatusRequest};
 use crate::rpc::{admin_client, documents::Status};
@@ -151,15 +151,21 @@ fn sorted(read: Read, held: &BTreeSet<&NodeName>) -> (BTreeMap<NodeName, NodeFil
 impl Log {
     fn take(&mut self, event: &Event) {
         match event {
-            Event::Revoked { kid, .. } => {
-                self.revoked.insert(kid.clone());
+            Event::Revoked { kid, private_half, .. } => {
+                let gone = *private_half == PrivateHalf::Destroyed;
+                self.revoked.extend(gone.then(|| kid.clone()));
             }
+            Event::Published { kid, grounds, .. } => {
+                let forced = matches!(grounds, Grounds::Forced { .. });
+                self.excepted.extend(forced.then(|| kid.clone()));
+            }
+            Event::Unpublished { successor, .. } => self.rotations += u64::from(successor.is_some()),
             Event::Activated { kid, cause, .. } => {
                 let excepted = matches!(cause, Cause::Bootstrap | Cause::Forced { .. } | Cause::Compromised { .. });
                 self.excepted.extend(excepted.then(|| kid.clone()));
                 self.rotations += u64::from(*cause != Cause::Bootstrap);
             }
-            Event::Removed { kid, .. } => {
+            Event::Removed { kid, .. } | Event::Discarded { kid, .. } => {
                 self.excepted.remove(kid);
             }
             _ => {}
@@ -209,6 +215,7 @@ mod tests {
             kid: "b".parse().unwrap(),
             reason: crate::types::Reason::Compromised,
             comment: None,
+            private_half: PrivateHalf::Destroyed,
         });
         assert_eq!(kids(&log.revoked), "b");
     }

@@ -5,13 +5,13 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::leader::core::Leader;
 use crate::lifecycle::{
-    Cause, Decision, Event, Key, Node, Phase, Publication, Retirement, Sighting, Sightings, Standing, State, may_hold_keys,
-    owing_since, unconfirmed,
+    Cause, Decision, Event, Grounds, Keeping, Key, Node, Phase, PrivateHalf, Publication, Retirement, Sighting, Sightings,
+    Staging, Standing, State, may_hold_keys, owing_since, unconfirmed,
 };
 use crate::rpc::documents::{
     Decided, KeyStatus, NextChange, NodeStatus, ProfileStatus, RevocationStatus, StandbyStatus, Status, Waiting,
 };
-use crate::types::{Generation, NodeName, ProfileName, Time};
+use crate::types::{Generation, KeyUse, NodeName, ProfileName, Time};
 
 /// What `jkeys status` shows, for a clock that shows `clock`.
 #[must_use]
@@ -53,21 +53,45 @@ pub fn status(leader: &Leader, clock: Time) -> Status {
 }
 
 fn profile_status(state: &State, seen: &Sightings, profile: &ProfileName, now: Time) -> ProfileStatus {
+    let spec = state.settings.profiles[profile].spec;
+    let (active, standby) = match spec.key_use() {
+        KeyUse::Sig => (state.active(profile), standby(state, seen, profile, now)),
+        KeyUse::Enc => (
+            state.encrypted_to(profile).map(|(key, _)| key),
+            staged(state, seen, profile, now),
+        ),
+    };
+    ProfileStatus {
+        profile: profile.clone(),
+        spec,
+        active: active.map(|key| key.kid().clone()),
+        standby,
+    }
+}
+
+fn standby(state: &State, seen: &Sightings, profile: &ProfileName, now: Time) -> StandbyStatus {
     let mut standbys = state
         .prepublished(profile)
         .map(|key| (key.kid().clone(), Publication::of(state, seen, key)));
     // The oldest is the first that will do.
-    let standby = match standbys.next() {
+    match standbys.next() {
         Some((kid, publication)) if publication.holds_at(now) => StandbyStatus::Ready { kid },
         Some((kid, Publication { missing, ready_at })) => StandbyStatus::Young { kid, ready_at, missing },
         None => StandbyStatus::None,
-    };
-    let active = state.active(profile).map(|key| key.kid().clone());
-    ProfileStatus {
-        profile: profile.clone(),
-        spec: state.settings.profiles[profile].spec,
-        active,
-        standby,
+    }
+}
+
+fn staged(state: &State, seen: &Sightings, profile: &ProfileName, now: Time) -> StandbyStatus {
+    if let Some(key) = state.staged(profile).next() {
+        let (kid, Staging { missing }) = (key.kid().clone(), Staging::of(state, seen, key));
+        return StandbyStatus::Staged { kid, missing };
+    }
+    let due_at = state
+        .encrypted_to(profile)
+        .map(|(key, replace_at)| replace_at - key.windows.arm_lead);
+    match due_at.filter(|due_at| now < *due_at) {
+        Some(due_at) => StandbyStatus::NotDue { due_at },
+        None => StandbyStatus::None,
     }
 }
 
@@ -79,6 +103,15 @@ fn key_status(state: &State, seen: &Sightings, key: &Key) -> KeyStatus {
         Phase::Retiring { since, .. } => {
             let Retirement { missing, expired_at, .. } = Retirement::of(state, seen, key, since);
             Some(change("removed", expired_at, missing))
+        }
+        Phase::Staged => {
+            let replace_at = state.encrypted_to(&key.profile).map(|(_, replace_at)| replace_at);
+            let missing = Staging::of(state, seen, key).missing;
+            Some(change("active", replace_at.unwrap_or(key.published_at), missing))
+        }
+        Phase::Published { replace_at, .. } => Some(change("retiring", replace_at, vec![])),
+        Phase::Unpublished { .. } => {
+            Keeping::of(state, seen, key).map(|Keeping { missing, kept_until, .. }| change("removed", kept_until, missing))
         }
     };
     let public = key.public.clone();
@@ -185,11 +218,27 @@ fn change_in_words(event: &Event) -> String {
         Event::Activated { kid, cause, .. } => format!("key {kid} signs from now on{}", exception(cause)),
         Event::Retired { kid, .. } => format!("key {kid} signs no more and stays published until its tokens have expired"),
         Event::Removed { kid, .. } => format!("key {kid} is taken out before it was used"),
+        Event::Published { kid, grounds, .. } => format!("relying parties encrypt to key {kid} from now on{}", risk(grounds)),
+        Event::Unpublished { kid, .. } => format!("key {kid} is published no more and still decrypts"),
+        Event::Discarded { kid, .. } => format!("key {kid} is taken out before it was published"),
+        Event::Revoked {
+            kid,
+            reason,
+            private_half: PrivateHalf::Kept,
+            ..
+        } => format!("key {kid} is revoked ({reason}): published no more, it still decrypts"),
         Event::Revoked { kid, reason, .. } => format!("key {kid} is revoked ({reason})"),
         Event::ReportedCompromised { kid, .. } => format!("key {kid} was gone already: the report is recorded"),
         Event::DistrustedAll => "every key that existed is distrusted".to_owned(),
-        Event::Hastened { profile, .. } => format!("profile {profile} rotates as soon as rule R1 allows"),
+        Event::Hastened { profile, .. } => format!("profile {profile} rotates as soon as the rules allow"),
         other => other.name().replace('_', " "),
+    }
+}
+
+fn risk(grounds: &Grounds) -> &'static str {
+    match grounds {
+        Grounds::Scheduled { .. } | Grounds::Emergency { .. } => "",
+        Grounds::Forced { .. } => " (forced: an exception to rule E1)",
     }
 }
 

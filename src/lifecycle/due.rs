@@ -1,6 +1,7 @@
 //! When the schedule next has something to do, so that the leader can sleep until then.
 
 use super::decide::{evictions_due_at, successor_due_at};
+use super::encryption::Keeping;
 use super::publication::Publication;
 use super::retirement::Retirement;
 use super::sightings::Sightings;
@@ -10,7 +11,7 @@ use crate::types::{ProfileName, Time};
 /// The next instant after `now` at which a decision falls due by time alone. A confirmation can make one due earlier.
 #[must_use]
 pub fn next_due(state: &State, seen: &Sightings, now: Time) -> Option<Time> {
-    let keys = state.keys.values().filter_map(|key| key_due_at(state, seen, key));
+    let keys = state.keys.values().flat_map(|key| key_due_at(state, seen, key));
     let profiles = state
         .settings
         .profiles
@@ -26,11 +27,16 @@ pub fn next_due(state: &State, seen: &Sightings, now: Time) -> Option<Time> {
 }
 
 /// When the clock alone moves a key on.
-fn key_due_at(state: &State, seen: &Sightings, key: &Key) -> Option<Time> {
+fn key_due_at(state: &State, seen: &Sightings, key: &Key) -> Vec<Time> {
     match key.phase {
-        Phase::Armed { activate_at } => Some(activate_at),
-        Phase::Retiring { since, .. } => Some(Retirement::of(state, seen, key, since).expired_at),
-        Phase::Prepublished | Phase::Active { .. } => None,
+        Phase::Armed { activate_at } => vec![activate_at],
+        Phase::Retiring { since, .. } => vec![Retirement::of(state, seen, key, since).expired_at],
+        Phase::Prepublished | Phase::Active { .. } | Phase::Staged => Vec::new(),
+        Phase::Published { replace_at, .. } => vec![replace_at - key.windows.arm_lead, replace_at],
+        Phase::Unpublished { .. } => Keeping::of(state, seen, key)
+            .map(|keeping| keeping.kept_until)
+            .into_iter()
+            .collect(),
     }
 }
 

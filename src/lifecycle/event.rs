@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::cause::{Cause, Evidence, Grounds, Leaving, Why};
 use super::named::NamedNodes;
-use super::publication::Publication;
 use super::settings::{Settings, Windows};
-use super::state::{Absence, Fleet, Halt, Wait};
+use super::state::{Absence, Fleet, Halt, PrivateHalf, Wait};
 use crate::types::{Comment, Digest, Enrolment, Epoch, Kid, NodeName, ProfileName, PublicKey, Reason, Time, WitnessKey};
 
 /// One thing that was decided.
@@ -79,6 +79,43 @@ pub enum Event {
         /// The confirmations that allowed it.
         evidence: Evidence,
     },
+    /// The private half of a new encryption key goes to the nodes; nothing of it is published.
+    Staged {
+        /// Its profile.
+        profile: ProfileName,
+        /// The key.
+        key: Box<PublicKey>,
+        /// Its times.
+        windows: Windows,
+    },
+    /// An encryption key is published: relying parties encrypt to it.
+    Published {
+        /// The key.
+        kid: Kid,
+        /// When its successor is meant to take over.
+        replace_at: Time,
+        /// What allowed it.
+        grounds: Grounds,
+        /// Why the operator asked for it.
+        #[serde(flatten)]
+        why: Why,
+    },
+    /// An encryption key is published no more; its private half stays.
+    Unpublished {
+        /// The key.
+        kid: Kid,
+        /// The key that took over.
+        successor: Option<Kid>,
+    },
+    /// The private half of an encryption key goes: what was encrypted to it is past its time, or nobody ever could.
+    Discarded {
+        /// The key.
+        kid: Kid,
+        /// The last moment at which a node in service may have published it; none when no node ever did.
+        published_until: Option<Time>,
+        /// The confirmations that allowed it.
+        evidence: Evidence,
+    },
     /// A key is trusted no more, at once.
     Revoked {
         /// The key.
@@ -87,6 +124,8 @@ pub enum Event {
         reason: Reason,
         /// The operator's words.
         comment: Option<Comment>,
+        /// What becomes of its private half.
+        private_half: PrivateHalf,
     },
     /// A key that is already removed or revoked was reported compromised: nothing else changes.
     ReportedCompromised {
@@ -167,6 +206,9 @@ pub enum Event {
         lacked_until: BTreeMap<Kid, Time>,
         /// The last moment at which it may have signed with a key that it was sent: its confirmed switch, or now (rule R3).
         signed_until: BTreeMap<Kid, Time>,
+        /// The last moment at which it may have published an encryption key that was unpublished while it was in service: its
+        /// confirmation, or now (rule E2).
+        served_until: BTreeMap<Kid, Time>,
     },
     /// The schedule waits.
     WaitBegan {
@@ -194,86 +236,6 @@ pub enum Event {
     },
 }
 
-/// Why an operator asked.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Why {
-    /// The reason; none for the schedule.
-    pub reason: Option<Reason>,
-    /// The operator's words.
-    pub comment: Option<Comment>,
-}
-
-/// What allowed a key to sign.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "cause")]
-pub enum Cause {
-    /// It was armed, and its time came.
-    Scheduled,
-    /// Rule R1 held, and an operator asked.
-    Emergency {
-        /// The confirmations that allowed it.
-        evidence: Evidence,
-    },
-    /// The first key of a profile, while no node has ever confirmed anything: an exception to rule R1.
-    Bootstrap,
-    /// An operator forced it: an exception to rule R1.
-    Forced {
-        /// When rule R1 would have held, as far as that is known.
-        ready_at: Time,
-        /// Nodes that had not published it.
-        missing: NamedNodes,
-    },
-    /// Its predecessor was reported compromised and no standby was ready: an exception to rule R1. After a revocation for any other
-    /// reason it is [`Forced`](Self::Forced).
-    Compromised {
-        /// When rule R1 would have held, as far as that is known.
-        ready_at: Time,
-        /// Nodes that had not published it.
-        missing: NamedNodes,
-    },
-}
-
-impl Cause {
-    /// Of a key that takes over from one that was revoked for `reason`, while rule R1 does not hold for it.
-    pub(super) fn unready(reason: Reason, publication: Publication) -> Self {
-        let Publication { ready_at, missing } = publication;
-        let missing = missing.into();
-        match reason {
-            Reason::Compromised => Self::Compromised { ready_at, missing },
-            Reason::Superseded | Reason::Unspecified => Self::Forced { ready_at, missing },
-        }
-    }
-
-    /// Whether an operator caused it, which leaves the profile owed a standby.
-    #[must_use]
-    pub fn is_emergency(&self) -> bool {
-        matches!(self, Self::Emergency { .. } | Self::Forced { .. } | Self::Compromised { .. })
-    }
-}
-
-/// Why a node left service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Leaving {
-    /// Nothing was heard of it for `straggler_after`.
-    Silent,
-    /// It owed a confirmation for `straggler_after`.
-    Owing,
-    /// Its name was enrolled anew.
-    Replaced,
-}
-
-/// What allowed a decision: the list of confirmations, by its size and digest. The list itself is stored beside the record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Evidence {
-    /// How many confirmations are in the list.
-    pub count: u64,
-    /// Enrolled nodes that are not in service and were not waited for.
-    pub exceptions: NamedNodes,
-    /// SHA-256 of the stored list.
-    pub digest: Digest,
-}
-
 impl Event {
     /// Whether it changes what nodes must hold, so that a new generation is made.
     #[must_use]
@@ -286,7 +248,20 @@ impl Event {
                 | Self::Retired { .. }
                 | Self::Removed { .. }
                 | Self::Revoked { .. }
+                | Self::Staged { .. }
+                | Self::Published { .. }
+                | Self::Unpublished { .. }
+                | Self::Discarded { .. }
         )
+    }
+
+    /// The public half that it brings into the key set.
+    #[must_use]
+    pub fn new_key(&self) -> Option<&PublicKey> {
+        match self {
+            Self::Prepublished { key, .. } | Self::Staged { key, .. } => Some(key),
+            _ => None,
+        }
     }
 
     /// Its name in a record.
@@ -301,6 +276,10 @@ impl Event {
             Self::Activated { .. } => "activated",
             Self::Retired { .. } => "retired",
             Self::Removed { .. } => "removed",
+            Self::Staged { .. } => "staged",
+            Self::Published { .. } => "published",
+            Self::Unpublished { .. } => "unpublished",
+            Self::Discarded { .. } => "discarded",
             Self::Revoked { .. } => "revoked",
             Self::ReportedCompromised { .. } => "reported_compromised",
             Self::DistrustedAll => "distrusted_all",
@@ -322,12 +301,15 @@ impl Event {
     #[must_use]
     pub fn kid(&self) -> Option<&Kid> {
         match self {
-            Self::Prepublished { key, .. } => Some(&key.kid),
+            Self::Prepublished { key, .. } | Self::Staged { key, .. } => Some(&key.kid),
             Self::Armed { kid, .. }
             | Self::Activated { kid, .. }
             | Self::Retired { kid, .. }
             | Self::Removed { kid, .. }
             | Self::Revoked { kid, .. }
+            | Self::Published { kid, .. }
+            | Self::Unpublished { kid, .. }
+            | Self::Discarded { kid, .. }
             | Self::ReportedCompromised { kid, .. }
             | Self::Destroyed { kid }
             | Self::RevocationConfirmed { kid, .. } => Some(kid),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::{Cause, Event};
 use super::settings::{Settings, Windows};
-use super::state::{Absence, Head, JoinToken, Key, Node, Phase, Revocation, Standing, State};
+use super::state::{Absence, Head, JoinToken, Key, Node, Phase, PrivateHalf, Revocation, Standing, State};
 use crate::types::{Generation, Kid, NodeName, ProfileName, PublicKey, Reason, Span, Time};
 
 /// How many generations are remembered with their times at least, to tell since when a node owes a confirmation.
@@ -88,6 +88,9 @@ impl State {
             | Event::Destroyed { .. }
             | Event::RevocationConfirmed { .. }
             | Event::Hastened { .. } => self.evolve_keys(event, at),
+            Event::Staged { .. } | Event::Published { .. } | Event::Unpublished { .. } | Event::Discarded { .. } => {
+                self.evolve_encryption(event, at);
+            }
             Event::TokenIssued { .. } | Event::Enrolled { .. } | Event::EnteredService { .. } | Event::LeftService { .. } => {
                 self.evolve_nodes(event, at);
             }
@@ -104,7 +107,10 @@ impl State {
 
     fn evolve_keys(&mut self, event: &Event, at: Time) {
         match event {
-            Event::Prepublished { profile, key, windows } => self.prepublish(profile, key, *windows, at),
+            Event::Prepublished { profile, key, windows } => {
+                self.owed_standby.remove(profile);
+                self.add_key(profile, key, *windows, Phase::Prepublished, at);
+            }
             Event::Armed { kid, activate_at, .. } => self.set_phase(
                 kid,
                 Phase::Armed {
@@ -136,7 +142,12 @@ impl State {
                     self.doomed.insert(kid.clone());
                 }
             }
-            Event::Revoked { kid, reason, .. } => self.revoke(kid, *reason, at),
+            Event::Revoked {
+                kid,
+                reason,
+                private_half,
+                ..
+            } => self.revoke(kid, *reason, *private_half, at),
             Event::Destroyed { kid } => {
                 self.doomed.remove(kid);
             }
@@ -145,6 +156,40 @@ impl State {
             }
             Event::Hastened { profile, .. } => self.hasten(profile, at),
             _ => {}
+        }
+    }
+
+    fn evolve_encryption(&mut self, event: &Event, at: Time) {
+        match event {
+            Event::Staged { profile, key, windows } => self.add_key(profile, key, *windows, Phase::Staged, at),
+            Event::Published { kid, replace_at, .. } => {
+                let (since, replace_at) = (at, *replace_at);
+                self.set_phase(kid, Phase::Published { since, replace_at });
+                self.activated.extend(self.keys.get(kid).map(|key| key.profile.clone()));
+            }
+            Event::Unpublished { kid, .. } => self.unpublish(kid, false, at),
+            Event::Discarded { kid, .. } => {
+                let gone = self.keys.remove(kid);
+                self.doomed.extend(gone.map(|key| key.public.kid));
+            }
+            _ => {}
+        }
+    }
+
+    /// A key that is unpublished already keeps its times; it can only become revoked besides.
+    fn unpublish(&mut self, kid: &Kid, by_revocation: bool, at: Time) {
+        let generation = self.head.generation;
+        let Some(key) = self.keys.get_mut(kid) else { return };
+        match &mut key.phase {
+            Phase::Unpublished { revoked, .. } => *revoked |= by_revocation,
+            phase => {
+                *phase = Phase::Unpublished {
+                    since: at,
+                    generation,
+                    served_until: at,
+                    revoked: by_revocation,
+                };
+            }
         }
     }
 
@@ -194,8 +239,12 @@ impl State {
                 node,
                 lacked_until,
                 signed_until,
+                served_until,
                 ..
-            } => self.leave(node, lacked_until, signed_until, at),
+            } => {
+                self.leave(node, lacked_until, signed_until, at);
+                self.stop_serving(served_until);
+            }
             _ => {}
         }
     }
@@ -223,32 +272,39 @@ impl State {
         }
     }
 
-    fn revoke(&mut self, kid: &Kid, reason: Reason, at: Time) {
-        if let Some(key) = self.keys.remove(kid) {
-            // A retiring key was doomed when it retired, and may be without its private half by now.
-            if !matches!(key.phase, Phase::Retiring { .. }) {
-                self.doomed.insert(kid.clone());
-            }
-            if matches!(key.phase, Phase::Active { .. }) {
-                self.bereft.insert(key.profile, reason);
-            }
-            let revocation = Revocation {
-                generation: self.head.generation,
-                at,
-                reason,
-                replaced: BTreeSet::new(),
-            };
-            self.revocations.insert(kid.clone(), revocation);
+    fn revoke(&mut self, kid: &Kid, reason: Reason, private_half: PrivateHalf, at: Time) {
+        let Some(key) = self.keys.get(kid) else { return };
+        if matches!(key.phase, Phase::Active { .. }) {
+            self.bereft.insert(key.profile.clone(), reason);
         }
+        match private_half {
+            PrivateHalf::Kept => self.unpublish(kid, true, at),
+            PrivateHalf::Destroyed => {
+                // A retiring key was doomed when it retired, and may be without its private half by now.
+                if !matches!(key.phase, Phase::Retiring { .. }) {
+                    self.doomed.insert(kid.clone());
+                }
+                self.keys.remove(kid);
+            }
+        }
+        let revocation = Revocation {
+            generation: self.head.generation,
+            at,
+            reason,
+            private_half,
+            replaced: BTreeSet::new(),
+        };
+        self.revocations.insert(kid.clone(), revocation);
     }
 
-    /// New settings are for new keys. Only a longer `token_lifetime` or `clock_skew` reaches keys that stand. A profile that is
-    /// gone is forgotten: should it come back, its first key is a first key.
+    /// New settings are for new keys. Only a longer `token_lifetime`, `decrypt_window` or `clock_skew` reaches keys that stand. A
+    /// profile that is gone is forgotten: should it come back, its first key is a first key.
     fn configure(&mut self, settings: &Settings) {
         for key in self.keys.values_mut() {
             if let Some(profile) = settings.profiles.get(&key.profile) {
                 let new = &profile.windows;
                 key.windows.token_lifetime = key.windows.token_lifetime.max(new.token_lifetime);
+                key.windows.decrypt_window = key.windows.decrypt_window.max(new.decrypt_window);
             }
             key.windows.clock_skew = key.windows.clock_skew.max(settings.clock_skew());
         }
@@ -258,8 +314,7 @@ impl State {
         self.settings = settings.clone();
     }
 
-    fn prepublish(&mut self, profile: &ProfileName, public: &PublicKey, windows: Windows, at: Time) {
-        self.owed_standby.remove(profile);
+    fn add_key(&mut self, profile: &ProfileName, public: &PublicKey, windows: Windows, phase: Phase, at: Time) {
         let key = Key {
             public: public.clone(),
             profile: profile.clone(),
@@ -267,7 +322,7 @@ impl State {
             published_at: at,
             unpublished_until: at,
             signed_until: None,
-            phase: Phase::Prepublished,
+            phase,
         };
         self.keys.insert(public.kid.clone(), key);
     }
@@ -285,8 +340,8 @@ impl State {
 
     fn hasten(&mut self, profile: &ProfileName, at: Time) {
         for key in self.keys.values_mut().filter(|key| key.profile == *profile) {
-            if let Phase::Active { retire_at, .. } = &mut key.phase {
-                *retire_at = at.min(*retire_at);
+            if let Phase::Active { retire_at: ends, .. } | Phase::Published { replace_at: ends, .. } = &mut key.phase {
+                *ends = at.min(*ends);
             }
         }
     }
@@ -301,6 +356,18 @@ impl State {
         for (kid, until) in signed_until {
             if let Some(key) = self.keys.get_mut(kid) {
                 key.signed_until = key.signed_until.max(Some(*until));
+            }
+        }
+    }
+
+    fn stop_serving(&mut self, until: &BTreeMap<Kid, Time>) {
+        for (kid, until) in until {
+            if let Some(Key {
+                phase: Phase::Unpublished { served_until, .. },
+                ..
+            }) = self.keys.get_mut(kid)
+            {
+                *served_until = (*served_until).max(*until);
             }
         }
     }

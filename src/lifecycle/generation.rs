@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::types::{Epoch, Generation, Kid, ProfileName, PublicKey, Span, Time};
+use crate::types::{Epoch, Generation, KeyUse, Kid, ProfileName, PublicKey, Span, Time};
 
 /// What a generation says of one key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,13 +19,40 @@ pub enum Stage {
     Active,
     /// Published; it signs no more and its private half is gone from the nodes.
     Retiring,
+    /// An encryption key that is not published yet; its private half is on the nodes.
+    Staged,
+    /// An encryption key that relying parties encrypt to; its private half is on the nodes.
+    Published,
+    /// An encryption key that is published no more; its private half is on the nodes.
+    Unpublished,
 }
 
 impl Stage {
     /// Whether a generation with this stage carries the private half to the nodes.
     #[must_use]
     pub fn carries_private(self) -> bool {
-        matches!(self, Self::Armed { .. } | Self::Active)
+        match self {
+            Self::Prepublished | Self::Retiring => false,
+            Self::Armed { .. } | Self::Active | Self::Staged | Self::Published | Self::Unpublished => true,
+        }
+    }
+
+    /// Whether the public half stands in the JWKS.
+    #[must_use]
+    pub fn is_published(self) -> bool {
+        match self {
+            Self::Staged | Self::Unpublished => false,
+            Self::Prepublished | Self::Armed { .. } | Self::Active | Self::Retiring | Self::Published => true,
+        }
+    }
+
+    /// What the keys are for that can be at this stage.
+    #[must_use]
+    pub fn key_use(self) -> KeyUse {
+        match self {
+            Self::Prepublished | Self::Armed { .. } | Self::Active | Self::Retiring => KeyUse::Sig,
+            Self::Staged | Self::Published | Self::Unpublished => KeyUse::Enc,
+        }
     }
 }
 
@@ -75,7 +102,7 @@ impl KeySet {
             .filter(|member| !switched.contains(&member.public.kid))
             .filter_map(|member| match member.stage {
                 Stage::Armed { activate_at } => Some(activate_at),
-                Stage::Prepublished | Stage::Active | Stage::Retiring => None,
+                _ => None,
             })
             .min()
     }

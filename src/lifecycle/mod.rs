@@ -4,12 +4,15 @@
 //! [`decide()`] and comes out as a [`Decision`] or a [`Refusal`]; [`State::apply`] makes the decision's events part of the state;
 //! [`State::key_set`] is what nodes must hold, and [`view()`] what one of them holds at an instant.
 
+mod cause;
 mod clock;
 mod decide;
 mod due;
+mod encryption;
 mod event;
 mod evolve;
 mod generation;
+mod key;
 mod named;
 mod publication;
 mod report;
@@ -20,21 +23,24 @@ mod state;
 mod timing;
 mod view;
 
+pub use cause::{Cause, Evidence, Grounds, Leaving, Why};
 pub use clock::{Doubt, Reading};
 pub use decide::{
     Command, Compromised, Decision, Refusal, RotateNow, Wanted, decide, holds_schedule, may_hold_keys, owing_since, unconfirmed,
     wanted,
 };
 pub use due::next_due;
-pub use event::{Cause, Event, Evidence, Leaving, Why};
+pub use encryption::{Keeping, Staging};
+pub use event::Event;
 pub use generation::{KeySet, Member, Stage};
+pub use key::{Key, Phase, PrivateHalf};
 pub use named::NamedNodes;
 pub use publication::Publication;
 pub use report::{Installed, Report};
 pub use retirement::Retirement;
 pub use settings::{Profile, Settings, Windows};
 pub use sightings::{Confirmed, Sighting, Sightings};
-pub use state::{Absence, Fleet, Halt, Head, JoinToken, Key, Node, Phase, Revocation, Standing, State, Wait};
+pub use state::{Absence, Fleet, Halt, Head, JoinToken, Node, Revocation, Standing, State, Wait};
 pub use timing::{MAX_PUBLISHED, TimingRule, Violation, check};
 pub use view::{Switches, View, view};
 

@@ -31,8 +31,10 @@ pub struct Installed {
     pub switches: Switches,
     /// The kids in the JWKS file.
     pub published: BTreeSet<Kid>,
-    /// The kids in the private file.
+    /// The kids in the private file that sign.
     pub signing: BTreeSet<Kid>,
+    /// The kids in the private file that decrypt.
+    pub decrypting: BTreeSet<Kid>,
     /// The kids whose private half is anywhere on the node: the private file and the sealed cache.
     pub held: BTreeSet<Kid>,
     /// Whether every hook of this view has succeeded. Without it nothing is confirmed.

@@ -1,4 +1,4 @@
-//! What nodes have confirmed, with the times that rules R1, R3 and R8 count from.
+//! What nodes have confirmed, with the times that rules R1, R3, R8, E1 and E2 count from.
 //!
 //! These are observations, not decisions: they carry no version and no record. One counts once it is durable.
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::decide::owing_since;
 use super::report::{Installed, Report};
-use super::state::{Key, Phase, State};
+use super::state::{Key, Phase, PrivateHalf, Revocation, State};
 use super::view::{Switches, view_of};
 use crate::types::{Enrolment, Epoch, Generation, Kid, Time};
 
@@ -30,8 +30,12 @@ pub struct Sighting {
     pub released: BTreeMap<Kid, (Generation, Time)>,
     /// Since when the node owes a confirmation that it has withdrawn.
     pub withdrawn_at: Option<Time>,
-    /// When the node confirmed that a revoked key is gone.
-    pub gone: BTreeMap<Kid, Time>,
+    /// Since when the node holds the private half of an encryption key ready to decrypt, without a break as far as it said.
+    pub decrypting: BTreeMap<Kid, Time>,
+    /// Since when the node publishes an encryption key no more, without a break as far as it said.
+    pub unpublished: BTreeMap<Kid, Time>,
+    /// When, and in which generation, the node confirmed a revocation.
+    pub gone: BTreeMap<Kid, (Generation, Time)>,
     /// The node's clock less the leader's, in milliseconds, transit included.
     pub clock_ahead_ms: i64,
     /// The generation that was last read back from the node's disk, confirmed or not.
@@ -68,6 +72,7 @@ impl Sighting {
             None => {
                 self.withdraw(state, now);
                 self.published.clear();
+                self.decrypting.clear();
             }
             Some(installed) => self.read_back(state, installed, now),
         }
@@ -76,6 +81,9 @@ impl Sighting {
 
     fn read_back(&mut self, state: &State, installed: &Installed, now: Time) {
         self.published.retain(|kid, _| installed.published.contains(kid));
+        self.decrypting.retain(|kid, _| installed.decrypting.contains(kid));
+        self.unpublished
+            .retain(|kid, _| state.keys.contains_key(kid) && !installed.published.contains(kid));
         let kept: BTreeMap<_, _> = std::mem::take(&mut self.released)
             .into_iter()
             .filter(|(kid, (generation, _))| {
@@ -84,8 +92,10 @@ impl Sighting {
             })
             .collect();
         self.released = kept;
-        self.gone
-            .retain(|kid, _| state.revocations.contains_key(kid) && !has(installed, kid));
+        self.gone.retain(|kid, _| {
+            let revocation = state.revocations.get(kid);
+            revocation.is_some_and(|revocation| !still_has(installed, kid, revocation))
+        });
         if let Some(difference) = beyond(state, installed).or_else(|| difference(state, installed)) {
             self.withdraw(state, now);
             self.problem.get_or_insert(difference);
@@ -100,13 +110,27 @@ impl Sighting {
             if installed.published.contains(kid) {
                 self.published.entry(kid.clone()).or_insert(now);
             }
+            if installed.decrypting.contains(kid) {
+                self.decrypting.entry(kid.clone()).or_insert(now);
+            }
+            if stopped_publishing(key, installed) {
+                self.unpublished.entry(kid.clone()).or_insert(now);
+            }
             if switched_away(state, key, installed) {
                 self.released.entry(kid.clone()).or_insert((installed.generation, now));
             }
         }
+        self.note_gone(state, installed, now);
+    }
+
+    fn note_gone(&mut self, state: &State, installed: &Installed, now: Time) {
         for (kid, revocation) in &state.revocations {
-            if installed.generation >= revocation.generation && !has(installed, kid) {
-                self.gone.entry(kid.clone()).or_insert(now);
+            if installed.generation < revocation.generation || still_has(installed, kid, revocation) {
+                continue;
+            }
+            let noted = self.gone.entry(kid.clone()).or_insert((installed.generation, now));
+            if noted.0 < revocation.generation {
+                *noted = (installed.generation, now);
             }
         }
     }
@@ -143,6 +167,13 @@ impl Sighting {
         still_counts(state, key, *generation).then_some(*at)
     }
 
+    /// When the node confirmed the revocation of `kid`: a key that is revoked a second time must be confirmed a second time.
+    #[must_use]
+    pub fn gone(&self, kid: &Kid, revocation: &Revocation) -> Option<Time> {
+        let (generation, at) = self.gone.get(kid)?;
+        (*generation >= revocation.generation).then_some(*at)
+    }
+
     /// The generation that the node has confirmed; 0 before the first.
     #[must_use]
     pub fn confirmed_generation(&self) -> Generation {
@@ -157,8 +188,19 @@ fn still_counts(state: &State, key: &Key, generation: Generation) -> bool {
     key.last_sent_in(state.head.generation).is_none_or(|sent| generation >= sent)
 }
 
-fn has(installed: &Installed, kid: &Kid) -> bool {
-    installed.published.contains(kid) || installed.held.contains(kid) || installed.signing.contains(kid)
+/// Whether something of a revoked key is on the node that must not be there.
+fn still_has(installed: &Installed, kid: &Kid, revocation: &Revocation) -> bool {
+    let private = [&installed.held, &installed.signing, &installed.decrypting];
+    let kept = revocation.private_half == PrivateHalf::Kept;
+    installed.published.contains(kid) || !kept && private.iter().any(|kids| kids.contains(kid))
+}
+
+/// Whether what was read back shows that the node publishes an encryption key no more.
+fn stopped_publishing(key: &Key, installed: &Installed) -> bool {
+    match key.phase {
+        Phase::Unpublished { generation, .. } => installed.generation >= generation && !installed.published.contains(key.kid()),
+        _ => false,
+    }
 }
 
 /// Whether what was read back shows that the node signs with `key` no more: its private half is nowhere on the node, and either the
@@ -168,7 +210,7 @@ fn switched_away(state: &State, key: &Key, installed: &Installed) -> bool {
         return false;
     }
     match &key.phase {
-        Phase::Prepublished | Phase::Armed { .. } => false,
+        Phase::Prepublished | Phase::Armed { .. } | Phase::Staged | Phase::Published { .. } | Phase::Unpublished { .. } => false,
         Phase::Active { .. } => {
             let armed = state.armed(&key.profile).map(|(successor, _)| successor.kid());
             installed.generation == state.head.generation && armed.is_some_and(|kid| installed.switches.contains(kid))
@@ -197,6 +239,7 @@ fn difference(state: &State, installed: &Installed) -> Option<String> {
     let files = [
         ("the JWKS", &published, &installed.published),
         ("the private file", &due.signing(), &installed.signing),
+        ("the private file", &due.decrypting, &installed.decrypting),
         ("the node's private halves", &due.held, &installed.held),
     ];
     files.into_iter().find_map(|(name, due, found)| {

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::clock::{Doubt, Reading};
-use super::generation::{KeySet, Member, Stage};
-use super::settings::{Settings, Windows};
+use super::generation::KeySet;
+pub use super::key::{Key, Phase, PrivateHalf};
+use super::settings::Settings;
 use crate::types::{
-    Digest, Enrolment, Epoch, Generation, Kid, NodeName, ProfileName, PublicKey, Reason, Span, Time, TrustDomain, WitnessKey,
+    Digest, Enrolment, Epoch, Generation, Kid, NodeName, ProfileName, Reason, Span, Time, TrustDomain, WitnessKey,
 };
 
 /// The decided state of one fleet.
@@ -89,64 +90,17 @@ pub struct Head {
     pub straggler_after: Span,
 }
 
-/// A key that is neither removed nor revoked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Key {
-    /// The public half and what was made with it.
-    pub public: PublicKey,
-    /// The profile that it serves.
-    pub profile: ProfileName,
-    /// Its times: those of its profile when it was made.
-    pub windows: Windows,
-    /// When it was first published.
-    pub published_at: Time,
-    /// The latest moment at which a node that has left service may have served a set without it; at first, when it was published
-    /// (rule R1).
-    pub unpublished_until: Time,
-    /// The latest moment at which a node that has left service may have signed with it (rule R3).
-    pub signed_until: Option<Time>,
-    /// Where it is in its life.
-    pub phase: Phase,
-}
-
-/// Where a key is in its life, with what exists only there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "state")]
-pub enum Phase {
-    /// Published; its private half has never left the leader.
-    Prepublished,
-    /// Its private half is on the nodes and signs from `activate_at` on.
-    Armed {
-        /// When it begins to sign.
-        activate_at: Time,
-    },
-    /// It signs.
-    Active {
-        /// When it began to.
-        since: Time,
-        /// When its successor is meant to take over.
-        retire_at: Time,
-    },
-    /// It signs no more, and stays published until what it signed has expired.
-    Retiring {
-        /// When that was decided.
-        since: Time,
-        /// The first generation that says so.
-        generation: Generation,
-        /// The key that took over, if there was one.
-        successor: Option<Kid>,
-    },
-}
-
 /// A revocation that some node has not confirmed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revocation {
-    /// The first generation without the key.
+    /// The first generation that does not publish the key.
     pub generation: Generation,
     /// When it was decided.
     pub at: Time,
     /// Why.
     pub reason: Reason,
+    /// Whether nodes must let go of the private half too, to confirm it.
+    pub private_half: PrivateHalf,
     /// Nodes that may hold the key and can't confirm any more: their name was enrolled anew, for another machine perhaps.
     pub replaced: BTreeSet<NodeName>,
 }
@@ -216,6 +170,10 @@ pub enum Wait {
     Arm(ProfileName),
     /// A key could be removed, but a node has not confirmed that it switched away from it (rule R3).
     Remove(Kid),
+    /// The staged key of a profile is due, but a node has not confirmed its private half (rule E1).
+    Publish(ProfileName),
+    /// An encryption key could be removed, but a node has not confirmed that it publishes it no more (rule E2).
+    Discard(Kid),
 }
 
 /// Why the leader decides nothing more: a node has seen a leader that was further on.
@@ -284,6 +242,20 @@ impl State {
         self.keys_of(profile).filter(|key| key.phase == Phase::Prepublished)
     }
 
+    /// The staged keys of an encryption profile, oldest first.
+    pub fn staged<'a>(&'a self, profile: &'a ProfileName) -> impl Iterator<Item = &'a Key> {
+        self.keys_of(profile).filter(|key| key.phase == Phase::Staged)
+    }
+
+    /// The published key of an encryption profile, with the instant at which its successor is meant to take over.
+    #[must_use]
+    pub fn encrypted_to(&self, profile: &ProfileName) -> Option<(&Key, Time)> {
+        self.keys.values().find_map(|key| match key.phase {
+            Phase::Published { replace_at, .. } if key.profile == *profile => Some((key, replace_at)),
+            _ => None,
+        })
+    }
+
     /// The nodes in service, with the start of their service.
     pub fn in_service(&self) -> impl Iterator<Item = (&NodeName, &Node, Time)> {
         self.nodes.iter().filter_map(|(name, node)| match node.standing {
@@ -305,55 +277,6 @@ impl State {
         self.absences
             .iter()
             .fold(now.since(since), |left, absence| left - away(absence))
-    }
-}
-
-impl Phase {
-    /// Its name.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Prepublished => "prepublished",
-            Self::Armed { .. } => "armed",
-            Self::Active { .. } => "active",
-            Self::Retiring { .. } => "retiring",
-        }
-    }
-}
-
-impl Key {
-    /// The kid, which everything else refers to it by.
-    #[must_use]
-    pub fn kid(&self) -> &Kid {
-        &self.public.kid
-    }
-
-    /// The last generation so far that sends its private half to nodes, when that of the fleet is `head`; none before the first.
-    #[must_use]
-    pub fn last_sent_in(&self, head: Generation) -> Option<Generation> {
-        match self.phase {
-            Phase::Prepublished => None,
-            Phase::Armed { .. } | Phase::Active { .. } => Some(head),
-            Phase::Retiring { generation, .. } => Some(Generation(generation.0.saturating_sub(1))),
-        }
-    }
-
-    /// What a generation says of it.
-    pub(super) fn stage(&self) -> Stage {
-        match self.phase {
-            Phase::Prepublished => Stage::Prepublished,
-            Phase::Armed { activate_at } => Stage::Armed { activate_at },
-            Phase::Active { .. } => Stage::Active,
-            Phase::Retiring { .. } => Stage::Retiring,
-        }
-    }
-
-    fn member(&self) -> Member {
-        Member {
-            profile: self.profile.clone(),
-            public: self.public.clone(),
-            stage: self.stage(),
-        }
     }
 }
 

@@ -1,32 +1,36 @@
 //! The timing rules T1 to T7: which lengths of time can't be safe together.
 //!
+//! T1, T3 and T5 are of the order in which signing keys live. A profile for encryption needs only what is said of it.
+//!
 //! Where the fleet answers a window once for all profiles ([`Settings::clock_skew`] and its like), a rule takes the profile's own
 //! value or the fleet's, whichever is worse for the rule. So it holds both for what was asked and for what will be done.
 
 use std::fmt;
 
-use super::settings::{Profile, Settings};
-use crate::types::{ProfileName, Span};
+use super::settings::{Profile, Settings, Windows};
+use crate::types::{KeyUse, ProfileName, Span};
 
 /// The most keys that may be published at once: AWS IAM fails above.
 pub const MAX_PUBLISHED: usize = 100;
-/// The most keys of one profile in the JWKS: three on their way or signing, one retiring, and one more after an emergency.
+/// The most keys of one signing profile in the JWKS: three on their way or signing, one retiring, and one more after an emergency.
 const MAX_PUBLISHED_PER_PROFILE: usize = 5;
+/// The most keys of one encryption profile that are not yet unpublished: one staged, one published, and one more after an emergency.
+const MAX_BEFORE_UNPUBLISHED: usize = 3;
 
 /// A timing rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TimingRule {
-    /// `min_prepublish + arm_lead + 2*clock_skew < interval`
+    /// `min_prepublish + arm_lead + 2*clock_skew < interval`; for encryption `arm_lead + 2*clock_skew < interval`
     T1,
     /// `2*clock_skew < arm_lead < straggler_after`
     T2,
     /// `0 < token_lifetime` and `token_lifetime + 2*clock_skew < interval`
     T3,
-    /// `2*max_age <= min_prepublish`
+    /// `2*max_age <= min_prepublish`; for encryption also `min_prepublish <= decrypt_window`
     T4,
     /// `straggler_after + min_prepublish < 2*interval`
     T5,
-    /// At most 100 keys published at once.
+    /// At most 100 keys published at once, unpublished encryption keys included.
     T6,
     /// Every length of time above zero and below ten years.
     T7,
@@ -82,11 +86,19 @@ fn not_below(left: Named<'_>, right: Named<'_>) -> Option<String> {
 
 fn t1(settings: &Settings, profile: &Profile) -> Option<Violation> {
     let windows = &profile.windows;
-    let ahead = windows.min_prepublish + windows.arm_lead + settings.clock_skew() * 2;
-    let broken = not_below(
-        ("min_prepublish + arm_lead + 2*clock_skew", ahead),
-        ("interval", windows.interval),
-    );
+    let delivered = windows.arm_lead + settings.clock_skew() * 2;
+    let interval = ("interval", windows.interval);
+    if is_for_encryption(profile) {
+        let broken = not_below(("arm_lead + 2*clock_skew", delivered), interval);
+        return violation(
+            TimingRule::T1,
+            profile,
+            &[broken],
+            "make interval longer, or arm_lead shorter",
+        );
+    }
+    let ahead = ("min_prepublish + arm_lead + 2*clock_skew", windows.min_prepublish + delivered);
+    let broken = not_below(ahead, interval);
     let change = "make interval longer, or min_prepublish shorter if no verifier caches that long";
     violation(TimingRule::T1, profile, &[broken], change)
 }
@@ -102,6 +114,9 @@ fn t2(settings: &Settings, profile: &Profile) -> Option<Violation> {
 }
 
 fn t3(settings: &Settings, profile: &Profile) -> Option<Violation> {
+    if is_for_encryption(profile) {
+        return None;
+    }
     let windows = &profile.windows;
     let token = windows.token_lifetime;
     let broken = [
@@ -119,11 +134,22 @@ fn t4(_: &Settings, profile: &Profile) -> Option<Violation> {
     let windows = &profile.windows;
     let (cached, least) = (windows.max_age * 2, windows.min_prepublish);
     let broken = (cached > least).then(|| format!("2*max_age ({cached}) must be at most min_prepublish ({least})"));
-    let change = "make max_age shorter or min_prepublish longer";
-    violation(TimingRule::T4, profile, &[broken], change)
+    // A relying party encrypts to a key that it has cached, for up to min_prepublish after the key is unpublished.
+    let window = windows.decrypt_window;
+    let too_short = (is_for_encryption(profile) && window < least)
+        .then(|| format!("min_prepublish ({least}) must be at most decrypt_window ({window})"));
+    let change = if broken.is_some() {
+        "make max_age shorter or min_prepublish longer"
+    } else {
+        "make decrypt_window longer, or min_prepublish shorter if no relying party caches that long"
+    };
+    violation(TimingRule::T4, profile, &[broken, too_short], change)
 }
 
 fn t5(_: &Settings, profile: &Profile) -> Option<Violation> {
+    if is_for_encryption(profile) {
+        return None;
+    }
     let windows = &profile.windows;
     let broken = not_below(
         (
@@ -138,16 +164,38 @@ fn t5(_: &Settings, profile: &Profile) -> Option<Violation> {
 
 fn t6(settings: &Settings) -> Option<Violation> {
     let profiles = settings.profiles.len();
-    let published = profiles * MAX_PUBLISHED_PER_PROFILE;
+    let each = settings.profiles.values().map(|profile| at_once(settings, profile));
+    let published: usize = each.fold(0, usize::saturating_add);
     (published > MAX_PUBLISHED).then(|| Violation {
         rule: TimingRule::T6,
         profile: None,
         broken: format!(
-            "{profiles} profiles can publish {published} keys at once ({MAX_PUBLISHED_PER_PROFILE} each), \
-             which must be at most {MAX_PUBLISHED}"
+            "{profiles} profiles can have {published} keys at once ({MAX_PUBLISHED_PER_PROFILE} each, more for encryption where \
+             decrypt_window is longer than interval), which must be at most {MAX_PUBLISHED}"
         ),
-        change: "have fewer profiles, or a leader for each provider",
+        change: "have fewer profiles, or a leader for each provider, or a shorter decrypt_window",
     })
+}
+
+/// The most keys of a profile at once. An unpublished one stays for `decrypt_window`, and a silent node can hold it longer.
+fn at_once(settings: &Settings, profile: &Profile) -> usize {
+    if !is_for_encryption(profile) {
+        return MAX_PUBLISHED_PER_PROFILE;
+    }
+    let Windows {
+        decrypt_window,
+        interval,
+        ..
+    } = profile.windows;
+    let kept = decrypt_window + settings.straggler_after();
+    let unpublished = kept.0.div_ceil(interval.0.max(1));
+    usize::try_from(unpublished)
+        .unwrap_or(usize::MAX)
+        .saturating_add(MAX_BEFORE_UNPUBLISHED)
+}
+
+fn is_for_encryption(profile: &Profile) -> bool {
+    profile.spec.key_use() == KeyUse::Enc
 }
 
 fn t7(_: &Settings, profile: &Profile) -> Option<Violation> {

@@ -21,7 +21,10 @@ pub struct View {
     pub published: Vec<Kid>,
     /// The one key that signs, for each profile that has one (rule R4: a map holds one).
     pub selected: BTreeMap<ProfileName, Kid>,
-    /// The kids whose private half is on the node in any form: selected keys, and armed ones in the sealed cache.
+    /// The encryption keys whose private half is ready to decrypt, published or not.
+    pub decrypting: BTreeSet<Kid>,
+    /// The kids whose private half is on the node in any form: selected keys, those that decrypt, and armed ones in the sealed
+    /// cache.
     pub held: BTreeSet<Kid>,
 }
 
@@ -62,13 +65,20 @@ pub(super) fn view_of<'a>(
         switches: Switches::new(),
         published: Vec::new(),
         selected: BTreeMap::new(),
+        decrypting: BTreeSet::new(),
         held: BTreeSet::new(),
     };
     let mut armed = Vec::new();
     for (profile, kid, stage) in members {
-        view.published.push(kid.clone());
+        if !matches!(stage, Stage::Staged | Stage::Unpublished) {
+            view.published.push(kid.clone());
+        }
         match stage {
             Stage::Prepublished | Stage::Retiring => {}
+            Stage::Staged | Stage::Published | Stage::Unpublished => {
+                view.decrypting.insert(kid.clone());
+                view.held.insert(kid.clone());
+            }
             Stage::Active => {
                 view.selected.insert(profile.clone(), kid.clone());
                 view.held.insert(kid.clone());

@@ -10,7 +10,7 @@ use crate::types::Kid;
 pub enum File {
     /// `jwks.json`, for everyone.
     PublicJwks,
-    /// `private.jwks.json`, for the server that signs.
+    /// `private.jwks.json`, for the server that signs and decrypts.
     PrivateJwks,
 }
 
@@ -54,15 +54,18 @@ pub enum OutputError {
         /// What is wrong.
         why: CryptoError,
     },
-    /// A key is to sign, but its private half was not delivered.
-    #[error("key {0} is selected for signing but its private half is not here; ask the leader for the generation again")]
+    /// A key is to be used, but its private half was not delivered.
+    #[error("key {0} is to be used here but its private half is not; ask the leader for the generation again")]
     NoPrivate(Kid),
-    /// A key is to sign, but the generation does not have it.
-    #[error("key {0} is selected for signing but is not in the generation; the view and the generation do not belong together")]
+    /// A key is to be used, but the generation does not have it.
+    #[error("key {0} is to be used here but is not in the generation; the view and the generation do not belong together")]
     NotInGeneration(Kid),
     /// A key would sign that no relying party can know.
     #[error("key {0} is in the private JWKS but not in the public one; install neither")]
     NotPublished(Kid),
+    /// A relying party would encrypt what the node can't open.
+    #[error("key {0} is in the public JWKS for encryption but its private half is not in the private one; install neither")]
+    NotDecryptable(Kid),
 }
 
 impl OutputError {

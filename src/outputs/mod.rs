@@ -9,9 +9,9 @@ mod proof;
 mod public_jwks;
 
 pub use error::OutputError;
-pub use private_jwks::{kids_of_private, private_jwks, signing_keys};
+pub use private_jwks::{PrivateKeys, PrivateKids, kids_of_private, private_jwks, private_keys};
 pub use proof::{Proved, prove};
-pub use public_jwks::{kids_of_public, public_jwks, verifying_keys};
+pub use public_jwks::{kids_of_public, public_jwks, published_keys};
 
 #[cfg(test)]
 mod tests;

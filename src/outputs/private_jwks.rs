@@ -1,4 +1,4 @@
-//! `private.jwks.json`: the private halves of the keys that sign, for the server on the node.
+//! `private.jwks.json`: the private halves of the keys that sign and of those that decrypt, for the server on the node.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use super::error::File;
 use super::{OutputError, jwks};
-use crate::crypto::{PrivateJwk, SigningKey, distinct_kids};
+use crate::crypto::{DecryptingKey, PrivateJwk, SigningKey, distinct_kids};
 use crate::lifecycle::{KeySet, View};
-use crate::types::{Kid, PublicKey, Secret};
+use crate::types::{KeyUse, Kid, PublicKey, Secret};
 
 const FILE: File = File::PrivateJwks;
 
@@ -18,15 +18,16 @@ struct Jwks<'a> {
     keys: Vec<BTreeMap<&'a str, &'a str>>,
 }
 
-/// The bytes of `private.jwks.json`: the keys that `view` selects for signing, in the order of the generation. An armed key is
-/// not among them, even when its private half is in `privates`.
+/// The bytes of `private.jwks.json`: the keys that `view` selects for signing, and every encryption key, in the order of the
+/// generation. An armed key is not among them, even when its private half is in `privates`.
 ///
 /// # Errors
-/// A selected key is not in the generation, has no private half in `privates`, or its private half is not one.
+/// A key of the view is not in the generation, has no private half in `privates`, or its private half is not one.
 pub fn private_jwks(set: &KeySet, view: &View, privates: &BTreeMap<Kid, Secret>) -> Result<Secret, OutputError> {
-    let mut signing = view.signing();
+    let mut used = view.signing();
+    used.extend(view.decrypting.iter().cloned());
     let members = set.members.iter();
-    let selected = members.filter(|member| signing.remove(&member.public.kid));
+    let selected = members.filter(|member| used.remove(&member.public.kid));
     let jwk = |public: &PublicKey| {
         let private = privates
             .get(&public.kid)
@@ -34,7 +35,7 @@ pub fn private_jwks(set: &KeySet, view: &View, privates: &BTreeMap<Kid, Secret>)
         PrivateJwk::from_pkcs8(&public.kid, public.spec, private).map_err(OutputError::in_file(FILE))
     };
     let keys: Vec<PrivateJwk> = selected.map(|member| jwk(&member.public)).collect::<Result<_, _>>()?;
-    match signing.pop_first() {
+    match used.pop_first() {
         Some(unknown) => Err(OutputError::NotInGeneration(unknown)),
         None => Ok(Secret::new(json(&keys))),
     }
@@ -67,26 +68,65 @@ impl Write for Length {
     }
 }
 
+/// The kids in a `private.jwks.json`, by what the keys are for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PrivateKids {
+    /// They sign.
+    pub signing: BTreeSet<Kid>,
+    /// They decrypt.
+    pub decrypting: BTreeSet<Kid>,
+}
+
+impl PrivateKids {
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &Kid> {
+        self.signing.iter().chain(&self.decrypting)
+    }
+}
+
 /// The kids in the bytes of a `private.jwks.json` that was read back.
 ///
 /// # Errors
 /// It is no JWKS, a key in it lacks a member, or two kids are alike.
-pub fn kids_of_private(bytes: &[u8]) -> Result<BTreeSet<Kid>, OutputError> {
-    let keys = private_keys(bytes)?;
-    Ok(keys.iter().map(|key| key.kid().clone()).collect())
+pub fn kids_of_private(bytes: &[u8]) -> Result<PrivateKids, OutputError> {
+    let mut kids = PrivateKids::default();
+    for key in read(bytes)? {
+        let of_use = match key.spec().key_use() {
+            KeyUse::Sig => &mut kids.signing,
+            KeyUse::Enc => &mut kids.decrypting,
+        };
+        of_use.insert(key.kid().clone());
+    }
+    Ok(kids)
 }
 
-/// The keys in the bytes of a `private.jwks.json`, ready to sign with.
+/// The keys in a `private.jwks.json`, by what they are for.
+#[derive(Debug, Default)]
+pub struct PrivateKeys {
+    /// Ready to sign.
+    pub signing: Vec<SigningKey>,
+    /// Ready to decrypt.
+    pub decrypting: Vec<DecryptingKey>,
+}
+
+/// The keys in the bytes of a `private.jwks.json`, ready to use.
 ///
 /// # Errors
 /// Those of [`kids_of_private`], or a key is not whole.
-pub fn signing_keys(bytes: &[u8]) -> Result<Vec<SigningKey>, OutputError> {
-    let keys = private_keys(bytes)?;
-    let signing = keys.iter().map(PrivateJwk::signing_key).collect::<Result<_, _>>();
-    signing.map_err(OutputError::in_file(FILE))
+pub fn private_keys(bytes: &[u8]) -> Result<PrivateKeys, OutputError> {
+    let mut keys = PrivateKeys::default();
+    for key in read(bytes)? {
+        match key.spec().key_use() {
+            KeyUse::Sig => keys.signing.push(key.signing_key().map_err(OutputError::in_file(FILE))?),
+            KeyUse::Enc => keys
+                .decrypting
+                .push(key.decrypting_key().map_err(OutputError::in_file(FILE))?),
+        }
+    }
+    Ok(keys)
 }
 
-fn private_keys(bytes: &[u8]) -> Result<Vec<PrivateJwk>, OutputError> {
+fn read(bytes: &[u8]) -> Result<Vec<PrivateJwk>, OutputError> {
     let keys = jwks::parse(FILE, bytes)?.into_iter().map(PrivateJwk::from_members);
     let keys: Vec<PrivateJwk> = keys.collect::<Result<_, _>>().map_err(OutputError::in_file(FILE))?;
     distinct_kids(keys.iter().map(PrivateJwk::kid)).map_err(OutputError::in_file(FILE))?;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::OutputError;
 use super::error::File;
 use super::jwks::{self, Members};
-use crate::crypto::VerifyingKeys;
+use crate::crypto::PublishedKeys;
 use crate::lifecycle::{KeySet, View};
 use crate::types::{Kid, PublicJwk, Secret};
 
@@ -39,17 +39,17 @@ pub fn public_jwks(set: &KeySet, view: &View) -> Vec<u8> {
 /// # Errors
 /// It is no JWKS, a key in it is not valid or holds a private member, or two kids are alike.
 pub fn kids_of_public(bytes: &[u8]) -> Result<BTreeSet<Kid>, OutputError> {
-    verifying_keys(bytes).map(|keys| keys.kids())
+    published_keys(bytes).map(|keys| keys.kids())
 }
 
-/// The keys in the bytes of a `jwks.json`, ready to verify with.
+/// The keys in the bytes of a `jwks.json`, ready to verify with and to encrypt to.
 ///
 /// # Errors
 /// Those of [`kids_of_public`].
-pub fn verifying_keys(bytes: &[u8]) -> Result<VerifyingKeys, OutputError> {
+pub fn published_keys(bytes: &[u8]) -> Result<PublishedKeys, OutputError> {
     let keys = jwks::parse(FILE, bytes)?;
     let keys: Vec<PublicJwk> = keys.iter().map(public_jwk).collect::<Result<_, _>>()?;
-    VerifyingKeys::new(&keys).map_err(OutputError::in_file(FILE))
+    PublishedKeys::new(&keys).map_err(OutputError::in_file(FILE))
 }
 
 fn public_jwk(members: &Members) -> Result<PublicJwk, OutputError> {

@@ -3,10 +3,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
-use crate::crypto::tests::{all_small_specs, key, other_key};
+use crate::crypto::tests::{all_encryption_specs, all_signing_specs, all_small_specs, key, other_key};
 use crate::crypto::{CryptoError, NewKey, sign_token, verify_token};
 use crate::lifecycle::{KeySet, Member, Stage, Switches, View, view};
-use crate::types::{Epoch, Generation, KeySpec, Kid, Secret, Span, Time};
+use crate::types::{Curve, Epoch, Generation, KeySpec, KeyUse, Kid, RsaBits, Secret, Span, Time};
 
 const SPEC: KeySpec = KeySpec::Es256;
 const NOW: Time = Time(1_795_413_904_123);
@@ -40,19 +40,31 @@ fn privates(keys: &[&NewKey]) -> BTreeMap<Kid, Secret> {
     keys.iter().map(copy).collect()
 }
 
-/// One active key of each kind, and the bytes of both files.
+/// The stage of a key that is used.
+fn in_use(key: &NewKey) -> Stage {
+    match key.public.spec.key_use() {
+        KeyUse::Sig => Stage::Active,
+        KeyUse::Enc => Stage::Published,
+    }
+}
+
+fn kids_of(specs: &[KeySpec]) -> BTreeSet<Kid> {
+    specs.iter().map(|spec| key(*spec).public.kid.clone()).collect()
+}
+
+/// One key of each kind in use, and the bytes of both files.
 fn every_kind() -> (Vec<u8>, Secret) {
     let keys = all_small_specs().map(key);
-    let named = |(at, key): (usize, &&NewKey)| member(&format!("profile{at}"), key, Stage::Active);
+    let named = |(at, key): (usize, &&NewKey)| member(&format!("profile{at}"), key, in_use(key));
     let set = set(keys.iter().enumerate().map(named).collect());
     let view = at_now(&set);
     let private = private_jwks(&set, &view, &privates(&keys)).unwrap();
     (public_jwks(&set, &view), private)
 }
 
-/// The bytes of both files for one active key.
+/// The bytes of both files for one key in use.
 fn one_kind(key: &NewKey) -> (Vec<u8>, Secret) {
-    let set = set(vec![member("default", key, Stage::Active)]);
+    let set = set(vec![member("default", key, in_use(key))]);
     let view = at_now(&set);
     (
         public_jwks(&set, &view),
@@ -76,12 +88,18 @@ fn why_of<T: std::fmt::Debug>(result: Result<T, OutputError>) -> CryptoError {
 #[test]
 fn files_of_every_kind_of_key_are_proved() {
     let (public, private) = every_kind();
-    let kids: BTreeSet<Kid> = all_small_specs().map(|spec| key(spec).public.kid.clone()).into();
-    assert_eq!(kids_of_public(&public), Ok(kids.clone()));
-    assert_eq!(kids_of_private(private.expose()), Ok(kids.clone()));
+    let published = kids_of(&all_small_specs());
+    let (signing, decrypting) = (kids_of(&all_signing_specs()), kids_of(&all_encryption_specs()));
+    assert_eq!(kids_of_public(&public), Ok(published.clone()));
+    let kids = PrivateKids {
+        signing: signing.clone(),
+        decrypting: decrypting.clone(),
+    };
+    assert_eq!(kids_of_private(private.expose()), Ok(kids));
     let proved = Proved {
-        published: kids.clone(),
-        signing: kids,
+        published,
+        signing,
+        decrypting,
     };
     assert_eq!(prove(&public, private.expose()), Ok(proved));
 }
@@ -89,11 +107,57 @@ fn files_of_every_kind_of_key_are_proved() {
 #[test]
 fn tokens_signed_from_the_private_file_verify_against_the_public_one() {
     let (public, private) = every_kind();
-    let published = verifying_keys(&public).unwrap();
-    for key in signing_keys(private.expose()).unwrap() {
+    let published = published_keys(&public).unwrap();
+    let signing = private_keys(private.expose()).unwrap().signing;
+    assert_eq!(signing.len(), all_signing_specs().len());
+    for key in signing {
         let token = sign_token(&key, &serde_json::Map::new()).unwrap();
-        assert_eq!(verify_token(&published, &token).unwrap().kid, *key.kid());
+        assert_eq!(verify_token(&published.verifying, &token).unwrap().kid, *key.kid());
     }
+}
+
+#[test]
+fn what_is_encrypted_to_the_public_file_opens_with_the_private_one() {
+    let (public, private) = every_kind();
+    let published = published_keys(&public).unwrap();
+    let decrypting = private_keys(private.expose()).unwrap().decrypting;
+    assert_eq!(decrypting.len(), all_encryption_specs().len());
+    for key in decrypting {
+        let message = published.encrypting[key.kid()].encrypt(b"a message").unwrap();
+        assert_eq!(key.decrypt(&message).unwrap().expose(), b"a message");
+    }
+}
+
+#[test]
+fn every_encryption_key_is_in_the_private_file_and_only_the_published_one_in_the_public_one() {
+    let (ecdh, rsa) = (KeySpec::EcdhEs(Curve::P256), KeySpec::RsaOaep256(RsaBits::B2048));
+    let keys = [key(ecdh), other_key(ecdh), key(rsa)];
+    let stages = [Stage::Unpublished, Stage::Published, Stage::Staged];
+    let set = set(keys
+        .iter()
+        .zip(stages)
+        .map(|(key, stage)| member("enc", key, stage))
+        .collect());
+    let view = at_now(&set);
+    let (public, private) = (public_jwks(&set, &view), private_jwks(&set, &view, &privates(&keys)).unwrap());
+    let proved = prove(&public, private.expose()).unwrap();
+    assert_eq!(proved.published, BTreeSet::from([keys[1].public.kid.clone()]));
+    assert_eq!(proved.decrypting, keys.map(|key| key.public.kid.clone()).into());
+    assert_eq!(proved.signing, BTreeSet::new());
+}
+
+#[test]
+fn a_published_key_that_the_node_can_not_decrypt_with_is_not_proved() {
+    let ecdh = KeySpec::EcdhEs(Curve::P256);
+    let (public, private) = one_kind(key(ecdh));
+    let (_, other) = one_kind(other_key(ecdh));
+    let kid = &key(ecdh).public.kid;
+    let lacking = Err(OutputError::NotDecryptable(kid.clone()));
+    assert_eq!(prove(&public, br#"{"keys":[]}"#), lacking);
+    assert_eq!(prove(&public, other.expose()), lacking);
+    let renamed = changed(other.expose(), other_key(ecdh).public.kid.as_str(), kid.as_str());
+    assert_eq!(why_of(prove(&public, &renamed)), CryptoError::NotAPair { kid: kid.clone() });
+    assert!(prove(&public, private.expose()).is_ok());
 }
 
 #[test]
@@ -126,7 +190,9 @@ fn the_private_file_holds_selected_keys_only_and_never_an_armed_one() {
     let all = privates(&[old, new]);
     let signing = |now| {
         let view = view(&set, &Switches::new(), now);
-        kids_of_private(private_jwks(&set, &view, &all).unwrap().expose()).unwrap()
+        kids_of_private(private_jwks(&set, &view, &all).unwrap().expose())
+            .unwrap()
+            .signing
     };
     assert_eq!(signing(NOW), BTreeSet::from([old.public.kid.clone()]));
     assert_eq!(signing(activate_at), BTreeSet::from([new.public.kid.clone()]));
@@ -137,7 +203,7 @@ fn a_set_without_a_signer_has_an_empty_private_file() {
     let set = set(vec![member("default", key(SPEC), Stage::Prepublished)]);
     let private = private_jwks(&set, &at_now(&set), &privates(&[key(SPEC)])).unwrap();
     assert_eq!(private.expose(), br#"{"keys":[]}"#);
-    assert_eq!(kids_of_private(private.expose()), Ok(BTreeSet::new()));
+    assert_eq!(kids_of_private(private.expose()), Ok(PrivateKids::default()));
 }
 
 #[test]
@@ -242,7 +308,10 @@ fn what_is_no_jwks_is_refused_without_being_shown() {
         r#"{"keys":[],"keys":[]}"#,
     ];
     for text in texts {
-        for refused in [kids_of_public(text.as_bytes()), kids_of_private(text.as_bytes())] {
+        for refused in [
+            kids_of_public(text.as_bytes()),
+            kids_of_private(text.as_bytes()).map(|kids| kids.signing),
+        ] {
             let refused = refused.unwrap_err();
             assert!(matches!(refused, OutputError::NotJwks { .. }), "{text}");
             assert!(!format!("{refused} {refused:?}").contains("hunter2"), "{text}");

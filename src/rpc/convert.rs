@@ -146,6 +146,7 @@ impl From<Installed> for proto::Installed {
             switches: names(&installed.switches),
             published: names(&installed.published),
             signing: names(&installed.signing),
+            decrypting: names(&installed.decrypting),
             held: names(&installed.held),
             hooks_succeeded: installed.hooks_succeeded,
         }
@@ -161,6 +162,7 @@ impl TryFrom<proto::Installed> for Installed {
             switches: kids(installed.switches)?,
             published: kids(installed.published)?,
             signing: kids(installed.signing)?,
+            decrypting: kids(installed.decrypting)?,
             held: kids(installed.held)?,
             hooks_succeeded: installed.hooks_succeeded,
         })
@@ -233,6 +235,7 @@ mod tests {
                 signing: BTreeSet::from(["a".parse().unwrap()]),
                 held: kids,
                 hooks_succeeded: true,
+                decrypting: BTreeSet::new(),
             }),
             problem: Some("the disk is full: free some".into()),
         }

@@ -56,13 +56,13 @@ pub struct ProfileStatus {
     pub profile: ProfileName,
     /// What its new keys are.
     pub spec: KeySpec,
-    /// The key that signs.
+    /// The key that signs, or that relying parties encrypt to.
     pub active: Option<Kid>,
-    /// Whether a standby is ready to take over at once.
+    /// Whether another key is ready to take over at once.
     pub standby: StandbyStatus,
 }
 
-/// How far a profile's standby is.
+/// How far the key is that is next in a profile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "standby")]
 pub enum StandbyStatus {
@@ -82,6 +82,18 @@ pub enum StandbyStatus {
     },
     /// It is being made.
     None,
+    /// An encryption key that nodes hold and nobody finds yet; without missing nodes it is ready.
+    Staged {
+        /// The key.
+        kid: Kid,
+        /// Nodes in service that have not confirmed its private half.
+        missing: Vec<NodeName>,
+    },
+    /// The next encryption key is not made before it is about to take over.
+    NotDue {
+        /// When it will be.
+        due_at: Time,
+    },
 }
 
 /// One key.
@@ -93,9 +105,10 @@ pub struct KeyStatus {
     pub profile: ProfileName,
     /// What it is.
     pub spec: KeySpec,
-    /// Its state: `prepublished`, `armed`, `active` or `retiring`.
+    /// Its state: `prepublished`, `armed`, `active` or `retiring`; of an encryption key `staged`, `active`, `retiring` or
+    /// `revoked`.
     pub state: String,
-    /// When it was first published.
+    /// When it was first published; an encryption key, when it was staged.
     pub published_at: Time,
     /// What happens to it next, and when; a floor while nodes are missing.
     pub next: Option<NextChange>,
@@ -152,7 +165,7 @@ pub struct RevocationStatus {
     pub at: Time,
     /// Why.
     pub reason: Reason,
-    /// The first generation without the key.
+    /// The first generation that does not publish the key.
     pub generation: Generation,
     /// The nodes, in service or not, that have not confirmed it.
     pub missing: Vec<NodeName>,

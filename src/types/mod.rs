@@ -17,5 +17,5 @@ pub use ids::{Enrolment, Epoch, Generation, Seq, Version};
 pub use name::{Kid, NameError, NodeName, ProfileName, SpiffeId, TrustDomain};
 pub use public::{Digest, PublicJwk, PublicKey, WitnessKey};
 pub use secret::Secret;
-pub use spec::{KeySpec, KidFormat, RsaBits, SpecError};
+pub use spec::{Curve, KeyKind, KeySpec, KeyUse, KidFormat, RsaBits, SpecError};
 pub use time::{Now, Span, Time};

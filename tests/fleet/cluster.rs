@@ -326,7 +326,7 @@ impl Cluster {
                 .iter()
                 .any(|cause| event["cause"]["cause"] == *cause);
             match action.as_str() {
-                "revoked" => self.known.revoked.extend([kid()]),
+                "revoked" if event["private_half"] == "destroyed" => self.known.revoked.extend([kid()]),
                 "activated" if is_exception => self.known.excepted.extend([kid()]),
                 _ => {}
             }
@@ -368,5 +368,6 @@ pub fn rotate_now() -> RotateCall {
         force: false,
         dry_run: false,
         wait: Span::secs(10),
+        destroy: false,
     }
 }

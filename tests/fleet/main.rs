@@ -2,6 +2,7 @@
 
 mod cluster;
 mod emergency;
+mod encryption;
 mod foresight;
 mod joining;
 mod restarts;

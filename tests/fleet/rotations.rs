@@ -48,6 +48,11 @@ async fn every_kind_of_key_rotates_side_by_side() {
         ("es", "alg = \"ES256\""),
         ("es3", "alg = \"ES384\""),
         ("ed", "alg = \"Ed25519\""),
+        ("enc", "use = \"enc\"\nalg = \"RSA-OAEP-256\""),
+        ("enc1", "use = \"enc\"\nalg = \"RSA-OAEP\""),
+        ("enc15", "use = \"enc\"\nalg = \"RSA1_5\""),
+        ("ecdh", "use = \"enc\"\nalg = \"ECDH-ES\""),
+        ("ecdh3", "use = \"enc\"\nalg = \"ECDH-ES\"\nbits = 384"),
     ];
     let profile = |(name, alg): &(&str, &str)| format!("[[profile]]\nname = \"{name}\"\n{alg}\n");
     let text: String = kinds.iter().map(profile).collect();

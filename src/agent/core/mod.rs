@@ -81,7 +81,7 @@ enum Link {
         report_every: Span,
         /// Whether the leader's epoch is one to listen to (rule R5).
         trusted: bool,
-        last: Option<Sent>,
+        last: Option<Box<Sent>>,
     },
 }
 

@@ -159,10 +159,10 @@ impl State {
             }
         };
         if due {
-            *last = Some(Sent {
+            *last = Some(Box::new(Sent {
                 report: report.clone(),
                 at: now.monotonic,
-            });
+            }));
             self.contact.sent(now);
             effects.push(Effect::Send(report));
         }
@@ -238,5 +238,6 @@ pub(super) fn shows(installed: &Installed, view: &View) -> bool {
         && installed.switches == view.switches
         && installed.published.iter().eq(view.published.iter().collect::<BTreeSet<_>>())
         && installed.signing == view.signing()
+        && installed.decrypting == view.decrypting
         && installed.held == view.held
 }

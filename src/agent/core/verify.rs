@@ -3,10 +3,12 @@
 //! 1. its sizes are within the limits;
 //! 2. the digest is that of the public form, and the public form says what the generation says;
 //! 3. rule R5: neither its epoch nor its number goes back, its content is not another than before, no key in it is known as gone;
-//! 4. no kid stands twice, and no profile has two active keys (rule R4);
+//! 4. no kid stands twice, each stage is one of its key's use, and no profile has two active keys (rule R4), or two that are
+//!    encrypted to;
 //! 5. the form of every public key;
 //! 6. private halves are there for exactly the keys whose stage gives them to nodes;
-//! 7. each private half belongs to its public half: it signs, and the public half verifies.
+//! 7. each private half belongs to its public half: it signs, and the public half verifies; or it opens what is encrypted to the
+//!    public half.
 
 use std::collections::BTreeSet;
 
@@ -41,9 +43,12 @@ pub enum Refusal {
     /// A kid that stands twice.
     #[error("the generation holds the key {0} twice; look at the leader's log")]
     Twice(Kid),
-    /// Two signers in one profile.
+    /// Two signers in one profile, or two keys that are encrypted to.
     #[error("the generation has two active keys in the profile {0}; look at the leader's log")]
     TwoActive(ProfileName),
+    /// A stage that no key of this use can be at.
+    #[error("the generation has the key {0} at a stage that no key of its use can be at; look at the leader's log")]
+    OtherUse(Kid),
     /// A public key in a wrong form.
     #[error("the public key {kid} is not in order: {why}; revoke it on the leader")]
     PublicKey {
@@ -101,12 +106,15 @@ fn check_content(bundle: &Bundle, trusted: &Trusted) -> Result<Standing, Refusal
         return Err(Refusal::NotItsForm);
     }
     let standing = trusted.judge(&bundle.set, bundle.digest)?;
-    let (mut kids, mut signing) = (BTreeSet::new(), BTreeSet::new());
+    let (mut kids, mut active) = (BTreeSet::new(), BTreeSet::new());
     for member in &bundle.set.members {
         if !kids.insert(&member.public.kid) {
             return Err(Refusal::Twice(member.public.kid.clone()));
         }
-        if member.stage == Stage::Active && !signing.insert(&member.profile) {
+        if member.stage.key_use() != member.public.spec.key_use() {
+            return Err(Refusal::OtherUse(member.public.kid.clone()));
+        }
+        if matches!(member.stage, Stage::Active | Stage::Published) && !active.insert(&member.profile) {
             return Err(Refusal::TwoActive(member.profile.clone()));
         }
     }

@@ -81,7 +81,8 @@ impl Disk {
             |file: &str| read::file(&folder.join(file)).map(|read| read.ok_or_else(|| not_proved(&format!("{file} is gone"))));
         let (public, private) = (back(PUBLIC)??, back(PRIVATE)??);
         let proved = outputs::prove(public.expose(), private.expose()).map_err(|why| not_proved(&why))?;
-        if proved.signing != view.signing() || proved.published.iter().ne(view.published.iter().collect::<BTreeSet<_>>()) {
+        let private_fits = proved.signing == view.signing() && proved.decrypting == view.decrypting;
+        if !private_fits || proved.published.iter().ne(view.published.iter().collect::<BTreeSet<_>>()) {
             return Err(not_proved(&"they hold other keys than the view"));
         }
         Ok(())

@@ -3,7 +3,7 @@
 //! ```text
 //! live -> views/000042.1                one rename(2) of the link is the swap
 //! views/000042.1/jwks.json              every published public half, 0644
-//!                private.jwks.json      the selected signing keys, 0640
+//!                private.jwks.json      the selected signing keys and every encryption key, 0640
 //!                view.json              which view this is, 0644
 //! trusted.json                          what rule R5 remembers, and of which fleet, 0600
 //! cache.sealed                          the newest generation, AES-256-GCM, 0600

@@ -12,7 +12,7 @@ use super::install::{PRIVATE, PUBLIC, VIEW};
 use super::{Disk, DiskError};
 use crate::agent::core::ViewId;
 use crate::lifecycle::Installed;
-use crate::outputs;
+use crate::outputs::{self, PrivateKids};
 use crate::types::{Kid, Secret};
 
 /// The largest file that is read, in bytes: well above what a generation may have.
@@ -46,13 +46,13 @@ fn read_at(folder: impl AsFd, path: &Path) -> io::Result<Option<Secret>> {
 }
 
 /// The kids in a private file; none in one that is not there.
-fn private_kids(folder: impl AsFd, path: &Path) -> Result<BTreeSet<Kid>, DiskError> {
+fn private_kids(folder: impl AsFd, path: &Path) -> Result<PrivateKids, DiskError> {
     let read = read_at(folder, Path::new(PRIVATE)).map_err(|cause| DiskError::Read {
         path: path.join(PRIVATE),
         cause,
     })?;
     match read {
-        None => Ok(BTreeSet::new()),
+        None => Ok(PrivateKids::default()),
         Some(bytes) => outputs::kids_of_private(bytes.expose()).map_err(|why| damaged(&path.join(PRIVATE), &why)),
     }
 }
@@ -89,24 +89,25 @@ impl Disk {
         };
         let id: ViewId = serde_json::from_slice(need(VIEW)?.expose()).map_err(|why| damaged(&path.join(VIEW), &why))?;
         let published = outputs::kids_of_public(need(PUBLIC)?.expose()).map_err(|why| damaged(&path.join(PUBLIC), &why))?;
-        let signing = private_kids(&folder, &path)?;
+        let private = private_kids(&folder, &path)?;
         Ok(Some(Installed {
             generation: id.generation,
             switches: id.switches,
             published,
-            held: self.held_anywhere(&signing)?,
-            signing,
+            held: self.held_anywhere(&private)?,
+            signing: private.signing,
+            decrypting: private.decrypting,
             hooks_succeeded: false,
         }))
     }
 
     /// The kids whose private half is anywhere on the node: in the private file of any view, live or not, or in the cache. A cache that
     /// does not open holds nothing that anybody could use.
-    fn held_anywhere(&self, signing: &BTreeSet<Kid>) -> Result<BTreeSet<Kid>, DiskError> {
-        let mut held = signing.clone();
+    fn held_anywhere(&self, live: &PrivateKids) -> Result<BTreeSet<Kid>, DiskError> {
+        let mut held: BTreeSet<Kid> = live.all().cloned().collect();
         for path in self.view_folders()? {
             if let Some(folder) = open_folder(&path)? {
-                held.extend(private_kids(&folder, &path)?);
+                held.extend(private_kids(&folder, &path)?.all().cloned());
             }
         }
         match self.read_cache() {

@@ -89,7 +89,8 @@ fn signs(status: &Status, these: &[usize]) -> bool {
 }
 
 fn on_disk(root: &Path) -> BTreeSet<Kid> {
-    outputs::kids_of_private(&std::fs::read(root.join("agent/live/private.jwks.json")).unwrap()).unwrap()
+    let private = std::fs::read(root.join("agent/live/private.jwks.json")).unwrap();
+    outputs::kids_of_private(&private).unwrap().signing
 }
 
 fn usual(number: u64) -> Bundle {

@@ -2,7 +2,7 @@
 
 use super::text::{list, plain};
 use crate::audit::Record;
-use crate::lifecycle::{Absence, Cause, Doubt, Event, Leaving, NamedNodes, Wait, Why};
+use crate::lifecycle::{Absence, Cause, Doubt, Event, Grounds, Leaving, NamedNodes, PrivateHalf, Wait, Why};
 use crate::types::{Comment, Reason, Time};
 
 /// `jkeys history`: number, time, actor, action, and the operator's reason and words.
@@ -39,6 +39,23 @@ fn action(event: &Event) -> String {
             Some(at) => format!("key {kid} removed, may have signed until {at}"),
             None => format!("key {kid} removed, it never signed"),
         },
+        Event::Staged { profile, key, .. } => format!("key {} staged, profile {profile}, {}", key.kid, key.spec),
+        Event::Published { kid, grounds, .. } => format!("key {kid} published, to be encrypted to ({})", allowed(grounds)),
+        Event::Unpublished { kid, successor } => match successor {
+            Some(successor) => format!("key {kid} unpublished, {successor} took over"),
+            None => format!("key {kid} unpublished, nothing took over"),
+        },
+        Event::Discarded {
+            kid, published_until, ..
+        } => match published_until {
+            Some(at) => format!("key {kid} removed, was published until {at}"),
+            None => format!("key {kid} removed, it was never published"),
+        },
+        Event::Revoked {
+            kid,
+            private_half: PrivateHalf::Kept,
+            ..
+        } => format!("key {kid} revoked, its private half kept to decrypt"),
         Event::Revoked { kid, .. } => format!("key {kid} revoked"),
         Event::ReportedCompromised { kid, .. } => format!("key {kid} reported compromised when it was gone already"),
         Event::DistrustedAll => "every key reported compromised".to_owned(),
@@ -94,6 +111,14 @@ fn never(replaced: &NamedNodes) -> String {
     format!(", but never by what was enrolled before as {replaced}")
 }
 
+fn allowed(grounds: &Grounds) -> String {
+    match grounds {
+        Grounds::Scheduled { .. } => "scheduled".to_owned(),
+        Grounds::Emergency { .. } => "emergency".to_owned(),
+        Grounds::Forced { missing } => format!("forced{}", without(missing)),
+    }
+}
+
 fn trusted(until: Option<Time>) -> String {
     until.map_or_else(
         || "until when it is trusted is not known".to_owned(),
@@ -116,6 +141,12 @@ pub(super) fn waited(wait: &Wait) -> String {
         Wait::Clock(doubt) => format!("{} (rule R9)", doubted(*doubt)),
         Wait::Arm(profile) => format!("the standby of profile {profile} is due, but not everywhere for long enough (rule R1)"),
         Wait::Remove(kid) => format!("key {kid} could be removed, but a node has not confirmed its switch (rule R3)"),
+        Wait::Publish(profile) => {
+            format!("the staged key of profile {profile} is due, but a node has not confirmed its private half (rule E1)")
+        }
+        Wait::Discard(kid) => {
+            format!("key {kid} could be removed, but a node has not confirmed that it publishes it no more (rule E2)")
+        }
     }
 }
 
@@ -141,7 +172,7 @@ fn without(nodes: &NamedNodes) -> String {
 /// The operator's reason and words.
 fn why(event: &Event) -> String {
     let (reason, comment) = match event {
-        Event::Activated { why, .. } | Event::Hastened { why, .. } => given(why),
+        Event::Activated { why, .. } | Event::Published { why, .. } | Event::Hastened { why, .. } => given(why),
         Event::Revoked { reason, comment, .. } => (Some(*reason), comment.as_ref()),
         Event::ReportedCompromised { comment, .. } => (None, comment.as_ref()),
         _ => (None, None),

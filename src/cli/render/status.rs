@@ -5,7 +5,7 @@ use super::table::Table;
 use super::text::{elapsed, list, plain, relative};
 use super::{history::waited, keys::keys, text};
 use crate::rpc::documents::{NodeStatus, StandbyStatus, Status};
-use crate::types::Time;
+use crate::types::{KeyUse, Time};
 
 pub(in crate::cli) fn status(status: &Status, columns: Option<usize>) -> String {
     let sections = [
@@ -47,7 +47,10 @@ fn loud(status: &Status) -> String {
         )
     });
     let unsigned = status.profiles.iter().filter(|profile| profile.active.is_none());
-    let unsigned = unsigned.map(|profile| format!("profile {} has no key that signs", profile.profile));
+    let unsigned = unsigned.map(|profile| match profile.spec.key_use() {
+        KeyUse::Sig => format!("profile {} has no key that signs", profile.profile),
+        KeyUse::Enc => format!("profile {} publishes no key to encrypt to", profile.profile),
+    });
     let revocations = status.revocations.iter().map(|revocation| {
         format!(
             "key {} was revoked {} ({}), not confirmed by {}",
@@ -78,7 +81,7 @@ fn troubles(node: &NodeStatus, now: Time) -> impl Iterator<Item = String> {
 }
 
 fn profiles(status: &Status) -> String {
-    let mut table = Table::new(&["PROFILE", "ALG", "SIGNS WITH", "STANDBY"]);
+    let mut table = Table::new(&["PROFILE", "ALG", "IN USE", "NEXT"]);
     for profile in &status.profiles {
         table.row([
             profile.profile.to_string(),
@@ -104,5 +107,8 @@ fn standby(standby: &StandbyStatus, now: Time) -> String {
             format!("{kid} not confirmed by {}{}", list(missing), floor.unwrap_or_default())
         }
         StandbyStatus::None => "being made".to_owned(),
+        StandbyStatus::Staged { kid, missing } if missing.is_empty() => format!("{kid} ready"),
+        StandbyStatus::Staged { kid, missing } => format!("{kid} not confirmed by {}", list(missing)),
+        StandbyStatus::NotDue { due_at } => format!("made {}", relative(*due_at, now)),
     }
 }

@@ -3,6 +3,7 @@ use std::path::Path;
 use super::super::samples::{NOW, a_dry_run, a_plan, decided as a_decision, kid, names, quiet, troubled};
 use super::*;
 use crate::rpc::admin::{Confirmation, Finished, Trusted};
+use crate::rpc::documents::{ProfileStatus, StandbyStatus};
 use crate::types::{Generation, Span};
 
 #[test]
@@ -10,7 +11,7 @@ fn a_quiet_fleet_is_four_short_tables() {
     let expected = "\
 leader  epoch 3 for 2d 2h; generation 42, committed 9m ago
 
-PROFILE  ALG         SIGNS WITH                                   STANDBY
+PROFILE  ALG         IN USE                                       NEXT
 main     RS256/2048  NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs  -kwBJxHXG9WrLtpmBvAb3fLsEYXDqZ9YlUc9Q0QGbzA ready
 
 KEY                                          PROFILE  ALG         STATE         PUBLISHED  NEXT
@@ -38,8 +39,8 @@ or restore its newest snapshot
 ! node vm-2: its clock is 6m behind the leader's
 ! node vm-2: the disk is full [2J; make room
 
-PROFILE  ALG         SIGNS WITH  STANDBY
-main     RS256/2048  nothing     -kwBJxHXG9WrLtpmBvAb3fLsEYXDqZ9YlUc9Q0QGbzA not confirmed by vm-2, ready in 2h at the earliest
+PROFILE  ALG         IN USE   NEXT
+main     RS256/2048  nothing  -kwBJxHXG9WrLtpmBvAb3fLsEYXDqZ9YlUc9Q0QGbzA not confirmed by vm-2, ready in 2h at the earliest
 
 KEY                                          PROFILE  ALG         STATE         PUBLISHED  NEXT
 NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs  main     RS256/2048  active        3d ago
@@ -52,6 +53,48 @@ its clock is 6m behind the leader's; the disk is full [2J; make room
 vm-3  joining 0s         nothing         never
 ";
     assert_eq!(status(&troubled(), None), expected);
+}
+
+#[test]
+fn a_profile_for_encryption_says_what_is_staged_and_what_is_lacking() {
+    let mut fleet = quiet();
+    let enc = |active: Option<&str>, standby| ProfileStatus {
+        profile: "enc".parse().unwrap(),
+        spec: "ECDH-ES/256".parse().unwrap(),
+        active: active.map(kid),
+        standby,
+    };
+    let staged = |missing: &[&str]| StandbyStatus::Staged {
+        kid: kid("next"),
+        missing: names(missing),
+    };
+    for (profile, line) in [
+        (
+            enc(
+                Some("now"),
+                StandbyStatus::NotDue {
+                    due_at: NOW + Span::hours(3),
+                },
+            ),
+            "enc      ECDH-ES/256  now     made in 3h\n",
+        ),
+        (enc(Some("now"), staged(&[])), "enc      ECDH-ES/256  now     next ready\n"),
+        (
+            enc(Some("now"), staged(&["vm-2"])),
+            "enc      ECDH-ES/256  now     next not confirmed by vm-2\n",
+        ),
+        (enc(None, StandbyStatus::None), "enc      ECDH-ES/256  nothing  being made\n"),
+    ] {
+        let lacks = profile.active.is_none();
+        fleet.profiles = vec![profile];
+        let shown = status(&fleet, None);
+        assert!(shown.contains(line), "{shown}");
+        assert_eq!(
+            shown.contains("! profile enc publishes no key to encrypt to\n"),
+            lacks,
+            "{shown}"
+        );
+    }
 }
 
 #[test]

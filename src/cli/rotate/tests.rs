@@ -25,6 +25,7 @@ fn planned() -> RotateCall {
         force: false,
         dry_run: false,
         wait: Span::secs(60),
+        destroy: false,
     }
 }
 
@@ -63,6 +64,19 @@ fn every_flag_reaches_the_leader() {
     assert_eq!(
         rotate("--now --compromised all --reason compromised"),
         Ok(stolen(Compromised::All))
+    );
+    let destroyed = RotateCall {
+        destroy: true,
+        ..stolen(Compromised::All)
+    };
+    assert_eq!(
+        rotate("--now --compromised all --reason compromised --destroy"),
+        Ok(destroyed)
+    );
+    assert_eq!(
+        rotate("--now --reason superseded --destroy"),
+        Err(2),
+        "it destroys what is compromised"
     );
 }
 

@@ -135,6 +135,7 @@ async fn a_leader_that_hangs_is_given_up() {
         comment: None,
         dry_run: false,
         wait: Span(0),
+        destroy: false,
     };
     let steps = leader.revoke(call).await.unwrap();
     let (mut out, mut notes) = (Vec::new(), Vec::new());

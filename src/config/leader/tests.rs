@@ -96,7 +96,7 @@ alg = "HS256"
 [[profile]]
 alg = "RS256"
 bits = 1024
-use = "enc"
+use = "wrap"
 kid_format = "uuid"
 "#;
     let found = LeaderConfig::parse(text, None).unwrap_err();
@@ -113,7 +113,10 @@ kid_format = "uuid"
         (11, "[[profile]] number 1 alg \"HS256\" is not known"),
         (14, "[[profile]] number 2 name is missing"),
         (14, "[[profile]] number 2 an RSA key of 1024 bits is not made"),
-        (17, "[[profile]] number 2 use: encryption keys are not made by this release"),
+        (
+            17,
+            "[[profile]] number 2 use: \"wrap\" is not a use; write \"sig\" or \"enc\"",
+        ),
         (18, "[[profile]] number 2 kid_format: \"uuid\" is not a form of kids"),
     ];
     assert_eq!(found.all().len(), expected.len(), "{found}");
@@ -156,6 +159,36 @@ fn numbers_that_nobody_meant_are_not_held_against_the_rules() {
         "report_every = \"20h\"\n[defaults]\ninterval = \"soon\"\n{WEB}min_prepublish = \"60h\"\n"
     ));
     assert_eq!(wrong_base.lines().count(), 1, "{wrong_base}");
+}
+
+#[test]
+fn a_profile_for_encryption_says_so_and_names_an_algorithm_for_it() {
+    let with = |lines: &str| format!("{WEB}[[profile]]\nname = \"enc\"\n{lines}");
+    for (alg, spec) in [
+        ("alg = \"RSA-OAEP-256\"", "RSA-OAEP-256/2048"),
+        ("alg = \"RSA-OAEP\"\nbits = 3072", "RSA-OAEP/3072"),
+        ("alg = \"RSA1_5\"", "RSA1_5/2048"),
+        ("alg = \"ECDH-ES\"", "ECDH-ES/256"),
+        ("alg = \"ECDH-ES\"\nbits = 384", "ECDH-ES/384"),
+    ] {
+        let config = LeaderConfig::parse(&with(&format!("use = \"enc\"\n{alg}\n")), None).unwrap();
+        let enc = &config.settings.profiles[&"enc".parse().unwrap()];
+        assert_eq!(enc.spec.to_string(), spec);
+    }
+    let unsaid = refused(&with("alg = \"ECDH-ES\"\n"));
+    assert!(
+        unsaid.contains("alg \"ECDH-ES\" is for use = \"enc\", not \"sig\""),
+        "{unsaid}"
+    );
+    let other = refused(&with("use = \"enc\"\nalg = \"ES256\"\n"));
+    assert!(other.contains("alg \"ES256\" is for use = \"sig\", not \"enc\""), "{other}");
+    let nothing = refused(&with("use = \"enc\"\n"));
+    assert!(nothing.contains("alg is missing"), "there is no default: {nothing}");
+    let short = refused(&with("use = \"enc\"\nalg = \"ECDH-ES\"\ndecrypt_window = \"1h\"\n"));
+    assert!(
+        short.contains("rule T4, profile enc: min_prepublish (1day 2h) must be at most decrypt_window (1h)"),
+        "{short}"
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::crypto::NewKey;
 use crate::crypto::tests::{key, other_key};
 use crate::lifecycle::{KeySet, Member, Stage, Switches, view};
 use crate::outputs::{private_jwks, public_jwks};
-use crate::types::{Epoch, Generation, KeySpec};
+use crate::types::{Curve, Epoch, Generation, KeySpec, KeyUse};
 
 const START: Time = Time(1_800_000_000_000);
 const MIN_PREPUBLISH: Span = Span::secs(5);
@@ -21,11 +21,22 @@ fn new() -> &'static NewKey {
 
 /// The files of a node that publishes these keys and signs with the last of `signing`.
 fn files(published: &[&NewKey], signing: &[&NewKey]) -> NodeFiles {
+    files_with(published, &[], signing)
+}
+
+/// The same with encryption keys that are kept and not published; `privates` are those of all keys that have one there.
+fn files_with(published: &[&NewKey], kept: &[&NewKey], privates: &[&NewKey]) -> NodeFiles {
+    let signing = privates;
     let signs = |key: &NewKey| signing.iter().any(|signing| signing.public.kid == key.public.kid);
     let member = |key: &&NewKey| Member {
         profile: "web".parse().unwrap(),
         public: key.public.clone(),
-        stage: if signs(key) { Stage::Active } else { Stage::Retiring },
+        stage: match (key.public.spec.key_use(), signs(key)) {
+            (KeyUse::Sig, true) => Stage::Active,
+            (KeyUse::Sig, false) => Stage::Retiring,
+            (KeyUse::Enc, _) if published.iter().any(|published| published.public.kid == key.public.kid) => Stage::Published,
+            (KeyUse::Enc, _) => Stage::Unpublished,
+        },
     };
     let set = KeySet {
         generation: Generation(1),
@@ -34,7 +45,7 @@ fn files(published: &[&NewKey], signing: &[&NewKey]) -> NodeFiles {
         clock_skew: Span(200),
         max_age: Span::secs(1),
         straggler_after: Span::secs(5),
-        members: published.iter().map(member).collect(),
+        members: published.iter().chain(kept).map(member).collect(),
     };
     let view = view(&set, &Switches::new(), START);
     let private = |key: &&NewKey| (key.public.kid.clone(), Secret::new(key.private.expose().to_vec()));
@@ -94,6 +105,16 @@ fn told(round: &Round) -> Vec<(String, String, Kid, Seen)> {
         } => {
             let signers: Vec<&str> = signers.iter().map(NodeName::as_str).collect();
             (signers.join(","), verifier.to_string(), kid.clone(), *set)
+        }
+        Failure::Message {
+            readers,
+            publisher,
+            kid,
+            set,
+            ..
+        } => {
+            let readers: Vec<&str> = readers.iter().map(NodeName::as_str).collect();
+            (readers.join(","), publisher.to_string(), kid.clone(), *set)
         }
         Failure::File { node, why } => panic!("{node}: {why}"),
     };
@@ -260,4 +281,80 @@ fn many_nodes_with_the_same_bytes_are_counted_one_by_one() {
     let round = bench.round(Span(0), [0; 3].map(|_| Some(files(&[old()], &[old()]))));
     assert_eq!((round.probes, round.failed()), (9, 0));
     assert_eq!(bench.round(Span(1), [None, None, None]).probes, 0);
+}
+
+fn ecdh() -> &'static NewKey {
+    key(KeySpec::EcdhEs(Curve::P256))
+}
+
+fn next_ecdh() -> &'static NewKey {
+    other_key(KeySpec::EcdhEs(Curve::P256))
+}
+
+#[test]
+fn what_is_encrypted_to_a_cached_key_opens_on_every_node() {
+    let mut bench = Bench::new();
+    let before = || Some(files(&[ecdh()], &[ecdh()]));
+    let after = || Some(files_with(&[next_ecdh()], &[ecdh()], &[ecdh(), next_ecdh()]));
+    let staged = || Some(files_with(&[ecdh()], &[next_ecdh()], &[ecdh(), next_ecdh()]));
+    for (nodes, probes) in [
+        ([before(), before()], 2),
+        ([staged(), staged()], 2),
+        ([after(), staged()], 4),
+        ([after(), after()], 4),
+    ] {
+        let round = bench.round(Span::secs(1), nodes);
+        assert_eq!((round.probes, told(&round)), (probes, vec![]));
+    }
+    let later = bench.round(MIN_PREPUBLISH, [0; 2].map(|_| Some(files(&[next_ecdh()], &[next_ecdh()]))));
+    assert_eq!((later.probes, told(&later)), (2, vec![]), "nobody has the old key any more");
+}
+
+#[test]
+fn a_key_that_is_published_before_every_node_holds_it_fails() {
+    let mut bench = Bench::new();
+    let round = bench.round(
+        Span(0),
+        [
+            Some(files_with(&[ecdh()], &[next_ecdh()], &[ecdh(), next_ecdh()])),
+            Some(files(&[ecdh()], &[ecdh()])),
+        ],
+    );
+    assert_eq!(told(&round), []);
+    let round = bench.round(
+        Span(0),
+        [
+            Some(files_with(&[next_ecdh()], &[ecdh()], &[ecdh(), next_ecdh()])),
+            Some(files(&[ecdh()], &[ecdh()])),
+        ],
+    );
+    let kid = next_ecdh().public.kid.clone();
+    assert_eq!(told(&round), [("b".to_owned(), "a".to_owned(), kid, Seen::Now)]);
+    assert!(
+        round.failures[0].to_string().starts_with("a message to "),
+        "{}",
+        round.failures[0]
+    );
+}
+
+#[test]
+fn a_key_that_goes_while_relying_parties_have_it_fails_unless_it_was_destroyed_on_demand() {
+    for destroyed in [false, true] {
+        let mut bench = Bench::new();
+        bench.round(Span(0), [Some(files(&[ecdh()], &[ecdh()]))]);
+        bench.revoked.extend(destroyed.then(|| ecdh().public.kid.clone()));
+        let wait = MIN_PREPUBLISH - Span(1);
+        let round = bench.round(wait, [Some(files(&[next_ecdh()], &[next_ecdh()]))]);
+        let failed = ("a".to_owned(), "a".to_owned(), ecdh().public.kid.clone(), Seen::Ago(wait));
+        assert_eq!(told(&round), if destroyed { vec![] } else { vec![failed] });
+    }
+}
+
+#[test]
+fn a_node_without_a_private_file_opens_nothing() {
+    let mut bench = Bench::new();
+    let mut without = files(&[ecdh()], &[ecdh()]);
+    without.private = None;
+    let round = bench.round(Span(0), [Some(without)]);
+    assert_eq!(round.failures.len(), 1);
 }

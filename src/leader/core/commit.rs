@@ -40,7 +40,7 @@ impl Leader {
             .iter()
             .map(|event| self.record(event, actor, at, clock))
             .collect();
-        let keep = kids(decision, |event| matches!(event, Event::Prepublished { .. }));
+        let keep = kids(decision, |event| event.new_key().is_some());
         let destroy = kids(decision, |event| matches!(event, Event::Destroyed { .. }));
         let (state, lists) = (self.state.clone(), decision.lists.clone());
         effects.push(Effect::Commit(Box::new(Commit {

@@ -111,6 +111,7 @@ fn report_of(leader: &Leader, now: Time) -> Report {
         published: view.published.iter().cloned().collect(),
         signing: view.signing(),
         switches: view.switches,
+        decrypting: view.decrypting,
         held: view.held,
         hooks_succeeded: true,
     };
@@ -147,6 +148,7 @@ fn r7_a_generation_is_published_and_a_caller_answered_only_after_the_commit() {
             kid,
             reason,
             comment: None,
+            destroy: false,
         }),
         START,
     );
@@ -165,6 +167,7 @@ fn r7_a_refused_caller_leaves_a_record() {
             kid,
             reason,
             comment: None,
+            destroy: false,
         }),
         START,
     );
@@ -327,6 +330,7 @@ fn a_key_in_the_making_is_dropped_when_everything_is_reported_compromised() {
         force: false,
         reason: Reason::Compromised,
         comment: None,
+        destroy: false,
     };
     let effects = leader.step(operator(Command::RotateNow(all)), START);
     let again = asked(&effects).expect("a new one is asked for");

@@ -14,7 +14,12 @@ pub(super) fn of_leader(rows: &[Planned], now: Time) -> Away {
     let straggler = rows.iter().find(|row| row.event == Happening::LeavesService);
     let straggler = straggler.map(|row| Deadline { at: now, ..due(row) });
     let decided = rows.iter().filter(|row| row.at > now).find_map(|row| match row.event {
-        Happening::Published | Happening::Armed | Happening::Removed => Some(due(row)),
+        Happening::Published
+        | Happening::Armed
+        | Happening::Removed
+        | Happening::Staged
+        | Happening::Encrypts
+        | Happening::Discarded => Some(due(row)),
         Happening::Retires => Some(removal(row)),
         _ => None,
     });
@@ -24,8 +29,16 @@ pub(super) fn of_leader(rows: &[Planned], now: Time) -> Away {
     });
     Away {
         nothing_late: straggler.or(decided),
-        rotations_on_time: armed.min_by_key(|deadline| deadline.at),
+        rotations_on_time: armed.chain(publications(rows, now)).min_by_key(|deadline| deadline.at),
     }
+}
+
+/// The publications of encryption keys to come: each is a decision of the leader, which waits for every node (rule E1).
+fn publications(rows: &[Planned], now: Time) -> impl Iterator<Item = Deadline> {
+    let to_come = rows
+        .iter()
+        .filter(move |row| row.at > now && row.event == Happening::Encrypts);
+    to_come.map(due)
 }
 
 /// How long a node that answers at `now` may be away from then on, where silent nodes leave service after `straggler_after`.
@@ -44,9 +57,17 @@ pub(super) fn of_node(rows: &[Planned], now: Time, straggler_after: Span) -> Awa
         let at = arming.published_by?.min(arming.armed_at);
         (at <= leaves_at).then(|| late_rotation(&arming, at))
     });
-    let rotations_on_time = rotations.min_by_key(|deadline| deadline.at);
-    let switches = rows.iter().filter(|row| row.at > now && row.event == Happening::Retires);
-    let removals = switches.map(removal);
+    let published = publications(rows, now).filter(|deadline| deadline.at <= leaves_at);
+    let rotations_on_time = rotations.chain(published).min_by_key(|deadline| deadline.at);
+    let to_come = rows.iter().filter(|row| row.at > now);
+    let removals = to_come.filter_map(|row| match row.event {
+        Happening::Retires => Some(removal(row)),
+        Happening::Unpublished => Some(Deadline {
+            event: Happening::Discarded,
+            ..due(row)
+        }),
+        _ => None,
+    });
     let all = removals.chain(rotations_on_time.clone()).chain([leaves]);
     Away {
         nothing_late: all.min_by_key(|deadline| deadline.at),

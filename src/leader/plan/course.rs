@@ -280,16 +280,17 @@ impl Course {
     }
 
     fn measure(&mut self) {
-        let keys = &self.leader.state().keys;
+        let set = self.leader.state().key_set();
+        let published: Vec<_> = set.members.iter().filter(|member| member.stage.is_published()).collect();
         let mut now: BTreeMap<&ProfileName, usize> = BTreeMap::new();
-        for key in keys.values() {
-            *now.entry(&key.profile).or_default() += 1;
+        for member in &published {
+            *now.entry(&member.profile).or_default() += 1;
         }
         for (profile, count) in now {
             let most = self.fullest.entry(profile.clone()).or_default();
             *most = (*most).max(count);
         }
-        self.fullest_of_all = self.fullest_of_all.max(keys.len());
+        self.fullest_of_all = self.fullest_of_all.max(published.len());
     }
 }
 
@@ -302,6 +303,7 @@ fn whole(set: &KeySet, switches: &Switches, now: Time) -> (View, Installed) {
         published: view.published.iter().cloned().collect(),
         signing: view.signing(),
         held: view.held.clone(),
+        decrypting: view.decrypting.clone(),
         hooks_succeeded: true,
     };
     (view, installed)

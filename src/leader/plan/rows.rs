@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::course::{Course, Moment};
 use crate::leader::core::Leader;
-use crate::lifecycle::{Cause, Event, Key, Phase, Publication, Retirement, Windows, unconfirmed};
+use crate::lifecycle::{Cause, Event, Keeping, Key, Phase, Publication, Retirement, Staging, Windows, unconfirmed};
 use crate::rpc::documents::{Awaited, Happening, Planned};
 use crate::types::{Kid, NodeName, ProfileName, Time};
 
@@ -17,6 +17,10 @@ pub(super) fn happening(event: &Event) -> Option<Happening> {
         Event::Retired { .. } => Happening::Retires,
         Event::Destroyed { .. } => Happening::Destroyed,
         Event::Removed { .. } => Happening::Removed,
+        Event::Staged { .. } => Happening::Staged,
+        Event::Published { .. } => Happening::Encrypts,
+        Event::Unpublished { .. } => Happening::Unpublished,
+        Event::Discarded { .. } => Happening::Discarded,
         Event::RevocationConfirmed { .. } => Happening::RevocationConfirmed,
         Event::EnteredService { .. } => Happening::EntersService,
         Event::LeftService { .. } => Happening::LeavesService,
@@ -48,9 +52,15 @@ impl<'a> Rows<'a> {
         let known = |key: &Key| Known {
             profile: key.profile.clone(),
             windows: key.windows,
-            unpublished: absent(Publication::of(state, seen, key).missing),
+            unpublished: absent(match key.phase {
+                Phase::Staged => Staging::of(state, seen, key).missing,
+                _ => Publication::of(state, seen, key).missing,
+            }),
             unswitched: match key.phase {
                 Phase::Retiring { since, .. } => absent(Retirement::of(state, seen, key, since).missing),
+                Phase::Unpublished { .. } => {
+                    absent(Keeping::of(state, seen, key).map_or_else(Vec::new, |keeping| keeping.missing))
+                }
                 _ => Vec::new(),
             },
         };
@@ -88,7 +98,7 @@ impl<'a> Rows<'a> {
 
     fn learn(&mut self, moment: &Moment) {
         match &moment.event {
-            Event::Prepublished { profile, key, windows } => {
+            Event::Prepublished { profile, key, windows } | Event::Staged { profile, key, windows } => {
                 let known = Known {
                     profile: profile.clone(),
                     windows: *windows,
@@ -97,7 +107,7 @@ impl<'a> Rows<'a> {
                 };
                 self.keys.insert(key.kid.clone(), known);
             }
-            Event::Retired { kid, .. } => {
+            Event::Retired { kid, .. } | Event::Unpublished { kid, .. } => {
                 if let Some(key) = self.keys.get_mut(kid) {
                     key.unswitched.clone_from(&moment.absent);
                 }
@@ -108,7 +118,14 @@ impl<'a> Rows<'a> {
 
     fn condition(&self, event: &Event, happening: Happening, key: Option<&Known>) -> Awaited {
         match (happening, key) {
-            (Happening::Published, _) => Awaited::Key,
+            (Happening::Published | Happening::Staged, _) => Awaited::Key,
+            (Happening::Encrypts, Some(key)) => Awaited::Halves {
+                missing: key.unpublished.clone(),
+            },
+            (Happening::Discarded, Some(key)) => Awaited::Window {
+                span: key.windows.decrypt_window,
+                missing: key.unswitched.clone(),
+            },
             (Happening::Armed, Some(key)) => Awaited::Publication {
                 span: key.windows.min_prepublish,
                 missing: key.unpublished.clone(),
@@ -117,7 +134,7 @@ impl<'a> Rows<'a> {
                 Event::Activated { cause, .. } if *cause != Cause::Scheduled => Awaited::Time,
                 _ => Awaited::Hour,
             },
-            (Happening::Retires | Happening::Destroyed, _) => Awaited::Successor,
+            (Happening::Retires | Happening::Unpublished | Happening::Destroyed, _) => Awaited::Successor,
             (Happening::Removed, Some(key)) => Awaited::Expiry {
                 span: key.windows.token_lifetime + key.windows.clock_skew,
                 missing: key.unswitched.clone(),
@@ -130,7 +147,7 @@ impl<'a> Rows<'a> {
                     .unwrap_or_default(),
             },
             (Happening::LeavesService, _) => Awaited::Silence,
-            (Happening::Armed | Happening::Removed, None) => Awaited::Time,
+            (Happening::Armed | Happening::Removed | Happening::Encrypts | Happening::Discarded, None) => Awaited::Time,
         }
     }
 }

@@ -66,11 +66,17 @@ impl Admin for AdminService {
             kid,
             reason,
             comment,
+            destroy,
             dry_run,
             wait,
         } = RevokeCall::try_from(request.into_inner())?;
-        let words = format!("revoke {kid} --reason {reason}");
-        let command = Command::Revoke { kid, reason, comment };
+        let words = format!("revoke {kid}{} --reason {reason}", if destroy { " --destroy" } else { "" });
+        let command = Command::Revoke {
+            kid,
+            reason,
+            comment,
+            destroy,
+        };
         if dry_run {
             return self.dry_run(command).await;
         }
@@ -156,12 +162,14 @@ impl AdminService {
             admin::Compromised::All => Some(Compromised::All),
             admin::Compromised::Key(kid) => Some(self.reported(kid).await?),
         };
-        let (take, force, reason, comment) = (call.use_kid, call.force, call.reason, call.comment);
+        let (take, force, destroy) = (call.use_kid, call.force, call.destroy);
+        let (reason, comment) = (call.reason, call.comment);
         Ok(Command::RotateNow(RotateNow {
             profiles,
             compromised,
             take,
             force,
+            destroy,
             reason,
             comment,
         }))
@@ -275,6 +283,7 @@ fn in_words(call: &RotateCall) -> String {
     words.extend(call.profiles.iter().map(|profile| format!("--profile {profile}")));
     words.extend(call.use_kid.iter().map(|kid| format!("--use {kid}")));
     words.extend(call.force.then(|| "--force".to_owned()));
+    words.extend(call.destroy.then(|| "--destroy".to_owned()));
     words.push(format!("--reason {}", call.reason));
     words.join(" ")
 }

@@ -100,13 +100,18 @@ pub(super) fn gone_key(keystore: &Keystore, kid: &Kid) -> Result<Option<KeyStatu
         let Ok(record) = Record::from_bytes(&keystore.record(seq)?.bytes) else {
             continue;
         };
+        let first = if matches!(record.event, Event::Staged { .. }) {
+            Phase::Staged
+        } else {
+            Phase::Prepublished
+        };
         match (record.event, &mut found) {
-            (Event::Prepublished { profile, key, .. }, _) => {
+            (Event::Prepublished { profile, key, .. } | Event::Staged { profile, key, .. }, _) => {
                 found = Some(KeyStatus {
                     kid: key.kid,
                     profile,
                     spec: key.spec,
-                    state: Phase::Prepublished.name().to_owned(),
+                    state: first.name().to_owned(),
                     published_at: record.time,
                     next: None,
                     thumbprint: key.thumbprint,
@@ -114,7 +119,9 @@ pub(super) fn gone_key(keystore: &Keystore, kid: &Kid) -> Result<Option<KeyStatu
                     x5c: STANDARD.encode(key.certificate_der),
                 });
             }
-            (Event::Removed { .. }, Some(key)) => "removed".clone_into(&mut key.state),
+            (Event::Removed { .. } | Event::Discarded { .. }, Some(key)) if key.state != "revoked" => {
+                "removed".clone_into(&mut key.state);
+            }
             (Event::Revoked { .. }, Some(key)) => "revoked".clone_into(&mut key.state),
             _ => {}
         }

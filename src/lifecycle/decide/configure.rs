@@ -1,7 +1,7 @@
 //! A change of settings. It never re-times a key that stands, but for the exception of DESIGN part 3.
 
 use super::draft::Draft;
-use super::{Decision, Refusal, succession};
+use super::{Decision, Refusal, encryption, succession};
 use crate::lifecycle::event::Event;
 use crate::lifecycle::settings::Settings;
 use crate::lifecycle::sightings::Sightings;
@@ -14,6 +14,7 @@ pub(super) fn configure(state: &State, seen: &Sightings, settings: &Settings, no
     if !violations.is_empty() {
         return Err(Refusal::Unsafe(violations.join("\n")));
     }
+    encryption::refuse_other_use(state, settings)?;
     if *settings == state.settings {
         return Ok(Decision::default());
     }
@@ -38,6 +39,7 @@ fn put_away(draft: &mut Draft, key: &Key) {
     let kid = key.kid().clone();
     match key.phase {
         Phase::Retiring { .. } => {}
+        Phase::Staged | Phase::Published { .. } | Phase::Unpublished { .. } => encryption::put_away(draft, key),
         Phase::Active { .. } | Phase::Armed { .. } => succession::retire(draft, kid, None),
         Phase::Prepublished => {
             let evidence = draft.decision.evidence(&draft.state, draft.seen, |_| None);

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use super::draft::Draft;
 use super::succession::{self, Standby};
-use super::{Compromised, Decision, Refusal, RotateNow, schedule};
+use super::{Compromised, Decision, Refusal, RotateNow, encryption, schedule};
 use crate::lifecycle::event::{Event, Why};
 use crate::lifecycle::sightings::Sightings;
-use crate::lifecycle::state::{Phase, State};
-use crate::types::{Comment, Kid, ProfileName, Reason, Time};
+use crate::lifecycle::state::{Key, Phase, PrivateHalf, State};
+use crate::types::{Comment, KeyUse, Kid, ProfileName, Reason, Time};
 
 /// Makes the standby active in the profiles asked for, in one generation or not at all.
 pub(super) fn rotate_now(state: &State, seen: &Sightings, request: &RotateNow, now: Time) -> Result<Decision, Refusal> {
@@ -21,7 +21,11 @@ pub(super) fn rotate_now(state: &State, seen: &Sightings, request: &RotateNow, n
     match &request.compromised {
         None => {
             for profile in targets(&draft.state, request)? {
-                succession::rotate(&mut draft, &profile, request.take.as_ref(), request.force, &why)?;
+                let (take, force) = (request.take.as_ref(), request.force);
+                match draft.state.settings.profiles[&profile].spec.key_use() {
+                    KeyUse::Sig => succession::rotate(&mut draft, &profile, take, force, &why)?,
+                    KeyUse::Enc => encryption::rotate(&mut draft, &profile, take, force, &why)?,
+                }
             }
         }
         Some(Compromised::Key(kid)) => {
@@ -30,6 +34,7 @@ pub(super) fn rotate_now(state: &State, seen: &Sightings, request: &RotateNow, n
                 kid,
                 reason: Reason::Compromised,
                 comment: request.comment.as_ref(),
+                destroy: request.destroy,
             };
             theft.carry_out(&mut draft, request.take.as_ref())?;
         }
@@ -41,7 +46,7 @@ pub(super) fn rotate_now(state: &State, seen: &Sightings, request: &RotateNow, n
             });
         }
         Some(Compromised::All) if !request.profiles.is_empty() || request.take.is_some() => return Err(Refusal::AllIsAll),
-        Some(Compromised::All) => revoke_all(&mut draft, request.comment.as_ref()),
+        Some(Compromised::All) => revoke_all(&mut draft, request.comment.as_ref(), request.destroy),
     }
     Ok(draft.decision)
 }
@@ -53,11 +58,18 @@ pub(super) fn revoke(
     kid: &Kid,
     reason: Reason,
     comment: Option<&Comment>,
+    destroy: bool,
     now: Time,
 ) -> Result<Decision, Refusal> {
     let mut draft = Draft::new(state, seen, now);
     schedule::activate_due(&mut draft);
-    Revocation { kid, reason, comment }.carry_out(&mut draft, None)?;
+    let revocation = Revocation {
+        kid,
+        reason,
+        comment,
+        destroy,
+    };
+    revocation.carry_out(&mut draft, None)?;
     Ok(draft.decision)
 }
 
@@ -80,10 +92,13 @@ pub(super) fn hasten(state: &State, profiles: &[ProfileName], why: &Why) -> Resu
     Ok(decision)
 }
 
-struct Revocation<'a> {
-    kid: &'a Kid,
-    reason: Reason,
-    comment: Option<&'a Comment>,
+/// A key to revoke.
+pub(super) struct Revocation<'a> {
+    pub(super) kid: &'a Kid,
+    pub(super) reason: Reason,
+    pub(super) comment: Option<&'a Comment>,
+    /// Whether the private half of an encryption key goes at once too.
+    pub(super) destroy: bool,
 }
 
 impl Revocation<'_> {
@@ -94,6 +109,10 @@ impl Revocation<'_> {
             .keys
             .get(self.kid)
             .ok_or_else(|| Refusal::NoKey(self.kid.clone()))?;
+        if key.key_use() == KeyUse::Enc {
+            let key = key.clone();
+            return encryption::revoke(draft, self, &key, take);
+        }
         let (profile, signs) = (key.profile.clone(), matches!(key.phase, Phase::Active { .. }));
         let standby = if signs {
             succession::after_revocation(draft, &profile, take, self.reason)?
@@ -105,6 +124,7 @@ impl Revocation<'_> {
             kid: self.kid.clone(),
             reason: self.reason,
             comment: self.comment.cloned(),
+            private_half: PrivateHalf::Destroyed,
         });
         if signs {
             let why = Why {
@@ -134,6 +154,7 @@ fn replace_revoked(draft: &mut Draft, profile: &ProfileName, standby: Option<Sta
             kid,
             reason: Reason::Compromised,
             comment: why.comment.clone(),
+            private_half: PrivateHalf::Destroyed,
         }),
         Some(kid) => succession::retire(draft, kid, taken.cloned()),
         None => {}
@@ -146,19 +167,23 @@ fn replace_revoked(draft: &mut Draft, profile: &ProfileName, standby: Option<Sta
     }
 }
 
-fn revoke_all(draft: &mut Draft, comment: Option<&Comment>) {
+fn revoke_all(draft: &mut Draft, comment: Option<&Comment>, destroy: bool) {
     draft.push(Event::DistrustedAll);
-    let kids: Vec<Kid> = draft.state.keys.keys().cloned().collect();
-    for kid in kids {
+    let keys: Vec<Key> = draft.state.keys.values().cloned().collect();
+    for key in &keys {
         draft.push(Event::Revoked {
-            kid,
+            kid: key.kid().clone(),
             reason: Reason::Compromised,
             comment: comment.cloned(),
+            private_half: encryption::fate(key, destroy),
         });
     }
     draft.remark(
         "every key is revoked: new keys are being made and sign at once, unknown to relying parties until they fetch".into(),
     );
+    if keys.iter().any(|key| key.key_use() == KeyUse::Enc) {
+        draft.remark(encryption::AFTER_ALL.into());
+    }
 }
 
 /// The profiles to rotate: those named; else that of the key to use; else all.

@@ -1,5 +1,6 @@
 //! Which keys must be made, and what becomes of a key that has been made.
 
+use super::encryption;
 use super::startup::holds_schedule;
 use super::{Decision, Refusal};
 use crate::lifecycle::clock::Reading;
@@ -9,7 +10,7 @@ use crate::lifecycle::settings::Profile;
 use crate::lifecycle::sightings::Sightings;
 use crate::lifecycle::state::{Key, Phase, State, Wait};
 use crate::lifecycle::timing::MAX_PUBLISHED;
-use crate::types::{Kid, ProfileName, PublicKey, Reason, Time};
+use crate::types::{KeyUse, Kid, ProfileName, PublicKey, Reason, Time};
 
 /// A key that must be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +22,8 @@ pub struct Wanted {
 /// The profiles that need a key when the clock shows `clock`, one key at a time for each.
 ///
 /// A successor is published `min_prepublish` and two `clock_skew` before the key ahead of it is armed, so that each profile has a
-/// standby at every instant. A started leader that waits for its nodes makes keys only where nothing can sign (rule R5, R8).
+/// standby at every instant. An encryption key is staged `arm_lead` before it is to take over. A started leader that waits for its
+/// nodes makes keys only where nothing can sign, or be encrypted to (rule R5, R8).
 #[must_use]
 pub fn wanted(state: &State, seen: &Sightings, clock: impl Into<Reading>) -> Vec<Wanted> {
     let clock = clock.into();
@@ -32,7 +34,7 @@ pub fn wanted(state: &State, seen: &Sightings, clock: impl Into<Reading>) -> Vec
     let room = MAX_PUBLISHED.saturating_sub(state.keys.len());
     let now = state.time(clock);
     let profiles = state.settings.profiles.values();
-    let (urgent, others): (Vec<_>, Vec<_>) = profiles.partition(|profile| is_without_signer(state, &profile.name));
+    let (urgent, others): (Vec<_>, Vec<_>) = profiles.partition(|profile| is_without_key(state, &profile.name));
     let needing = others
         .into_iter()
         .filter(|profile| !waits_for_nodes && needs_key(state, profile, now));
@@ -45,13 +47,16 @@ pub fn wanted(state: &State, seen: &Sightings, clock: impl Into<Reading>) -> Vec
         .collect()
 }
 
-fn is_without_signer(state: &State, profile: &ProfileName) -> bool {
-    let can_sign = |key: &Key| !matches!(key.phase, Phase::Retiring { .. });
-    state.activated.contains(profile) && !state.keys_of(profile).any(can_sign)
+fn is_without_key(state: &State, profile: &ProfileName) -> bool {
+    let is_past = |key: &Key| matches!(key.phase, Phase::Retiring { .. } | Phase::Unpublished { .. });
+    state.activated.contains(profile) && state.keys_of(profile).all(is_past)
 }
 
 fn needs_key(state: &State, profile: &Profile, now: Time) -> bool {
     let name = &profile.name;
+    if profile.spec.key_use() == KeyUse::Enc {
+        return encryption::needs_key(state, name, now);
+    }
     if cfg!(feature = "test-schedule") {
         return is_needed_at_once(state, name, now);
     }
@@ -104,6 +109,9 @@ pub(super) fn key_made(
     let mut windows = wanted.profile.windows;
     windows.clock_skew = state.settings.clock_skew();
     let retire_at = now + windows.interval;
+    if key.spec.key_use() == KeyUse::Enc {
+        return Ok(encryption::stage(profile, key, windows));
+    }
     let mut decision = Decision::from(vec![Event::Prepublished {
         profile: profile.clone(),
         key: Box::new(key.clone()),

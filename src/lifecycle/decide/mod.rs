@@ -3,6 +3,7 @@
 mod configure;
 mod draft;
 mod emergency;
+mod encryption;
 mod evidence;
 mod membership;
 mod minting;
@@ -62,6 +63,8 @@ pub enum Command {
         reason: Reason,
         /// The operator's words.
         comment: Option<Comment>,
+        /// Whether the private half of an encryption key goes at once too.
+        destroy: bool,
     },
     /// A new join token.
     IssueToken {
@@ -96,8 +99,10 @@ pub struct RotateNow {
     pub compromised: Option<Compromised>,
     /// The standby to use.
     pub take: Option<Kid>,
-    /// Whether to go on where rule R1 does not hold.
+    /// Whether to go on where rule R1, or E1, does not hold.
     pub force: bool,
+    /// Whether the private half of an encryption key that is revoked goes at once too.
+    pub destroy: bool,
     /// Why.
     pub reason: Reason,
     /// The operator's words.
@@ -167,6 +172,28 @@ pub enum Refusal {
         /// Nodes that have not confirmed it.
         missing: Vec<NodeName>,
     },
+    /// Rule E1.
+    #[error("{}", not_held(.profile, .kid, .missing))]
+    NotHeld {
+        /// The profile.
+        profile: ProfileName,
+        /// The staged key.
+        kid: Kid,
+        /// Nodes in service that have not confirmed its private half.
+        missing: Vec<NodeName>,
+    },
+    /// A key that is revoked already.
+    #[error(
+        "key {0} is revoked already, and its private half is kept for what was encrypted to it; `jkeys revoke` with --destroy \
+         destroys it at once"
+    )]
+    RevokedAlready(Kid),
+    /// A profile that would change from signing to encryption, or back.
+    #[error(
+        "profile {0} has keys of the other use: keys that sign and keys that decrypt can't share a profile; give the new one \
+         another name"
+    )]
+    OtherUse(ProfileName),
     /// `--compromised` and `--profile` contradict each other.
     #[error("key {kid} is of profile {profile}, which --profile does not name; leave --profile out")]
     OtherProfile {
@@ -196,6 +223,15 @@ pub enum Refusal {
     /// A made key that nobody wants any more.
     #[error("the key is not wanted any more")]
     NotWanted,
+}
+
+fn not_held(profile: &ProfileName, kid: &Kid, missing: &[NodeName]) -> String {
+    let nodes: Vec<&str> = missing.iter().map(NodeName::as_str).collect();
+    format!(
+        "not every node can decrypt with the staged key {kid} of profile {profile} yet (rule E1): not confirmed by {}. With \
+         --force, what relying parties encrypt to it can't be opened there until they hold it",
+        nodes.join(", ")
+    )
 }
 
 fn not_yet(profile: &ProfileName, kid: &Kid, ready_at: Time, missing: &[NodeName]) -> String {
@@ -230,7 +266,12 @@ pub fn decide(state: &State, seen: &Sightings, command: &Command, clock: impl In
         Command::KeyMade { profile, key, asked_at } => minting::key_made(state, seen, profile, key, *asked_at, clock),
         Command::RotateNow(request) => emergency::rotate_now(state, seen, request, now),
         Command::Hasten { profiles, why } => emergency::hasten(state, profiles, why),
-        Command::Revoke { kid, reason, comment } => emergency::revoke(state, seen, kid, *reason, comment.as_ref(), now),
+        Command::Revoke {
+            kid,
+            reason,
+            comment,
+            destroy,
+        } => emergency::revoke(state, seen, kid, *reason, comment.as_ref(), *destroy, now),
         Command::IssueToken { token, node, expires_at } => Ok(membership::issue_token(*token, node, *expires_at)),
         Command::Enrol {
             token,

@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 
 use super::draft::Draft;
 use super::startup::holds_schedule;
-use super::{Decision, service};
+use super::{Decision, encryption, service};
 use crate::lifecycle::clock::Reading;
 use crate::lifecycle::event::{Cause, Event, Why};
 use crate::lifecycle::publication::Publication;
 use crate::lifecycle::retirement::Retirement;
 use crate::lifecycle::sightings::Sightings;
-use crate::lifecycle::state::{Key, Node, Phase, Revocation, Standing, State, Wait};
+use crate::lifecycle::state::{Key, Node, Phase, Standing, State, Wait};
 use crate::types::{Kid, NodeName, ProfileName, Time};
 
 /// What the schedule waits for, with the nodes that are missing.
-type Waits = BTreeMap<Wait, Vec<NodeName>>;
+pub(super) type Waits = BTreeMap<Wait, Vec<NodeName>>;
 
 /// Everything that is due at this reading of the clock.
 ///
@@ -43,9 +43,11 @@ fn scheduled(state: &State, seen: &Sightings, now: Time, decision: &mut Decision
     for profile in state.settings.profiles.keys() {
         decision.events.extend(activation(state, profile, now));
         arm(state, seen, profile, now, decision, waits);
+        encryption::publish_due(state, seen, profile, now, decision, waits);
     }
     for key in state.keys.values() {
         remove(state, seen, key, now, decision, waits);
+        encryption::discard_due(state, seen, key, now, decision, waits);
     }
 }
 
@@ -147,21 +149,21 @@ fn complete_revocations(state: &State, seen: &Sightings, decision: &mut Decision
         if !pending.is_empty() {
             continue;
         }
-        let Revocation { at, replaced, .. } = &state.revocations[kid];
-        let gone = |enrolment| seen.get(enrolment).and_then(|sighting| sighting.gone.get(kid)).copied();
+        let revocation = &state.revocations[kid];
+        let gone = |enrolment| seen.get(enrolment).and_then(|sighting| sighting.gone(kid, revocation));
         let last_confirmation = state
             .nodes
             .values()
             .filter_map(|node| gone(&node.enrolment))
             .max()
-            .unwrap_or(*at);
-        let max_age = state.settings.served_max_age.filter(|_| replaced.is_empty());
+            .unwrap_or(revocation.at);
+        let max_age = state.settings.served_max_age.filter(|_| revocation.replaced.is_empty());
         let trusted_until = max_age.map(|max_age| last_confirmation + max_age);
-        let evidence = decision.evidence_of_all(state, seen, |sighting| sighting.gone.get(kid).copied());
+        let evidence = decision.evidence_of_all(state, seen, |sighting| sighting.gone(kid, revocation));
         decision.push(Event::RevocationConfirmed {
             kid: kid.clone(),
             last_confirmation,
-            replaced: replaced.iter().cloned().collect::<Vec<_>>().into(),
+            replaced: revocation.replaced.iter().cloned().collect::<Vec<_>>().into(),
             trusted_until,
             evidence,
         });
@@ -174,7 +176,10 @@ pub fn unconfirmed(state: &State, seen: &Sightings, kid: &Kid) -> Vec<NodeName> 
     let Some(revocation) = state.revocations.get(kid) else {
         return Vec::new();
     };
-    let confirmed = |enrolment| seen.get(enrolment).is_some_and(|sighting| sighting.gone.contains_key(kid));
+    let confirmed = |enrolment| {
+        seen.get(enrolment)
+            .is_some_and(|sighting| sighting.gone(kid, revocation).is_some())
+    };
     let concerned = |node: &Node| node.enrolled_at <= revocation.at && may_hold_keys(seen, node);
     let nodes = state
         .nodes
@@ -194,7 +199,7 @@ fn standing_waits(state: &State) -> Waits {
     let of_rules = state
         .waits
         .keys()
-        .filter(|wait| matches!(wait, Wait::Arm(_) | Wait::Remove(_)));
+        .filter(|wait| !matches!(wait, Wait::Start | Wait::Clock(_)));
     of_rules.map(|wait| (wait.clone(), Vec::new())).collect()
 }
 

@@ -4,7 +4,7 @@ use crate::lifecycle::event::{Event, Leaving};
 use crate::lifecycle::publication::{OnNode, Publication};
 use crate::lifecycle::sightings::{Sighting, Sightings};
 use crate::lifecycle::state::{Key, Node, Phase, Standing, State};
-use crate::types::{Generation, Kid, NodeName, Span, Time};
+use crate::types::{Generation, KeyUse, Kid, NodeName, Span, Time};
 
 /// Nodes that are not in service and have confirmed the newest generation, an evicted one since it was evicted.
 ///
@@ -89,7 +89,7 @@ pub fn owing_since(state: &State, sighting: Option<&Sighting>, now: Time) -> Opt
     due.min()
 }
 
-/// The event of a node that leaves service, with what rules R1 and R3 must remember of it.
+/// The event of a node that leaves service, with what rules R1, R3 and E2 must remember of it.
 pub(super) fn departure(state: &State, seen: &Sightings, name: &NodeName, cause: Leaving, now: Time) -> Event {
     let node = &state.nodes[name];
     let sighting = seen.get(&node.enrolment);
@@ -97,6 +97,7 @@ pub(super) fn departure(state: &State, seen: &Sightings, name: &NodeName, cause:
         Standing::InService { since } => since,
         Standing::Joining | Standing::Evicted { .. } => now,
     };
+    let signs = |key: &Key| key.key_use() == KeyUse::Sig;
     let lacked_until = |key: &Key| match Publication::on(sighting, key, since) {
         OnNode::Missing => Some(now),
         OnNode::Since(at) => Some(at),
@@ -106,16 +107,23 @@ pub(super) fn departure(state: &State, seen: &Sightings, name: &NodeName, cause:
         let released = sighting.and_then(|sighting| sighting.released(state, key));
         (key.phase != Phase::Prepublished).then(|| released.unwrap_or(now))
     };
+    let served_until = |key: &Key| {
+        let unpublished = sighting.and_then(|sighting| sighting.unpublished.get(key.kid())).copied();
+        matches!(key.phase, Phase::Unpublished { .. }).then(|| unpublished.unwrap_or(now))
+    };
     let of_keys = |until: &dyn Fn(&Key) -> Option<Time>| {
         let keys = state.keys.values();
         keys.filter_map(|key| Some((key.kid().clone(), until(key)?))).collect()
     };
-    let (lacked_until, signed_until) = (of_keys(&lacked_until), of_keys(&signed_until));
+    let lacked_until = of_keys(&|key| lacked_until(key).filter(|_| signs(key)));
+    let signed_until = of_keys(&|key| signed_until(key).filter(|_| signs(key)));
+    let served_until = of_keys(&served_until);
     Event::LeftService {
         node: name.clone(),
         enrolment: node.enrolment,
         cause,
         lacked_until,
         signed_until,
+        served_until,
     }
 }

@@ -124,6 +124,7 @@ fn named(draft: &Draft, profile: &ProfileName, kid: &Kid) -> Result<Key, Refusal
         Phase::Prepublished | Phase::Armed { .. } => Ok(key.clone()),
         Phase::Active { .. } => Err(refuse("it signs already")),
         Phase::Retiring { .. } => Err(refuse("it is retiring")),
+        Phase::Staged | Phase::Published { .. } | Phase::Unpublished { .. } => Err(refuse("it is for encryption")),
     }
 }
 

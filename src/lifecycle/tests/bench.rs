@@ -26,11 +26,45 @@ pub fn profile(text: &str) -> ProfileName {
     text.parse().unwrap()
 }
 
+pub const ENC: &str = "enc";
+
+/// Signing profiles, but for those whose name begins with `enc`.
 pub fn settings(profiles: &[&str]) -> Settings {
     profiles
         .iter()
-        .map(|text| Profile::new(profile(text), KeySpec::Es256))
+        .map(|text| Profile::new(profile(text), spec_of(&profile(text))))
         .collect()
+}
+
+fn spec_of(profile: &ProfileName) -> KeySpec {
+    if profile.as_str().starts_with(ENC) {
+        KeySpec::EcdhEs(Curve::P256)
+    } else {
+        KeySpec::Es256
+    }
+}
+
+/// `jkeys rotate --now --reason superseded`.
+pub fn superseded() -> RotateNow {
+    RotateNow {
+        profiles: vec![],
+        compromised: None,
+        take: None,
+        force: false,
+        destroy: false,
+        reason: Reason::Superseded,
+        comment: None,
+    }
+}
+
+/// `jkeys rotate --now --compromised`.
+pub fn compromised(what: Compromised, destroy: bool) -> RotateNow {
+    RotateNow {
+        compromised: Some(what),
+        destroy,
+        reason: Reason::Compromised,
+        ..superseded()
+    }
 }
 
 impl Bench {
@@ -53,7 +87,12 @@ impl Bench {
 
     /// A leader with these nodes in service.
     pub fn with_nodes(nodes: &[&str]) -> Self {
-        let mut bench = Self::started(&[RSA]);
+        Self::with_profile(RSA, nodes)
+    }
+
+    /// The same with one profile of that name.
+    pub fn with_profile(profile: &str, nodes: &[&str]) -> Self {
+        let mut bench = Self::started(&[profile]);
         for node in nodes {
             bench.join(node);
             bench.confirm(node);
@@ -101,7 +140,7 @@ impl Bench {
         let kid: Kid = format!("{profile}-{}", self.made).parse().unwrap();
         let key = PublicKey {
             kid: kid.clone(),
-            spec: KeySpec::Es256,
+            spec: spec_of(profile),
             jwk: BTreeMap::from([("kid".to_owned(), kid.to_string())]).try_into().unwrap(),
             thumbprint: kid.to_string(),
             certificate_der: vec![],
@@ -145,6 +184,7 @@ impl Bench {
             published: view.published.iter().cloned().collect(),
             signing: view.signing(),
             held: view.held.clone(),
+            decrypting: view.decrypting.clone(),
             hooks_succeeded: true,
         }
     }
@@ -222,6 +262,15 @@ impl Bench {
             .expect("a profile has a standby")
             .kid()
             .clone()
+    }
+
+    /// The key that relying parties encrypt to.
+    pub fn encrypted_to(&self) -> Option<Kid> {
+        self.state.encrypted_to(&profile(ENC)).map(|(key, _)| key.kid().clone())
+    }
+
+    pub fn staged(&self) -> Option<Kid> {
+        self.state.staged(&profile(ENC)).next().map(|key| key.kid().clone())
     }
 
     pub fn armed(&self) -> Option<Time> {

@@ -17,6 +17,7 @@ fn request(compromised: Option<Compromised>) -> RotateNow {
         force: false,
         reason,
         comment: None,
+        destroy: false,
     }
 }
 
@@ -219,6 +220,7 @@ fn all_profiles_rotate_in_one_generation_or_none_does() {
             kid: ec,
             reason: Reason::Superseded,
             comment: None,
+            destroy: false,
         })
         .unwrap();
     bench.settle();
@@ -356,6 +358,7 @@ fn t6_the_last_place_goes_to_a_profile_without_a_signer() {
                 kid: kid.clone(),
                 reason: Reason::Superseded,
                 comment: None,
+                destroy: false,
             })
             .unwrap();
     }
@@ -373,7 +376,12 @@ fn what_nodes_have_switched_to_by_their_clocks_signs_before_an_operator_is_heard
         bench.now = bench.armed().unwrap();
         let (reason, comment) = (Reason::Compromised, None);
         let command = if revoke {
-            Command::Revoke { kid, reason, comment }
+            Command::Revoke {
+                kid,
+                reason,
+                comment,
+                destroy: false,
+            }
         } else {
             Command::RotateNow(request(Some(Compromised::Key(kid))))
         };

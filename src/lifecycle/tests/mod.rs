@@ -1,7 +1,10 @@
 //! The rules, one file each; every test here fails when its rule is taken out.
 
 mod bench;
+mod e1_publish;
+mod e2_keep;
 mod emergency;
+mod emergency_encryption;
 mod r1_publish;
 mod r2_arming;
 mod r3_keep;

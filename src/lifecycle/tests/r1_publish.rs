@@ -19,6 +19,7 @@ fn with_unconfirmed_standby(nodes: &[&str]) -> Bench {
             kid,
             reason,
             comment: None,
+            destroy: false,
         })
         .unwrap();
     bench.settle();
@@ -133,6 +134,7 @@ fn r1_an_emergency_rotation_is_refused_for_a_young_standby_and_names_nodes_and_t
         force: false,
         reason: Reason::Superseded,
         comment: None,
+        destroy: false,
     };
     let before = bench.state.clone();
     let refusal = bench.run(&Command::RotateNow(request.clone())).unwrap_err();
@@ -216,6 +218,7 @@ fn r1_a_standby_that_stood_long_enough_is_not_used_while_a_node_has_lost_it() {
         force: false,
         reason: Reason::Superseded,
         comment: None,
+        destroy: false,
     };
     let refused = bench.run(&Command::RotateNow(request));
     assert!(

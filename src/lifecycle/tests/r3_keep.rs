@@ -131,6 +131,7 @@ fn r3_a_switch_by_the_clock_does_not_count_once_the_key_was_sent_out_again() {
             kid: armed,
             reason: Reason::Superseded,
             comment: None,
+            destroy: false,
         })
         .unwrap();
     let forced = RotateNow {
@@ -140,6 +141,7 @@ fn r3_a_switch_by_the_clock_does_not_count_once_the_key_was_sent_out_again() {
         force: true,
         reason: Reason::Superseded,
         comment: None,
+        destroy: false,
     };
     bench.run(&Command::RotateNow(forced)).unwrap();
     let key = &bench.state.keys[&first];
@@ -169,6 +171,7 @@ fn r3_an_armed_key_that_is_passed_over_stays_until_no_node_can_sign_with_it() {
                 force: true,
                 reason: Reason::Superseded,
                 comment: None,
+                destroy: false,
             })
         };
         bench.run(&command).unwrap();
@@ -190,7 +193,14 @@ fn r3_every_margin_allows_for_the_clock_that_another_profile_tolerates() {
     two.profiles.get_mut(&profile("ec")).unwrap().windows.clock_skew = Span::mins(9);
     bench.run(&Command::Configure(two)).unwrap();
     let (kid, reason, comment) = (bench.standby(), Reason::Superseded, None);
-    bench.run(&Command::Revoke { kid, reason, comment }).unwrap();
+    bench
+        .run(&Command::Revoke {
+            kid,
+            reason,
+            comment,
+            destroy: false,
+        })
+        .unwrap();
     bench.settle();
     assert!(bench.state.keys.values().all(|key| key.windows.clock_skew == Span::mins(9)));
     assert_eq!(bench.state.keys.len(), 4);

@@ -84,6 +84,7 @@ fn r9_the_schedule_rests_while_the_clock_stands_before_the_last_record() {
             kid,
             reason,
             comment: None,
+            destroy: false,
         })
         .expect("revocation goes on");
     let revoked = bench.state.revocations.values().next().expect("node a has not confirmed it");

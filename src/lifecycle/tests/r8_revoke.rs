@@ -10,6 +10,7 @@ fn revoke(bench: &mut Bench, kid: &Kid) -> Decision {
             kid: kid.clone(),
             reason: Reason::Compromised,
             comment: None,
+            destroy: false,
         })
         .unwrap()
 }
@@ -102,6 +103,7 @@ fn r8_revocation_waits_for_no_key_to_be_made() {
             kid: standby,
             reason: Reason::Superseded,
             comment: None,
+            destroy: false,
         })
         .unwrap();
     let active = bench.active();
@@ -136,7 +138,14 @@ fn r1_an_exception_after_a_revocation_is_called_by_its_reason() {
         let order = if standby_too { vec![standby, active] } else { vec![active] };
         for kid in order {
             let comment = comment.clone();
-            bench.run(&Command::Revoke { kid, reason, comment }).unwrap();
+            let destroy = false;
+            let revoke = Command::Revoke {
+                kid,
+                reason,
+                comment,
+                destroy,
+            };
+            bench.run(&revoke).unwrap();
         }
         // Every node confirms before a key is made, so the revocation is complete by then.
         bench.confirm("a");

@@ -62,6 +62,7 @@ fn a_node_that_is_heard_but_owes_a_confirmation_is_evicted_too() {
             kid,
             reason: Reason::Superseded,
             comment: None,
+            destroy: false,
         })
         .unwrap();
     for _ in 0..(25 * 6) {
@@ -180,6 +181,7 @@ fn a_node_that_owes_is_evicted_however_many_generations_are_made() {
                 kid,
                 reason,
                 comment: None,
+                destroy: false,
             })
             .unwrap();
         bench.now = bench.now + Span::mins(10);
@@ -226,7 +228,14 @@ fn nobody_is_evicted_for_a_debt_in_the_first_start_grace_either() {
     let mut bench = Bench::with_nodes(&["a", "b"]);
     let old = bench.installed("b");
     let (kid, reason, comment) = (bench.standby(), Reason::Superseded, None);
-    bench.run(&Command::Revoke { kid, reason, comment }).unwrap();
+    bench
+        .run(&Command::Revoke {
+            kid,
+            reason,
+            comment,
+            destroy: false,
+        })
+        .unwrap();
     bench.settle();
     bench.now = bench.now + Span::mins(24 * 60 - 2);
     let last_up = Some(bench.now);
@@ -246,7 +255,14 @@ fn a_node_enters_service_only_with_the_newest_generation() {
     bench.join("new");
     let old = bench.installed("new");
     let (kid, reason, comment) = (bench.standby(), Reason::Superseded, None);
-    bench.run(&Command::Revoke { kid, reason, comment }).unwrap();
+    bench
+        .run(&Command::Revoke {
+            kid,
+            reason,
+            comment,
+            destroy: false,
+        })
+        .unwrap();
     bench.report("new", Some(old));
     bench.settle();
     assert_eq!(bench.standing("new"), Standing::Joining);

@@ -20,9 +20,10 @@ enum Act {
     Restart { away_mins: u64 },
     ClockBack { mins: u64 },
     RotateNow { take: bool, force: bool },
-    Compromised { key: usize },
-    CompromisedAll,
-    Revoke { key: usize },
+    RotateEncryption { force: bool },
+    Compromised { key: usize, destroy: bool },
+    CompromisedAll { destroy: bool },
+    Revoke { key: usize, destroy: bool },
     Hasten,
     Configure { which: usize },
 }
@@ -52,11 +53,12 @@ fn act() -> impl Strategy<Value = Act> {
         2 => (1..1500u64).prop_map(|away_mins| Act::Restart { away_mins }),
         1 => (1..120u64).prop_map(|mins| Act::ClockBack { mins }),
         3 => (any::<bool>(), any::<bool>()).prop_map(|(take, force)| Act::RotateNow { take, force }),
-        1 => (0..8usize).prop_map(|key| Act::Compromised { key }),
-        1 => Just(Act::CompromisedAll),
-        1 => (0..8usize).prop_map(|key| Act::Revoke { key }),
+        2 => any::<bool>().prop_map(|force| Act::RotateEncryption { force }),
+        1 => (0..8usize, any::<bool>()).prop_map(|(key, destroy)| Act::Compromised { key, destroy }),
+        1 => any::<bool>().prop_map(|destroy| Act::CompromisedAll { destroy }),
+        1 => (0..8usize, any::<bool>()).prop_map(|(key, destroy)| Act::Revoke { key, destroy }),
         2 => Just(Act::Hasten),
-        1 => (0..3usize).prop_map(|which| Act::Configure { which }),
+        1 => (0..4usize).prop_map(|which| Act::Configure { which }),
     ]
 }
 
@@ -69,11 +71,13 @@ struct Walk {
     put_back: Span,
     checked: usize,
     revoked: BTreeSet<Kid>,
+    /// Encryption keys that the promise is not about: published against rule E1, or destroyed on demand.
+    without_promise: BTreeSet<Kid>,
 }
 
 impl Walk {
     fn new() -> Self {
-        let bench = Bench::started(&[RSA]);
+        let bench = Bench::started(&[RSA, ENC]);
         Self {
             bench,
             machines: BTreeMap::new(),
@@ -82,6 +86,7 @@ impl Walk {
             put_back: Span(0),
             checked: 0,
             revoked: BTreeSet::new(),
+            without_promise: BTreeSet::new(),
         }
     }
 
@@ -109,18 +114,32 @@ impl Walk {
                     .prepublished(&profile(RSA))
                     .last()
                     .map(|key| key.kid().clone());
-                self.rotate(None, standby.filter(|_| take), force);
+                self.rotate(RotateNow {
+                    take: standby.filter(|_| take),
+                    force,
+                    ..superseded()
+                });
             }
-            Act::Compromised { key } => {
+            Act::RotateEncryption { force } => self.rotate(RotateNow {
+                profiles: vec![profile(ENC)],
+                force,
+                ..superseded()
+            }),
+            Act::Compromised { key, destroy } => {
                 if let Some(kid) = self.kid(key) {
-                    self.rotate(Some(Compromised::Key(kid)), None, false);
+                    self.rotate(compromised(Compromised::Key(kid), destroy));
                 }
             }
-            Act::CompromisedAll => self.rotate(Some(Compromised::All), None, false),
-            Act::Revoke { key } => {
+            Act::CompromisedAll { destroy } => self.rotate(compromised(Compromised::All, destroy)),
+            Act::Revoke { key, destroy } => {
                 if let Some(kid) = self.kid(key) {
                     let (reason, comment) = (Reason::Superseded, None);
-                    self.ask(&Command::Revoke { kid, reason, comment });
+                    self.ask(&Command::Revoke {
+                        kid,
+                        reason,
+                        comment,
+                        destroy,
+                    });
                 }
             }
             Act::Hasten => self.ask(&Command::Hasten {
@@ -128,7 +147,7 @@ impl Walk {
                 why: Why::default(),
             }),
             Act::Configure { which } => {
-                let profiles: &[&str] = [&[RSA][..], &[RSA, "ec"], &["ec"]][which];
+                let profiles: &[&str] = [&[RSA, ENC][..], &[RSA, "ec", ENC], &["ec", ENC], &[RSA]][which];
                 self.ask(&Command::Configure(settings(profiles)));
             }
         }
@@ -148,21 +167,8 @@ impl Walk {
         }
     }
 
-    fn rotate(&mut self, compromised: Option<Compromised>, take: Option<Kid>, force: bool) {
-        let reason = if compromised.is_some() {
-            Reason::Compromised
-        } else {
-            Reason::Superseded
-        };
-        let (profiles, comment) = (vec![], None);
-        self.ask(&Command::RotateNow(RotateNow {
-            profiles,
-            compromised,
-            take,
-            force,
-            reason,
-            comment,
-        }));
+    fn rotate(&mut self, request: RotateNow) {
+        self.ask(&Command::RotateNow(request));
     }
 
     fn pass(&mut self, span: Span, confirming: [bool; 4]) {
@@ -225,6 +231,7 @@ impl Walk {
             let revoked = events.iter().filter(|event| matches!(event, Event::Revoked { .. }));
             self.revoked.extend(revoked.filter_map(|event| event.kid().cloned()));
             for event in events {
+                self.note_exception(event);
                 self.check_event(event, *at);
             }
             self.replayed.apply(events, *at);
@@ -237,10 +244,12 @@ impl Walk {
         assert_eq!(self.replayed, self.bench.state, "the records rebuild the state");
         let keys: Vec<&Key> = self.bench.state.keys.values().collect();
         for key in &keys {
-            let active = |other: &&&Key| other.profile == key.profile && matches!(other.phase, Phase::Active { .. });
+            let active = |other: &&&Key| other.profile == key.profile && other.phase.name() == "active";
             assert!(keys.iter().filter(active).count() <= 1, "R4");
-            assert!(!self.revoked.contains(key.kid()), "a revoked key never comes back");
+            let back = self.revoked.contains(key.kid()) && !matches!(key.phase, Phase::Unpublished { revoked: true, .. });
+            assert!(!back, "a revoked key never comes back");
         }
+        self.check_decryption();
         assert!(keys.len() <= MAX_PUBLISHED, "T6");
     }
 
@@ -258,7 +267,69 @@ impl Walk {
                 Cause::Forced { .. } => {}
             },
             Event::Removed { kid, .. } => self.check_r3(kid, self.bench.now + self.put_back),
+            Event::Published { kid, grounds, .. } if !matches!(grounds, Grounds::Forced { .. }) => self.check_e1(kid),
+            Event::Discarded { kid, .. } => self.check_e2(kid, self.bench.now + self.put_back),
             _ => {}
+        }
+    }
+
+    fn note_exception(&mut self, event: &Event) {
+        let forced = matches!(
+            event,
+            Event::Published {
+                grounds: Grounds::Forced { .. },
+                ..
+            }
+        );
+        let destroyed = matches!(
+            event,
+            Event::Revoked {
+                private_half: PrivateHalf::Destroyed,
+                ..
+            }
+        );
+        if forced || destroyed {
+            self.without_promise.extend(event.kid().cloned());
+        }
+    }
+
+    /// The promise: whatever a relying party encrypts to a key that a node in service published, every node in service can open,
+    /// until `decrypt_window` after the last of them published it.
+    fn check_decryption(&self) {
+        let now = self.bench.now + self.put_back;
+        let served = self.truths.values().flat_map(|truth| &truth.served);
+        for (kid, at) in served.filter(|(kid, _)| kid.as_str().starts_with(ENC) && !self.without_promise.contains(*kid)) {
+            if *at + Windows::default().decrypt_window <= now {
+                continue;
+            }
+            for (node, ..) in self.bench.state.in_service() {
+                let opens = self.machines[node].decrypts(kid).unwrap_or(true);
+                assert!(
+                    opens,
+                    "E1, E2: {kid} was published until {at}, and at {now} node {node} can't open it"
+                );
+            }
+        }
+    }
+
+    fn check_e1(&self, kid: &Kid) {
+        for (node, ..) in self.replayed.in_service() {
+            let opens = self.machines[node].decrypts(kid);
+            assert_eq!(opens, Some(true), "E1: node {node} can't open what is encrypted to {kid}");
+        }
+    }
+
+    fn check_e2(&self, kid: &Kid, at: Time) {
+        let Phase::Unpublished { .. } = self.replayed.keys[kid].phase else {
+            return;
+        };
+        let window = self.replayed.keys[kid].windows.decrypt_window;
+        for (enrolment, truth) in &self.truths {
+            let served = truth.served.get(kid).copied().unwrap_or_default();
+            assert!(
+                served + window <= at,
+                "E2: node {enrolment} published {kid} at {served}, and it is removed at {at}"
+            );
         }
     }
 
@@ -303,7 +374,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, max_shrink_iters: 200, ..ProptestConfig::default() })]
 
     #[test]
-    fn r1_to_r4_hold_on_every_walk(acts in prop::collection::vec(act(), 20..90)) {
+    fn r1_to_r4_and_e1_and_e2_hold_on_every_walk(acts in prop::collection::vec(act(), 20..90)) {
         let mut walk = Walk::new();
         for (node, ahead_secs) in [(0, -200), (1, 0), (2, 200)] {
             walk.take(Act::Join { node, ahead_secs });

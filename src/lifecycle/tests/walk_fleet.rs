@@ -13,6 +13,8 @@ pub struct Machine {
     hooks_succeeded: bool,
     served: Option<BTreeSet<Kid>>,
     signing: BTreeSet<Kid>,
+    /// What its server can open; nothing is said of that while its disk is lost.
+    decrypting: Option<BTreeSet<Kid>>,
 }
 
 /// The history of one enrolment while it was in service.
@@ -20,6 +22,7 @@ pub struct Machine {
 pub struct Truth {
     pub lacked_at: BTreeMap<Kid, Time>,
     pub signed_at: BTreeMap<Kid, Time>,
+    pub served: BTreeMap<Kid, Time>,
 }
 
 impl Machine {
@@ -31,6 +34,7 @@ impl Machine {
             hooks_succeeded: true,
             served: None,
             signing: BTreeSet::new(),
+            decrypting: None,
         }
     }
 
@@ -51,7 +55,7 @@ impl Machine {
     }
 
     pub fn lose_disk(&mut self) {
-        (self.disk, self.served) = (None, None);
+        (self.disk, self.served, self.decrypting) = (None, None, None);
         self.signing.clear();
     }
 
@@ -65,6 +69,7 @@ impl Machine {
             let damaged = |kid: &&Kid| self.damaged.as_ref() != Some(*kid);
             self.served = Some(view.published.iter().filter(damaged).cloned().collect());
             self.signing = view.signing();
+            self.decrypting = Some(view.decrypting);
         } else {
             self.signing.extend(view.signing());
         }
@@ -83,12 +88,18 @@ impl Machine {
             signing: view.signing(),
             switches: view.switches,
             held: view.held,
+            decrypting: view.decrypting,
             hooks_succeeded: self.hooks_succeeded,
         })
     }
 
     pub fn serves(&self, kid: &Kid) -> bool {
         self.served.as_ref().is_some_and(|served| served.contains(kid))
+    }
+
+    /// Whether its server opens what is encrypted to a key, as long as it has not lost its disk.
+    pub fn decrypts(&self, kid: &Kid) -> Option<bool> {
+        self.decrypting.as_ref().map(|kids| kids.contains(kid))
     }
 
     pub fn can_sign(&self, kid: &Kid) -> bool {
@@ -99,6 +110,7 @@ impl Machine {
     /// Notes what was so until `at`, before anything changes.
     pub fn witness(&self, truth: &mut Truth, published: &BTreeSet<Kid>, at: Time) {
         if let Some(served) = &self.served {
+            truth.served.extend(served.iter().map(|kid| (kid.clone(), at)));
             truth
                 .lacked_at
                 .extend(published.difference(served).map(|kid| (kid.clone(), at)));

@@ -38,6 +38,8 @@ pub struct RotateCall {
     pub use_kid: Option<Kid>,
     /// Whether to go on where a rule would refuse.
     pub force: bool,
+    /// Whether the private half of an encryption key that is revoked goes at once too.
+    pub destroy: bool,
     /// Whether only to say what would be done.
     pub dry_run: bool,
     /// How long to follow the confirmations.
@@ -64,6 +66,8 @@ pub struct RevokeCall {
     pub reason: Reason,
     /// The operator's own words.
     pub comment: Option<Comment>,
+    /// Whether the private half of an encryption key goes at once too.
+    pub destroy: bool,
     /// Whether only to say what would be done.
     pub dry_run: bool,
     /// How long to follow the confirmations.
@@ -118,6 +122,7 @@ impl TryFrom<proto::RotateRequest> for RotateCall {
             compromised,
             use_kid: request.use_kid.map(|kid| kid.parse()).transpose()?,
             force: request.force,
+            destroy: request.destroy,
             dry_run: request.dry_run,
             wait: wait(request.wait_ms)?,
         })
@@ -139,6 +144,7 @@ impl From<RotateCall> for proto::RotateRequest {
             compromised,
             use_kid: call.use_kid.map(Into::into),
             force: call.force,
+            destroy: call.destroy,
             dry_run: call.dry_run,
             wait_ms: call.wait.0,
         }
@@ -153,6 +159,7 @@ impl TryFrom<proto::RevokeRequest> for RevokeCall {
             kid: request.kid.parse()?,
             reason: reason(request.reason)?,
             comment: comment(request.comment)?,
+            destroy: request.destroy,
             dry_run: request.dry_run,
             wait: wait(request.wait_ms)?,
         })
@@ -165,6 +172,7 @@ impl From<RevokeCall> for proto::RevokeRequest {
             kid: call.kid.into(),
             reason: proto::Reason::from(call.reason).into(),
             comment: call.comment.map(Into::into),
+            destroy: call.destroy,
             dry_run: call.dry_run,
             wait_ms: call.wait.0,
         }
@@ -289,6 +297,7 @@ mod tests {
             force: true,
             dry_run: true,
             wait: Span::secs(60),
+            destroy: false,
         }
     }
 
@@ -304,6 +313,7 @@ mod tests {
             comment: None,
             dry_run: false,
             wait: Span(0),
+            destroy: false,
         };
         assert_eq!(RevokeCall::try_from(proto::RevokeRequest::from(call.clone())).unwrap(), call);
         let call = HistoryCall {

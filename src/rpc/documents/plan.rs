@@ -104,6 +104,14 @@ pub enum Happening {
     Destroyed,
     /// It is published no more.
     Removed,
+    /// The private half of a new encryption key goes to the nodes.
+    Staged,
+    /// Relying parties encrypt to it.
+    Encrypts,
+    /// An encryption key is published no more, and can still decrypt.
+    Unpublished,
+    /// The private half of an encryption key goes.
+    Discarded,
     /// Every node has confirmed that a revoked key is gone.
     RevocationConfirmed,
     /// Relying parties may read from a node.
@@ -134,6 +142,18 @@ pub enum Awaited {
     /// Every node in service to switch away from the key, and then its last token to expire (rule R3).
     Expiry {
         /// `token_lifetime` and `clock_skew` of the key.
+        span: Span,
+        /// Nodes that do not answer, and that it waits for until they do or leave service.
+        missing: Vec<NodeName>,
+    },
+    /// Every node in service to hold the private half (rule E1).
+    Halves {
+        /// Nodes that do not answer, and that it waits for until they do or leave service.
+        missing: Vec<NodeName>,
+    },
+    /// Every node in service to publish the key no more, and then what was encrypted to it to be past its time (rule E2).
+    Window {
+        /// `decrypt_window` of the key.
         span: Span,
         /// Nodes that do not answer, and that it waits for until they do or leave service.
         missing: Vec<NodeName>,

@@ -147,6 +147,7 @@ fn what_is_read_back_and_is_something_else_is_a_failure() {
             signing: kids(&[0]),
             held: kids(&[0, 1]),
             hooks_succeeded: false,
+            decrypting: BTreeSet::new(),
         })),
         node.now,
     );

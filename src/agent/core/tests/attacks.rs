@@ -1,8 +1,8 @@
 //! What a node refuses.
 
 use super::*;
-use crate::agent::testing::{bundle_of, key_set, private};
-use crate::lifecycle::KeySet;
+use crate::agent::testing::{FIRST_ENC, bundle_of, key_set, private};
+use crate::lifecycle::{KeySet, Stage};
 use crate::types::{Digest, Epoch};
 
 /// The node refuses this in these words, goes on with what it has, and tells the leader.
@@ -193,4 +193,43 @@ fn a_cache_that_was_put_back_is_not_used() {
     node.restart();
     node.pass(Span::mins(2));
     assert_eq!((node.generation(), node.said.as_slice()), (0, &[][..]));
+}
+
+#[test]
+fn a_key_at_a_stage_of_the_other_use_is_refused() {
+    let mut node = Node::holding(usual(7));
+    refuses(
+        &mut node,
+        bundle(8, &[(FIRST_ENC, Active)]),
+        "at a stage that no key of its use can be at",
+    );
+    refuses(
+        &mut node,
+        bundle(8, &[(0, Stage::Published)]),
+        "at a stage that no key of its use can be at",
+    );
+}
+
+#[test]
+fn a_generation_with_two_published_encryption_keys_in_a_profile_is_refused() {
+    let mut node = Node::holding(usual(7));
+    let two = bundle(8, &[(FIRST_ENC, Stage::Published), (FIRST_ENC + 1, Stage::Published)]);
+    refuses(&mut node, two, "two active keys in the profile main");
+}
+
+#[test]
+fn an_encryption_key_without_its_private_half_is_refused_at_every_stage() {
+    for stage in [Stage::Staged, Stage::Published, Stage::Unpublished] {
+        let mut node = Node::holding(usual(7));
+        let mut without = bundle(8, &[(FIRST_ENC, stage)]);
+        without.privates.remove(&kid(FIRST_ENC));
+        refuses(&mut node, without, "lacks the private half");
+        node.send(bundle(9, &[(FIRST_ENC, stage)]));
+        let installed = node.installed.clone().unwrap();
+        assert_eq!(installed.decrypting, kids(&[FIRST_ENC]));
+        assert_eq!(installed.published.contains(&kid(FIRST_ENC)), stage == Stage::Published);
+        node.send(bundle(10, &[(5, Active)]));
+        let installed = node.installed.clone().unwrap();
+        assert_eq!((installed.decrypting, installed.held), (kids(&[]), kids(&[5])));
+    }
 }

@@ -151,8 +151,8 @@ impl Node {
         );
         let cache = self.cache.as_ref().unwrap();
         assert_eq!(cache.digest, bundle.digest, "r10: the cache comes before the swap");
-        for kid in view.signing() {
-            assert!(bundle.privates.contains_key(&kid), "the private half of {kid} is at hand");
+        for kid in view.signing().union(&view.decrypting) {
+            assert!(bundle.privates.contains_key(kid), "the private half of {kid} is at hand");
         }
         self.installs += 1;
         let installed = Installed {
@@ -161,6 +161,7 @@ impl Node {
             published: view.published.iter().cloned().collect(),
             signing: view.signing(),
             held: cache.privates.keys().cloned().chain(view.signing()).collect(),
+            decrypting: view.decrypting.clone(),
             hooks_succeeded: false,
         };
         self.installed.insert(installed).clone()

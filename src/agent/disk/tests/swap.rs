@@ -107,7 +107,7 @@ fn look(root: &Path) -> (BTreeSet<Kid>, BTreeSet<Kid>) {
         if let (Some(public), Some(private)) = (read("jwks.json"), read("private.jwks.json")) {
             return (
                 outputs::kids_of_public(&public).unwrap(),
-                outputs::kids_of_private(&private).unwrap(),
+                outputs::kids_of_private(&private).unwrap().signing,
             );
         }
     }

@@ -51,6 +51,7 @@ fn a_line_says_who_when_and_what_the_clock_showed() {
             kid: kid("a"),
             reason: Reason::Compromised,
             comment: Some("laptop stolen".parse().unwrap()),
+            private_half: PrivateHalf::Destroyed,
         },
         generation: Generation(1),
         digest: Digest([0; 32]),
@@ -202,6 +203,7 @@ fn what_happens_to_nodes_in_words() {
             cause,
             lacked_until: BTreeMap::new(),
             signed_until: BTreeMap::new(),
+            served_until: BTreeMap::new(),
         })
     };
     assert_eq!(left(Leaving::Silent), "node vm-1 left service: silent");
@@ -251,4 +253,54 @@ fn what_the_leader_goes_through_in_words() {
         words(Event::Halted { halt }),
         "leader decides nothing more: node vm-1 has seen epoch 4 and generation 50"
     );
+}
+
+#[test]
+fn the_life_of_an_encryption_key_in_words() {
+    let published = |grounds| {
+        let (kid, replace_at, why) = (kid("a"), NOW, Why::default());
+        words(Event::Published {
+            kid,
+            replace_at,
+            grounds,
+            why,
+        })
+    };
+    let scheduled = Grounds::Scheduled { evidence: evidence() };
+    assert_eq!(published(scheduled), "key a published, to be encrypted to (scheduled)");
+    let missing = vec!["vm-1".parse().unwrap()].into();
+    assert_eq!(
+        published(Grounds::Forced { missing }),
+        "key a published, to be encrypted to (forced, without vm-1)"
+    );
+    let unpublished = |successor| {
+        words(Event::Unpublished {
+            kid: kid("a"),
+            successor,
+        })
+    };
+    assert_eq!(unpublished(Some(kid("b"))), "key a unpublished, b took over");
+    assert_eq!(unpublished(None), "key a unpublished, nothing took over");
+    let discarded = |published_until| {
+        words(Event::Discarded {
+            kid: kid("a"),
+            published_until,
+            evidence: evidence(),
+        })
+    };
+    assert_eq!(discarded(None), "key a removed, it was never published");
+    assert_eq!(
+        discarded(Some(NOW)),
+        "key a removed, was published until 2026-11-23T06:05:04.000Z"
+    );
+    let kept = Event::Revoked {
+        kid: kid("a"),
+        reason: Reason::Superseded,
+        comment: None,
+        private_half: PrivateHalf::Kept,
+    };
+    assert_eq!(words(kept), "key a revoked, its private half kept to decrypt  [superseded]");
+    let waits = |wait| words(Event::WaitEnded { wait });
+    assert!(waits(Wait::Publish("enc".parse().unwrap())).ends_with("(rule E1)"));
+    assert!(waits(Wait::Discard(kid("a"))).ends_with("(rule E2)"));
 }

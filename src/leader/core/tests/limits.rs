@@ -29,6 +29,7 @@ fn every_record_can_be_stored_with_thousands_of_nodes() {
         START,
     );
     let hurry = RotateNow {
+        destroy: false,
         profiles: vec![],
         compromised: None,
         take: None,
@@ -105,6 +106,7 @@ fn r8_a_node_that_never_came_into_service_is_waited_for_once_it_may_hold_keys() 
     leader.step(Input::Settled, START);
     assert_eq!(leader.state().nodes[&name("holder")].standing, Standing::Joining);
     let compromised = RotateNow {
+        destroy: false,
         profiles: vec![],
         compromised: Some(Compromised::All),
         take: None,
