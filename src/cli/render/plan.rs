@@ -82,15 +82,13 @@ fn happens(event: &Planned) -> String {
         format!("{name} {what}")
     };
     match event.event {
-        Happening::Published => "published".to_owned(),
+        Happening::Published | Happening::Encrypts => "published".to_owned(),
         Happening::Armed => "armed".to_owned(),
         Happening::Signs => "signs".to_owned(),
         Happening::Retires => "signs no more".to_owned(),
         Happening::Destroyed => "private half destroyed".to_owned(),
-        Happening::Removed => "published no more".to_owned(),
+        Happening::Removed | Happening::Unpublished => "published no more".to_owned(),
         Happening::Staged => "private half to the nodes".to_owned(),
-        Happening::Encrypts => "published".to_owned(),
-        Happening::Unpublished => "published no more".to_owned(),
         Happening::Discarded => "decrypts no more".to_owned(),
         Happening::RevocationConfirmed => "revocation complete".to_owned(),
         Happening::EntersService => node("enters service"),
@@ -150,14 +148,12 @@ fn by(deadline: &Deadline, now: Time) -> String {
     let profile = deadline.profile.as_ref().map(|profile| format!("{profile} "));
     let key = deadline.key.as_ref().map(|named| format!("{} ", key(Some(named))));
     let event = match deadline.event {
-        Happening::Published => "is published",
+        Happening::Published | Happening::Encrypts => "is published",
         Happening::Armed => "is armed",
         Happening::Signs => "signs",
-        Happening::Removed => "is published no more",
+        Happening::Removed | Happening::Unpublished => "is published no more",
         Happening::LeavesService => "a silent node leaves service",
         Happening::Staged => "goes to the nodes",
-        Happening::Encrypts => "is published",
-        Happening::Unpublished => "is published no more",
         Happening::Discarded => "decrypts no more",
         Happening::Retires => "signs no more",
         Happening::Destroyed => "is destroyed",
