@@ -46,7 +46,7 @@ fn profile_due_at(state: &State, seen: &Sightings, profile: &ProfileName) -> Vec
         return Vec::new();
     };
     let lead = standby.windows.arm_lead;
-    let ready = Publication::of(state, seen, standby).ready_at - lead;
+    let ready = Publication::of(state, seen, standby).ready_at + standby.windows.clock_skew - lead;
     let planned = state.active(profile).and_then(|key| match key.phase {
         Phase::Active { retire_at, .. } => Some(retire_at - lead),
         _ => None,

@@ -237,7 +237,8 @@ async fn a_dry_run_of_a_planned_rotation_says_when_it_will_be() {
     let signs = foreseen.then.last().unwrap();
     assert_eq!(
         (signs.event, signs.at.since(cluster.clock.now())),
-        (Happening::Signs, Span::hours(16))
+        (Happening::Signs, Span::hours(16) + Span::mins(5)),
+        "min_prepublish and clock_skew after it was published"
     );
     let standby = cluster.kids("prepublished").await;
     cluster.rotate(call).await.unwrap();

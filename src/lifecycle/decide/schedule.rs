@@ -98,7 +98,8 @@ fn arm(state: &State, seen: &Sightings, profile: &ProfileName, now: Time, decisi
     }
     let publication = Publication::of(state, seen, standby);
     let activate_at = planned.max(now + lead);
-    if !publication.holds_at(activate_at) {
+    // A node whose clock is ahead by all that is tolerated signs that much earlier.
+    if !publication.holds_at(activate_at - standby.windows.clock_skew) {
         waits.insert(Wait::Arm(profile.clone()), publication.missing);
         return;
     }

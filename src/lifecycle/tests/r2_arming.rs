@@ -40,6 +40,17 @@ fn r2_an_instant_is_only_set_where_r1_will_hold() {
 }
 
 #[test]
+fn r2_a_node_that_is_ahead_by_clock_skew_signs_no_earlier_than_r1_allows() {
+    let mut bench = Bench::with_nodes(&["a"]);
+    let (profiles, why) = (vec![], Why::default());
+    bench.run(&Command::Hasten { profiles, why }).unwrap();
+    bench.pass(Span::hours(26), Span::mins(1), &["a"]);
+    let windows = Windows::default();
+    let earliest = START + windows.min_prepublish + windows.clock_skew;
+    assert!(bench.armed().is_some_and(|at| at >= earliest), "{:?}", bench.armed());
+}
+
+#[test]
 fn r2_a_node_switches_by_its_own_clock_without_the_leader() {
     let bench = armed(&["a"]);
     let set = bench.state.key_set();
