@@ -94,7 +94,8 @@ mod tests {
             tokio::task::yield_now().await;
             stepper.advance(wait);
             at = at + wait;
-            assert_eq!(told.recv().await, Some(at));
+            let tried = tokio::time::timeout(std::time::Duration::from_secs(20), told.recv()).await;
+            assert_eq!(tried.expect("it is tried"), Some(at));
         }
         assert_eq!(*seen.wait_for(|issued| *issued == at).await.unwrap(), at);
         renewing.abort();
