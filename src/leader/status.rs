@@ -139,7 +139,11 @@ fn arming(state: &State, seen: &Sightings, key: &Key) -> Option<NextChange> {
     }
     let Publication { missing, ready_at } = Publication::of(state, seen, key);
     let lead = key.windows.arm_lead;
-    Some(change("armed", (retire_at - lead).max(ready_at - lead), missing))
+    Some(change(
+        "armed",
+        (retire_at - lead).max(ready_at + key.windows.clock_skew - lead),
+        missing,
+    ))
 }
 
 fn retirement_at(state: &State, key: &Key, planned: Time) -> Time {
