@@ -242,6 +242,6 @@ async fn a_dry_run_of_a_planned_rotation_says_when_it_will_be() {
     );
     let standby = cluster.kids("prepublished").await;
     cluster.rotate(call).await.unwrap();
-    cluster.pass(Span::hours(16), Span::hours(1)).await;
+    cluster.pass(Span::hours(17), Span::hours(1)).await;
     assert_eq!(cluster.kids("active").await, standby);
 }
