@@ -4,10 +4,14 @@
 //! damage, so every call is fenced. Values stay below 64 KiB: larger ones would go to files that this fdatasync does not cover.
 
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use sled::Transactional as _;
 use sled::transaction::{ConflictableTransactionError, TransactionError};
 
@@ -19,6 +23,10 @@ use crate::durable;
 const CACHE_BYTES: u64 = 16 * 1024 * 1024;
 /// Above this sled puts a value into a file of its own.
 const MAX_STORED_BYTES: usize = 64 * 1024;
+
+/// How often a lock that a forked child may hold is tried again, and after how long each time.
+const LOCK_TRIES: usize = 200;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// An open sled database. The caller holds the lock of the keystore.
 pub struct SledStore {
@@ -36,6 +44,7 @@ impl SledStore {
     /// Opens the database in `dir`, or makes it.
     pub fn open(dir: &Path) -> Result<Self, KeystoreError> {
         remove_half_written(dir)?;
+        wait_for_children(dir)?;
         let opened = fenced(|| {
             let db = sled::Config::new()
                 .path(dir)
@@ -73,6 +82,23 @@ fn place(tree: Tree) -> usize {
         .iter()
         .position(|other| *other == tree)
         .expect("Tree::ALL lists every tree")
+}
+
+/// sled locks its data file. A child that this process has just forked has the locks of an earlier opening until its exec: it is
+/// waited for. Whatever else holds the lock is told by sled.
+fn wait_for_children(dir: &Path) -> Result<(), KeystoreError> {
+    let path = data_file(dir);
+    let file = match File::open(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        opened => opened.map_err(io("open", &path))?,
+    };
+    for _ in 0..LOCK_TRIES {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => std::thread::park_timeout(LOCK_PAUSE),
+            _ => break,
+        }
+    }
+    Ok(())
 }
 
 /// Half-written snapshots of sled's own, from a full disk or a kill while opening, make every later open fail.
@@ -168,6 +194,20 @@ impl Backend for SledStore {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lock_that_a_child_holds_until_its_exec_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(SledStore::open(folder.path()).unwrap());
+        let held = File::open(data_file(folder.path())).unwrap();
+        flock(&held, FlockOperation::NonBlockingLockExclusive).unwrap();
+        let letting_go = std::thread::spawn(move || {
+            std::thread::park_timeout(LOCK_PAUSE * 5);
+            drop(held);
+        });
+        SledStore::open(folder.path()).unwrap();
+        letting_go.join().unwrap();
+    }
 
     #[test]
     fn a_write_that_can_not_be_synced_is_not_acknowledged() {
