@@ -3,7 +3,7 @@
 use super::encryption;
 use super::startup::holds_schedule;
 use super::{Decision, Refusal};
-use crate::lifecycle::clock::Reading;
+use crate::lifecycle::clock::{Doubt, Reading};
 use crate::lifecycle::event::{Cause, Event, Why};
 use crate::lifecycle::publication::Publication;
 use crate::lifecycle::settings::Profile;
@@ -30,7 +30,10 @@ pub fn wanted(state: &State, seen: &Sightings, clock: impl Into<Reading>) -> Vec
     if state.halted.is_some() {
         return Vec::new();
     }
-    let waits_for_nodes = matches!(holds_schedule(state, seen, clock), Some((Wait::Start, _)));
+    let waits_for_nodes = matches!(
+        holds_schedule(state, seen, clock),
+        Some((Wait::Start | Wait::Clock(Doubt::Unconfirmed), _))
+    );
     let room = MAX_PUBLISHED.saturating_sub(state.keys.len());
     let now = state.time(clock);
     let profiles = state.settings.profiles.values();
