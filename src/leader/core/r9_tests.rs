@@ -124,6 +124,7 @@ fn r9_revocation_and_rotate_now_go_on_at_the_time_carried_on_and_the_raw_clock_i
             kid,
             reason: Reason::Compromised,
             comment: None,
+            destroy: false,
         }),
         now,
     );
