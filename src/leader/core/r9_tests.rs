@@ -323,6 +323,36 @@ fn r1_what_is_confirmed_while_the_clock_is_in_doubt_counts_from_when_it_is_not()
 }
 
 #[test]
+fn r1_a_node_that_confirms_an_older_key_while_the_clock_is_in_doubt_has_it_from_when_that_ends() {
+    let mut leader = leader_with(&["a", "b"]);
+    let effects = leader.step(rotate(), after(HOUR));
+    make(&mut leader, &effects, after(HOUR));
+    let standby = leader
+        .state()
+        .prepublished(&"rs256".parse().unwrap())
+        .next()
+        .unwrap()
+        .kid()
+        .clone();
+    confirm(&mut leader, "a", START + HOUR);
+    let first: Kid = "first".parse().unwrap();
+    // The machine stood still for two days; b confirms before the leader knows that.
+    let now = ahead(after(HOUR * 2), HOUR * 48);
+    leader.step(Input::Woke, now);
+    confirm_by(&mut leader, "b", START + HOUR * 2, now);
+    assert_eq!(doubt(&leader), Some(Doubt::Jumped));
+    all_confirm(&mut leader, &["a", "b"], now.wall, now);
+    all_confirm(&mut leader, &["a", "b"], now.wall, now);
+    assert_eq!(doubt(&leader), None);
+    let ready = crate::lifecycle::Publication::of(leader.state(), leader.seen(), &leader.state().keys[&standby]);
+    assert_eq!(ready.ready_at, now.wall + HOUR * 26, "rule R1");
+    assert!(
+        leader.state().keys.contains_key(&first),
+        "rule R3: b may have signed until then"
+    );
+}
+
+#[test]
 fn a_machine_that_was_suspended_evicts_nobody_for_its_own_silence() {
     let mut leader = leader_with(&["a", "b"]);
     let now = after(HOUR * 40);
