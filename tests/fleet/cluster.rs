@@ -293,7 +293,12 @@ impl Cluster {
             let current = node.confirmed == Some(status.generation) && node.standing == "in_service";
             !running || current && node.heard_at == Some(status.now) && node.owing_since.is_none()
         };
-        (made || !started) && status.generation > Generation(0) && status.nodes.iter().all(at_rest)
+        let running = status
+            .nodes
+            .iter()
+            .filter(|node| self.agents.contains_key(node.node.as_str()));
+        let heard = status.clock.nodes_heard >= u64::try_from(running.count()).unwrap();
+        heard && (made || !started) && status.generation > Generation(0) && status.nodes.iter().all(at_rest)
     }
 
     /// Lets `span` pass in steps, with the fleet at rest and probed after each.
