@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::lifecycle::{Halt, Wait};
 use crate::rpc::documents::{
-    Awaited, Away, Deadline, Decided, DryRun, Happening, JwksSize, KeyChange, KeyStatus, NextChange, NodeOutlook, NodeStatus,
-    Plan, Planned, PlannedKey, ProfileSize, ProfileStatus, RelyingParties, RevocationStatus, StandbyStatus, Status, Subject,
-    Trust, Waiting, YoungKey,
+    Awaited, Away, ClockStatus, Deadline, Decided, DryRun, Happening, JwksSize, KeyChange, KeyStatus, NextChange, NodeOutlook,
+    NodeStatus, Plan, Planned, PlannedKey, ProfileSize, ProfileStatus, RelyingParties, RevocationStatus, StandbyStatus, Status,
+    Subject, Trust, Waiting, YoungKey,
 };
 use crate::types::{Epoch, Generation, KeySpec, Kid, NodeName, PublicJwk, Reason, RsaBits, Span, Time};
 
@@ -25,6 +25,12 @@ pub(super) fn names(text: &[&str]) -> Vec<NodeName> {
 pub(super) fn quiet() -> Status {
     Status {
         now: NOW,
+        clock: ClockStatus {
+            shows: NOW,
+            doubt: None,
+            nodes_heard: 3,
+            nodes_differing: 0,
+        },
         epoch: Epoch(3),
         started_at: NOW - Span::hours(50),
         generation: Generation(42),

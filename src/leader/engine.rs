@@ -9,11 +9,11 @@ use tokio::sync::{RwLock, RwLockReadGuard, Semaphore, mpsc, oneshot, watch};
 use super::core::{Ask, Effect, Input, Leader, Ticket};
 use super::store::{Restored, Store, StoreError};
 use super::streams::Streams;
-use crate::clock::Clock;
+use crate::clock::{Clock, Guide};
 use crate::crypto::{CertificateLife, CryptoError, NewKey, make_key};
-use crate::lifecycle::{Command, Decision, Profile, Refusal, Report, Settings, Sighting};
+use crate::lifecycle::{Command, Decision, Event, Profile, Refusal, Report, Settings, Sighting, Wait};
 use crate::rpc::{EncodedBundle, ErrorKind, Failure};
-use crate::types::{Actor, Enrolment, Generation, NodeName, ProfileName, Span};
+use crate::types::{Actor, Enrolment, Generation, NodeName, Now, ProfileName, Span};
 
 /// How often the leader notes that it is there, which tells the next start how long nobody was.
 const UP_MARK_EVERY: Span = Span::mins(1);
@@ -68,6 +68,10 @@ pub(super) struct Shared {
     pub(super) inbox: mpsc::Sender<Message>,
     /// The open streams.
     pub(super) streams: Streams,
+    /// The time that counts, which no wrong clock reaches (rule R9).
+    pub(super) clock: Clock,
+    /// The clock of the machine.
+    pub(super) machine: Clock,
 }
 
 impl Shared {
@@ -92,7 +96,11 @@ pub(super) struct Engine {
     leader: Arc<RwLock<Leader>>,
     failed: Arc<AtomicBool>,
     store: Store,
+    /// The clock of the machine.
     clock: Clock,
+    /// The time that counts (rule R9).
+    time: Clock,
+    guide: Guide,
     inbox: mpsc::Receiver<Message>,
     own_inbox: mpsc::WeakSender<Message>,
     changed: watch::Sender<u64>,
@@ -117,6 +125,7 @@ impl Engine {
         let (changed, on_change) = watch::channel(0);
         let (bundle, on_bundle) = watch::channel(None);
         let streams = Streams::default();
+        let (led, guide) = clock.led();
         let shared = Shared {
             leader: leader.clone(),
             failed: failed.clone(),
@@ -124,12 +133,16 @@ impl Engine {
             bundle: on_bundle,
             inbox: sender.clone(),
             streams: streams.clone(),
+            clock: led.clone(),
+            machine: clock.clone(),
         };
         let engine = Self {
             leader,
             failed,
             store,
             clock,
+            time: led,
+            guide,
             inbox,
             own_inbox: sender.downgrade(),
             changed,
@@ -187,8 +200,9 @@ impl Engine {
         }
     }
 
+    /// Notes that a leader is there, by the time that counts.
     fn mark_up(&self) -> Result<(), StoreError> {
-        let now = self.clock.now();
+        let now = self.time.now();
         tokio::task::block_in_place(|| self.store.mark_up(now))
     }
 
@@ -278,6 +292,11 @@ impl Engine {
                 }
             }
         }
+        let now = self.clock.read();
+        self.guide.tell(Now {
+            wall: leader.time(now),
+            ..now
+        });
         drop(leader);
         self.changed.send_modify(|count| *count += 1);
         for ping in self.pings.drain(..) {
@@ -291,9 +310,10 @@ impl Engine {
         match effect {
             Effect::Commit(commit) => {
                 for record in &commit.records {
+                    warn_of_clock(&record.event);
                     tracing::info!(seq = %record.seq, generation = %record.generation, actor = %record.actor, event = record.event.name(), kid = record.event.kid().map(tracing::field::display), "decided");
                 }
-                self.store.commit(*commit, self.clock.now())?;
+                self.store.commit(*commit)?;
             }
             Effect::Observe(rows) => {
                 let rows: Vec<(Enrolment, Option<&Sighting>)> = rows.iter().map(|(at, row)| (*at, Some(row))).collect();
@@ -327,7 +347,7 @@ impl Engine {
     /// Keys are made away from everything else. RSA takes a core for seconds, so those are made one at a time, and no other key
     /// waits for them.
     fn make_key(&self, profile: Profile, serial: u64) {
-        let (making, inbox, clock) = (self.making.clone(), self.own_inbox.clone(), self.clock.clone());
+        let (making, inbox, clock) = (self.making.clone(), self.own_inbox.clone(), self.time.clone());
         tokio::spawn(async move {
             let is_slow = profile.spec.rsa_bits().is_some();
             let turn = if is_slow { making.acquire_owned().await.ok() } else { None };
@@ -350,5 +370,26 @@ impl Engine {
                     .await;
             }
         });
+    }
+}
+
+/// Rule R9: a clock that is questioned is said loudly.
+fn warn_of_clock(event: &Event) {
+    match event {
+        Event::WaitBegan {
+            wait: Wait::Clock(doubt),
+            ..
+        } => {
+            tracing::warn!(
+                "{doubt}; the schedule decides nothing, while revocation and rotate --now go on; set the clock right, and see \
+                 `jkeys status`"
+            );
+        }
+        Event::WaitEnded { wait: Wait::Clock(_) } => tracing::info!("the leader's clock is no longer in doubt"),
+        Event::ClockConfirmed { from, to, .. } => tracing::warn!(%from, %to, "most nodes agree with the leader's clock"),
+        Event::StoodStill { absence } => {
+            tracing::warn!(from = %absence.from, until = %absence.until, "the leader stood still; its machine was suspended");
+        }
+        _ => {}
     }
 }

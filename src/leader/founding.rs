@@ -153,7 +153,7 @@ pub fn found(
     let keystore = Keystore::create(dir, master)?;
     let (mut store, _) = Store::open(keystore.into())?;
     let secrets = vec![(SecretName::Ca(FIRST), ca.private), (SecretName::Log(FIRST), log_private)];
-    store.commit_with(first_commit(fleet, actor, now), secrets, now)?;
+    store.commit_with(first_commit(fleet, actor, now), secrets)?;
     Ok(())
 }
 

@@ -127,7 +127,8 @@ impl Leader {
         };
         let nodes = TcpListener::bind(config.listen).await.map_err(listening)?;
         let admin = bind_admin(&config.admin_socket, config.admin_group.as_deref())?;
-        let (mut engine, shared) = Engine::new(store, &restored, clock.clone());
+        let (mut engine, shared) = Engine::new(store, &restored, clock);
+        let clock = shared.clock.clone();
         engine.start(&restored, config.settings.clone()).await?;
         let (terms, told) = watch::channel(Terms::from(config));
         let context = Context {

@@ -9,19 +9,20 @@ use crate::lifecycle::{
     Staging, Standing, State, may_hold_keys, owing_since, unconfirmed,
 };
 use crate::rpc::documents::{
-    Decided, KeyStatus, NextChange, NodeStatus, ProfileStatus, RevocationStatus, StandbyStatus, Status, Waiting,
+    ClockStatus, Decided, KeyStatus, NextChange, NodeStatus, ProfileStatus, RevocationStatus, StandbyStatus, Status, Waiting,
 };
-use crate::types::{Generation, KeyUse, NodeName, ProfileName, Time};
+use crate::types::{Generation, KeyUse, NodeName, Now, ProfileName, Time};
 
-/// What `jkeys status` shows, for a clock that shows `clock`.
+/// What `jkeys status` shows at this reading of the clocks.
 #[must_use]
-pub fn status(leader: &Leader, clock: Time) -> Status {
+pub fn status(leader: &Leader, clocks: Now) -> Status {
     let (state, seen) = (leader.state(), leader.seen());
-    let now = state.time(clock);
+    let now = leader.time(clocks);
     let mut keys: Vec<&Key> = state.keys.values().collect();
     keys.sort_by_key(|key| (&key.profile, key.published_at));
     Status {
-        now: clock,
+        now,
+        clock: clock_status(leader, clocks),
         epoch: state.epoch,
         started_at: state.started_at,
         generation: state.head.generation,
@@ -49,6 +50,16 @@ pub fn status(leader: &Leader, clock: Time) -> Status {
             .map(|(name, node)| node_status(state, leader.sighting(name), name, node, now))
             .collect(),
         revocations: revocations(state, seen),
+    }
+}
+
+fn clock_status(leader: &Leader, clocks: Now) -> ClockStatus {
+    let vote = leader.vote(clocks);
+    ClockStatus {
+        shows: clocks.wall,
+        doubt: leader.reading(clocks).doubt_in(leader.state()),
+        nodes_heard: vote.heard,
+        nodes_differing: vote.differing,
     }
 }
 

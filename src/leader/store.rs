@@ -133,24 +133,24 @@ impl Store {
     ///
     /// # Errors
     /// The storage failed: nothing may be sent, and the leader must end.
-    pub fn commit(&mut self, commit: Commit, now: Time) -> Result<(), StoreError> {
+    pub fn commit(&mut self, commit: Commit) -> Result<(), StoreError> {
         let made = commit.keep.iter().filter_map(|kid| self.made.remove_entry(kid));
         let secrets = made.map(|(kid, private)| (SecretName::Key(kid), private)).collect();
-        self.commit_with(commit, secrets, now)
+        self.commit_with(commit, secrets)
     }
 
     /// Makes one decision durable, together with these secrets.
     ///
     /// # Errors
     /// The storage failed.
-    pub fn commit_with(&mut self, commit: Commit, put_secrets: Vec<(SecretName, Secret)>, now: Time) -> Result<(), StoreError> {
+    pub fn commit_with(&mut self, commit: Commit, put_secrets: Vec<(SecretName, Secret)>) -> Result<(), StoreError> {
         let records = commit.records.iter().map(|record| NewRecord {
             bytes: record.to_bytes(),
             kids: record.event.kid().cloned().into_iter().collect(),
         });
         let step = keystore::Commit {
             expected: self.version,
-            now,
+            now: commit.state.last_record_at,
             state: encode(&commit.state),
             records: records.collect(),
             evidence: commit.lists,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use super::cause::{Cause, Evidence, Grounds, Leaving, Why};
+use super::clock::Vote;
 use super::named::NamedNodes;
 use super::settings::{Settings, Windows};
 use super::state::{Absence, Fleet, Halt, PrivateHalf, Wait};
@@ -25,6 +26,22 @@ pub enum Event {
         epoch: Epoch,
         /// How long no leader was there.
         absence: Option<Absence>,
+    },
+    /// The leader stood still, as on a machine that was suspended, and is back.
+    StoodStill {
+        /// How long no leader was there.
+        absence: Absence,
+    },
+    /// Most nodes heard agree with the leader's clock, which was in doubt: time goes on from there (rule R9).
+    ClockConfirmed {
+        /// Since when it was in doubt.
+        doubted_since: Time,
+        /// The time that the leader went by.
+        from: Time,
+        /// The time that counts from now on.
+        to: Time,
+        /// What the nodes say.
+        vote: Vote,
     },
     /// New settings hold for keys that are made from now on.
     Configured {
@@ -270,6 +287,8 @@ impl Event {
         match self {
             Self::Founded { .. } => "founded",
             Self::Started { .. } => "started",
+            Self::StoodStill { .. } => "stood_still",
+            Self::ClockConfirmed { .. } => "clock_confirmed",
             Self::Configured { .. } => "configured",
             Self::Prepublished { .. } => "prepublished",
             Self::Armed { .. } => "armed",

@@ -96,6 +96,8 @@ impl State {
             }
             Event::Founded { .. }
             | Event::Started { .. }
+            | Event::StoodStill { .. }
+            | Event::ClockConfirmed { .. }
             | Event::Configured { .. }
             | Event::DistrustedAll
             | Event::WaitBegan { .. }
@@ -259,6 +261,10 @@ impl State {
                 self.forget_old_absences(at);
                 self.tokens.retain(|_, token| token.expires_at > at);
             }
+            Event::StoodStill { absence } => self.absences.push(*absence),
+            Event::ClockConfirmed {
+                doubted_since, from, to, ..
+            } if from < to => self.move_on(*doubted_since, *from, *to),
             Event::Configured { settings } => self.configure(settings),
             Event::DistrustedAll => self.distrust_before = at,
             Event::WaitBegan { wait, .. } => {

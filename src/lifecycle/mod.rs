@@ -24,7 +24,7 @@ mod timing;
 mod view;
 
 pub use cause::{Cause, Evidence, Grounds, Leaving, Why};
-pub use clock::{Doubt, Reading};
+pub use clock::{Doubt, Reading, Vote};
 pub use decide::{
     Command, Compromised, Decision, Refusal, RotateNow, Wanted, decide, holds_schedule, may_hold_keys, owing_since, unconfirmed,
     wanted,

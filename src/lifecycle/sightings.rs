@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::clock::Reading;
 use super::decide::owing_since;
 use super::report::{Installed, Report};
 use super::state::{Key, Phase, PrivateHalf, Revocation, State};
@@ -58,11 +59,14 @@ pub struct Confirmed {
 }
 
 impl Sighting {
-    /// What is known of the node after `report`, received at `now`.
+    /// What is known of the node after `report`, received at this reading of the clock.
     ///
-    /// A report that lacks what was confirmed withdraws it.
+    /// A report that lacks what was confirmed withdraws it. What rules R1 and R3 count from is not noted while the clock is in doubt:
+    /// the time could be too early. The node says it again in its next report.
     #[must_use]
-    pub fn after(mut self, state: &State, report: &Report, now: Time) -> Self {
+    pub fn after(mut self, state: &State, report: &Report, clock: impl Into<Reading>) -> Self {
+        let clock = clock.into();
+        let now = state.time(clock);
         self.heard_at = now;
         self.heard_in = state.epoch;
         self.clock_ahead_ms = signed_difference(report.sent_at, now);
@@ -74,12 +78,13 @@ impl Sighting {
                 self.published.clear();
                 self.decrypting.clear();
             }
-            Some(installed) => self.read_back(state, installed, now),
+            Some(installed) => self.read_back(state, installed, clock),
         }
         self
     }
 
-    fn read_back(&mut self, state: &State, installed: &Installed, now: Time) {
+    fn read_back(&mut self, state: &State, installed: &Installed, clock: Reading) {
+        let now = state.time(clock);
         self.published.retain(|kid, _| installed.published.contains(kid));
         self.decrypting.retain(|kid, _| installed.decrypting.contains(kid));
         self.unpublished
@@ -105,7 +110,7 @@ impl Sighting {
             return;
         }
         self.confirm(state, installed, now);
-        for key in state.keys.values() {
+        for key in state.keys.values().filter(|_| clock.doubt.is_none()) {
             let kid = key.kid();
             if installed.published.contains(kid) {
                 self.published.entry(kid.clone()).or_insert(now);

@@ -7,14 +7,16 @@ pub use dry_run::{DryRun, KeyChange, NodeOutlook, RelyingParties, Trust, YoungKe
 pub use plan::{Awaited, Away, BrokenRule, Deadline, Happening, JwksSize, Plan, Planned, PlannedKey, ProfileSize, Subject};
 use serde::{Deserialize, Serialize};
 
-use crate::lifecycle::{Halt, Wait};
+use crate::lifecycle::{Doubt, Halt, Wait};
 use crate::types::{Epoch, Generation, KeySpec, Kid, NodeName, ProfileName, PublicJwk, Reason, Time};
 
 /// `jkeys status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
-    /// The leader's clock when it answered.
+    /// The leader's time when it answered.
     pub now: Time,
+    /// Its clock.
+    pub clock: ClockStatus,
     /// The leader's term.
     pub epoch: Epoch,
     /// When this term began.
@@ -37,6 +39,19 @@ pub struct Status {
     pub nodes: Vec<NodeStatus>,
     /// Revocations that some node has not confirmed.
     pub revocations: Vec<RevocationStatus>,
+}
+
+/// The leader's clock (rule R9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockStatus {
+    /// What it shows.
+    pub shows: Time,
+    /// Why the schedule does not go by it.
+    pub doubt: Option<Doubt>,
+    /// The nodes in service that the leader has heard in this term.
+    pub nodes_heard: u64,
+    /// Those of them whose clock differs from the leader's by more than `clock_skew`.
+    pub nodes_differing: u64,
 }
 
 /// One thing that the schedule waits for.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jkeys::agent::{self, Enrolled};
-use jkeys::clock::{Clock, Stepper};
+use jkeys::clock::{Clock, Guide, Stepper};
 use jkeys::config::{AgentConfig, LeaderConfig};
 use jkeys::dev::{Probe, Sample, read_node};
 use jkeys::leader::{Handle, Leader, LeaderError, founding};
@@ -32,6 +32,10 @@ pub struct Cluster {
     folder: TempDir,
     pub stepper: Stepper,
     pub clock: Clock,
+    /// The leader's clock: right until a test sets it.
+    pub leader_clock: (Clock, Guide),
+    /// Those of the nodes.
+    pub node_clocks: BTreeMap<String, (Clock, Guide)>,
     text: String,
     leader: Option<RunningLeader>,
     agents: BTreeMap<String, RunningAgent>,
@@ -80,6 +84,8 @@ impl Cluster {
         let mut cluster = Self {
             folder,
             stepper,
+            leader_clock: clock.led(),
+            node_clocks: BTreeMap::new(),
             clock,
             text,
             leader,
@@ -123,7 +129,7 @@ impl Cluster {
 
     pub async fn start_leader(&mut self) -> Result<(), LeaderError> {
         let config = self.config();
-        let leader = Leader::open(&config, self.clock.clone()).await?;
+        let leader = Leader::open(&config, self.leader_clock.0.clone()).await?;
         let (stop, stopped) = oneshot::channel::<()>();
         let handle = leader.handle();
         let done = tokio::spawn(leader.serve(async move {
@@ -179,7 +185,9 @@ impl Cluster {
     pub fn start_agent_with(&mut self, name: &str, text: &str) {
         let config = AgentConfig::parse(text, None).unwrap();
         let ((stop, stopped), monitor) = (watch::channel(false), agent::Monitor::default());
-        let (clock, status) = (self.clock.clone(), monitor.status());
+        let own_clock = self.node_clocks.entry(name.to_owned());
+        let clock = own_clock.or_insert_with(|| self.clock.led()).0.clone();
+        let status = monitor.status();
         let done = tokio::spawn(async move { agent::serve(&config, clock, monitor, stopped).await });
         self.agents.insert(name.to_owned(), RunningAgent { stop, done, status });
     }
@@ -217,14 +225,19 @@ impl Cluster {
             .collect()
     }
 
-    /// The actions of the records, with their kids.
-    pub async fn actions(&self) -> Vec<(String, serde_json::Value)> {
+    /// Every record, oldest first.
+    pub async fn records(&self) -> Vec<serde_json::Value> {
         let request = proto::HistoryRequest {
             limit: 10_000,
             ..proto::HistoryRequest::default()
         };
         let document = self.admin().await.history(request).await.unwrap().into_inner();
-        let records: Vec<serde_json::Value> = Document::from(document).read(schema::HISTORY).unwrap();
+        Document::from(document).read(schema::HISTORY).unwrap()
+    }
+
+    /// The actions of the records, with their kids.
+    pub async fn actions(&self) -> Vec<(String, serde_json::Value)> {
+        let records = self.records().await;
         let action = |record: &serde_json::Value| record["event"]["action"].as_str().unwrap().to_owned();
         records
             .iter()
@@ -280,7 +293,12 @@ impl Cluster {
             let current = node.confirmed == Some(status.generation) && node.standing == "in_service";
             !running || current && node.heard_at == Some(status.now) && node.owing_since.is_none()
         };
-        (made || !started) && status.generation > Generation(0) && status.nodes.iter().all(at_rest)
+        let running = status
+            .nodes
+            .iter()
+            .filter(|node| self.agents.contains_key(node.node.as_str()));
+        let heard = status.clock.nodes_heard >= u64::try_from(running.count()).unwrap();
+        heard && (made || !started) && status.generation > Generation(0) && status.nodes.iter().all(at_rest)
     }
 
     /// Lets `span` pass in steps, with the fleet at rest and probed after each.

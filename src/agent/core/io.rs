@@ -38,6 +38,8 @@ pub struct Found {
     pub cached: Option<Bundle>,
     /// What was read back through the `live` link.
     pub installed: Option<Installed>,
+    /// Names the boot of the machine, where the system says; a monotonic clock counts within one.
+    pub boot: Option<String>,
     /// Why something could not be read, in words that say what to do.
     pub problem: Option<String>,
 }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 pub use io::{CacheHolds, DiskResult, DiskWork, Effect, Found, Input, Settings, Wake};
 pub use status::Status;
-pub use trusted::{GoingBack, Newest, Standing, Trusted, ViewId};
+pub use trusted::{GoingBack, Measured, Newest, Standing, Trusted, ViewId};
 pub use verify::{Refusal, verify, verify_cached};
 
 use crate::lifecycle::{Installed, Report, Switches, View, view};
@@ -100,7 +100,7 @@ pub fn start(settings: Settings, found: Found, now: Now) -> (State, Vec<Effect>)
         .is_some_and(|heard_at| now.wall.since(heard_at) <= settings.cache_ready_for);
     let mut state = State {
         settings,
-        contact: Contact::new(trusted.heard_at, now),
+        contact: Contact::new(&trusted, found.boot, now),
         too_old: trusted.newest.is_some() && !fresh,
         durable: trusted.clone(),
         trusted,
@@ -197,7 +197,8 @@ impl State {
             return;
         }
         self.cache = Some(CacheHolds::of(&bundle));
-        let needed = view(&bundle.set, &self.carried(&bundle), now.wall).held;
+        let time = self.contact.corrected(now, bundle.set.clock_skew);
+        let needed = view(&bundle.set, &self.carried(&bundle), time).held;
         match verify_cached(&bundle, &self.trusted, &needed) {
             Ok(standing) => {
                 let ask_until = now.monotonic + self.settings.ask_leader_for;
@@ -250,6 +251,10 @@ impl State {
             .is_none_or(|heard_at| heard_at.distance(sent_at) > grain)
         {
             self.trusted.heard_at = Some(sent_at);
+        }
+        let skew = self.content.as_ref().map_or(Span(0), |content| content.bundle.set.clock_skew);
+        if let Some(measured) = self.contact.worth_keeping(self.trusted.measured.as_ref(), skew) {
+            self.trusted.measured = Some(measured);
         }
         if std::mem::take(&mut self.stale) {
             effects.push(Effect::SayStale(false));

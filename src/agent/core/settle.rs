@@ -220,7 +220,7 @@ impl State {
             next.and_then(|next| self.contact.monotonic_at(next)),
         ];
         Wake {
-            wall: next.filter(|next| *next > now.wall),
+            wall: next.and_then(|next| self.contact.wall_at(next, now)),
             monotonic: candidates.into_iter().flatten().filter(|at| *at > now.monotonic).min(),
         }
     }

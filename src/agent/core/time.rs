@@ -2,36 +2,49 @@
 
 use std::collections::VecDeque;
 
+use super::trusted::{Measured, Trusted};
 use crate::rpc::fleet::Answer;
 use crate::types::{Now, Span, Time};
 
 /// The most reports that wait for an answer. A leader that answers none of so many answers none at all.
 const UNANSWERED_REPORTS: usize = 64;
 
+/// The longest round trip that measures anything: what is answered later was held up on the way, nobody knows where.
+const LONGEST_ROUND_TRIP: Span = Span::mins(1);
+
 /// The leader's clock as last measured, and how long the node has been without an answer.
 #[derive(Debug)]
 pub(super) struct Contact {
     unanswered: VecDeque<Now>,
     measured: Option<Measured>,
+    /// How far the wall clock was ahead of the leader's before the last boot, as last measured; it may have been set right since.
+    was_ahead: Span,
+    boot: Option<String>,
     heard: Span,
     silence_before: Span,
 }
 
-/// What the leader's clock showed when the node's monotonic clock stood at `at`.
-#[derive(Debug, Clone, Copy)]
-struct Measured {
-    leader: Time,
-    at: Span,
-}
-
 impl Contact {
-    /// A node that starts now, and was last heard at that time by its own clock, if ever.
-    pub fn new(heard_at: Option<Time>, now: Now) -> Self {
+    /// A node that starts now and remembers that.
+    ///
+    /// Within one boot the monotonic clock has gone on, and the measure with it, whatever became of the wall clock. After another
+    /// boot the wall clock may be as wrong as before, or set right: a node that was ahead goes on as if it still were, so that it
+    /// may switch late until the leader answers, but not early.
+    pub fn new(trusted: &Trusted, boot: Option<String>, now: Now) -> Self {
+        let remembered = trusted.measured.clone();
+        let goes_on =
+            |measured: &Measured| measured.boot.is_some() && measured.boot == boot && measured.monotonic <= now.monotonic;
+        let (measured, before) = match remembered {
+            Some(measured) if goes_on(&measured) => (Some(measured), None),
+            before => (None, before),
+        };
         Self {
             unanswered: VecDeque::new(),
-            measured: None,
+            measured,
+            was_ahead: before.map_or(Span(0), |before| before.wall.since(before.leader)),
+            boot,
             heard: now.monotonic,
-            silence_before: heard_at.map_or(Span(0), |heard_at| now.wall.since(heard_at)),
+            silence_before: trusted.heard_at.map_or(Span(0), |heard_at| now.wall.since(heard_at)),
         }
     }
 
@@ -55,9 +68,16 @@ impl Contact {
         let place = self.unanswered.iter().position(|sent| sent.wall == answer.report_sent_at)?;
         let sent = self.unanswered.drain(..=place).next_back()?;
         let round_trip = now.monotonic - sent.monotonic;
-        if let Some(leader) = answer.leader_time {
-            let at = sent.monotonic + Span(round_trip.0 / 2);
-            self.measured = Some(Measured { leader, at });
+        if let Some(leader) = answer.leader_time.filter(|_| round_trip <= LONGEST_ROUND_TRIP) {
+            let half = Span(round_trip.0 / 2);
+            self.measured = Some(Measured {
+                leader: leader + half,
+                wall: now.wall,
+                monotonic: now.monotonic,
+                uncertain: half,
+                boot: self.boot.clone(),
+            });
+            self.was_ahead = Span(0);
         }
         self.heard = sent.monotonic;
         self.silence_before = Span(0);
@@ -65,22 +85,43 @@ impl Contact {
     }
 
     /// The time that switches go by: the node's own clock; or the leader's as last measured, carried on by the monotonic clock,
-    /// where the two differ by more than `clock_skew` (rule R2).
+    /// where the two surely differ by more than `clock_skew` (rule R2).
     pub fn corrected(&self, now: Now, clock_skew: Span) -> Time {
-        match self.leader_time(now) {
-            Some(leader) if leader.distance(now.wall) > clock_skew => leader,
+        match (&self.measured, self.leader_time(now)) {
+            (Some(measured), Some(leader)) if leader.distance(now.wall) > clock_skew + measured.uncertain => leader,
+            (None, _) if self.was_ahead > clock_skew => now.wall - self.was_ahead,
             _ => now.wall,
         }
     }
 
     /// The monotonic instant at which the leader's clock shows `time`, as far as it was measured.
     pub fn monotonic_at(&self, time: Time) -> Option<Span> {
-        self.measured.map(|measured| measured.at + time.since(measured.leader))
+        let at = |measured: &Measured| measured.monotonic + time.since(measured.leader);
+        self.measured.as_ref().map(at)
+    }
+
+    /// What the wall clock shows when the time that switches go by gets to `time`, if that is still to come.
+    pub fn wall_at(&self, time: Time, now: Now) -> Option<Time> {
+        [time, time + self.was_ahead].into_iter().find(|at| *at > now.wall)
     }
 
     /// What the leader's clock shows now, as far as it was measured.
     pub fn leader_time(&self, now: Now) -> Option<Time> {
-        self.measured.map(|measured| measured.leader + (now.monotonic - measured.at))
+        let carried = |measured: &Measured| measured.leader + (now.monotonic - measured.monotonic);
+        self.measured.as_ref().map(carried)
+    }
+
+    /// The last measure, where it says something else than the one that is `kept`: another boot, or a clock that has moved.
+    pub fn worth_keeping(&self, kept: Option<&Measured>, clock_skew: Span) -> Option<Measured> {
+        let new = self.measured.as_ref()?;
+        let grain = Span(clock_skew.0 / 4);
+        let says_the_same = |kept: &&Measured| {
+            let carried = kept.leader + (new.monotonic - kept.monotonic);
+            let ahead = |measured: &Measured| i128::from(measured.wall.0) - i128::from(measured.leader.0);
+            let moved = ahead(new).abs_diff(ahead(kept));
+            kept.boot == new.boot && carried.distance(new.leader) <= grain && moved <= u128::from(grain.0)
+        };
+        (!kept.as_ref().is_some_and(says_the_same)).then(|| new.clone())
     }
 
     /// The monotonic instant at which the node has been without an answer for `limit`.
@@ -162,16 +203,88 @@ mod tests {
 
     #[test]
     fn r2_the_leaders_clock_counts_only_beyond_the_skew() {
-        let mut contact = Contact::new(None, at(10_000, 0));
+        let mut contact = Contact::new(&Trusted::default(), None, at(10_000, 0));
         contact.sent(at(10_000, 0));
         assert_eq!(contact.answered(&answer(10_000, 15_100), at(10_200, 200)), Some(Time(10_000)));
-        assert_eq!(contact.corrected(at(10_200, 200), Span(5000)), Time(10_200), "5 s ahead");
-        assert_eq!(contact.corrected(at(10_200, 200), Span(4999)), Time(15_200));
+        assert_eq!(
+            contact.corrected(at(10_200, 200), Span(4900)),
+            Time(10_200),
+            "5 s ahead, or a tenth less"
+        );
+        assert_eq!(contact.corrected(at(10_200, 200), Span(4899)), Time(15_200));
+    }
+
+    #[test]
+    fn r2_an_answer_that_was_held_up_measures_nothing_and_still_counts_as_heard() {
+        let mut contact = Contact::new(&Trusted::default(), None, at(10_000, 0));
+        contact.sent(at(10_000, 0));
+        assert_eq!(
+            contact.answered(&answer(10_000, 10_000), at(3_610_000, 3_600_000)),
+            Some(Time(10_000))
+        );
+        assert_eq!(contact.leader_time(at(3_610_000, 3_600_000)), None);
+        contact.sent(at(3_610_000, 3_600_000));
+        let doubted = Answer {
+            leader_time: None,
+            ..answer(3_610_000, 0)
+        };
+        assert!(contact.answered(&doubted, at(3_610_000, 3_600_000)).is_some());
+        assert_eq!(
+            contact.leader_time(at(3_610_000, 3_600_000)),
+            None,
+            "a leader in doubt gives no time"
+        );
+    }
+
+    /// What a node remembers that measured the leader one hour behind or ahead of its own clock.
+    fn remembered(leader: u64, boot: &str) -> Trusted {
+        let mut contact = Contact::new(&Trusted::default(), Some(boot.to_owned()), at(HOUR * 10, 1000));
+        contact.sent(at(HOUR * 10, 1000));
+        contact.answered(&answer(HOUR * 10, leader), at(HOUR * 10, 1000));
+        let measured = contact.worth_keeping(None, SKEW);
+        assert_eq!(contact.worth_keeping(measured.as_ref(), SKEW), None, "it is written once");
+        Trusted {
+            measured,
+            ..Trusted::default()
+        }
+    }
+
+    const HOUR: u64 = 3_600_000;
+    const SKEW: Span = Span::mins(5);
+
+    #[test]
+    fn r2_a_measure_outlives_a_restart_of_the_agent() {
+        for leader in [HOUR * 9, HOUR * 11] {
+            let trusted = remembered(leader, "boot");
+            let restarted = Contact::new(&trusted, Some("boot".to_owned()), at(HOUR * 10 + 5000, 6000));
+            assert_eq!(restarted.corrected(at(HOUR * 10 + 5000, 6000), SKEW), Time(leader + 5000));
+            let set_right = at(leader + 5000, 6000);
+            let restarted = Contact::new(&trusted, Some("boot".to_owned()), set_right);
+            assert_eq!(
+                restarted.corrected(set_right, SKEW),
+                Time(leader + 5000),
+                "its own clock, by now"
+            );
+        }
+    }
+
+    #[test]
+    fn r2_after_a_boot_a_node_that_was_ahead_is_not_early_and_one_that_was_behind_goes_by_its_clock() {
+        let after = at(HOUR * 10 + 5000, 200);
+        let ahead = Contact::new(&remembered(HOUR * 9, "one"), Some("two".to_owned()), after);
+        assert_eq!(ahead.corrected(after, SKEW), Time(HOUR * 9 + 5000));
+        assert_eq!(
+            ahead.wall_at(Time(HOUR * 10), after),
+            Some(Time(HOUR * 11)),
+            "it wakes when that time comes"
+        );
+        let behind = Contact::new(&remembered(HOUR * 11, "one"), Some("two".to_owned()), after);
+        assert_eq!(behind.corrected(after, SKEW), after.wall);
     }
 
     #[test]
     fn r2_a_clock_set_after_the_measure_does_not_bring_a_switch_forward() {
-        let mut contact = Contact::new(None, at(10_000, 0));
+        let mut contact = Contact::new(&Trusted::default(), None, at(10_000, 0));
         contact.sent(at(10_000, 0));
         contact.answered(&answer(10_000, 10_000), at(10_000, 0));
         assert_eq!(contact.corrected(at(7_200_000, 1000), Span(5000)), Time(11_000));
@@ -179,7 +292,7 @@ mod tests {
 
     #[test]
     fn an_answer_to_a_report_of_another_link_measures_nothing() {
-        let mut contact = Contact::new(None, at(10_000, 0));
+        let mut contact = Contact::new(&Trusted::default(), None, at(10_000, 0));
         contact.sent(at(10_000, 0));
         contact.lost();
         assert_eq!(contact.answered(&answer(10_000, 99_000), at(10_000, 0)), None);
@@ -188,7 +301,11 @@ mod tests {
 
     #[test]
     fn silence_counts_from_the_sending_and_over_a_restart() {
-        let mut contact = Contact::new(Some(Time(4000)), at(10_000, 0));
+        let heard = Trusted {
+            heard_at: Some(Time(4000)),
+            ..Trusted::default()
+        };
+        let mut contact = Contact::new(&heard, None, at(10_000, 0));
         assert_eq!(contact.silent_at(Span(10_000)), Span(4000));
         contact.sent(at(10_000, 500));
         contact.answered(&answer(10_000, 10_000), at(13_000, 3500));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::lifecycle::{Installed, KeySet, Switches};
-use crate::types::{Digest, Epoch, Generation, Kid, Time};
+use crate::types::{Digest, Epoch, Generation, Kid, Span, Time};
 
 /// The trusted state. It is durable before anything of a generation is used.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,8 +19,26 @@ pub struct Trusted {
     pub gone: BTreeSet<Kid>,
     /// When the last report that the leader answered was sent, by the node's clock, to within a sixteenth of `straggler_after`.
     pub heard_at: Option<Time>,
+    /// The leader's time as last measured, so that a wrong clock is known as wrong after a restart without the leader.
+    pub measured: Option<Measured>,
     /// The last view whose hooks have all succeeded, so that a restart doesn't run them again.
     pub hooked: Option<ViewId>,
+}
+
+/// What the leader's time was when the node's clocks stood so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Measured {
+    /// The leader's time.
+    pub leader: Time,
+    /// The node's wall clock.
+    pub wall: Time,
+    /// The node's monotonic clock. It counts from the boot, so that it says nothing after another one.
+    pub monotonic: Span,
+    /// How far the measure can be wrong: half the round trip.
+    pub uncertain: Span,
+    /// Names the boot.
+    pub boot: Option<String>,
 }
 
 /// The newest generation that a node has accepted.

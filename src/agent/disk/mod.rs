@@ -35,6 +35,9 @@ use crate::durable::{self, DurableError, FileAttrs};
 use crate::rpc::fleet::Bundle;
 use crate::types::{Kid, Secret, WitnessKey};
 
+/// Where Linux names the boot.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
 /// Where the files of a node are, and who may read them.
 #[derive(Debug)]
 pub struct Disk {
@@ -145,6 +148,7 @@ impl Disk {
             trusted: memory.map(|memory| memory.trusted),
             cached,
             installed: self.read_back().unwrap_or_default(),
+            boot: std::fs::read_to_string(BOOT_ID).ok().map(|id| id.trim().to_owned()),
             problem: (!problems.is_empty()).then(|| problems.join("; ")),
         })
     }

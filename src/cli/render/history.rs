@@ -2,7 +2,7 @@
 
 use super::text::{list, plain};
 use crate::audit::Record;
-use crate::lifecycle::{Absence, Cause, Doubt, Event, Grounds, Leaving, NamedNodes, PrivateHalf, Wait, Why};
+use crate::lifecycle::{Absence, Cause, Event, Grounds, Leaving, NamedNodes, PrivateHalf, Wait, Why};
 use crate::types::{Comment, Reason, Time};
 
 /// `jkeys history`: number, time, actor, action, and the operator's reason and words.
@@ -24,6 +24,12 @@ fn action(event: &Event) -> String {
     match event {
         Event::Founded { fleet } => format!("fleet {} founded", fleet.trust_domain),
         Event::Started { epoch, absence } => format!("leader started, epoch {epoch}{}", away(absence.as_ref())),
+        Event::StoodStill { absence } => format!("leader stood still{}", away(Some(absence))),
+        Event::ClockConfirmed { from, to, vote, .. } => format!(
+            "leader's clock confirmed by {} of {} nodes heard: it is {to}, not {from}",
+            vote.heard - vote.differing.min(vote.heard),
+            vote.heard
+        ),
         Event::Configured { settings } => {
             let profiles: Vec<_> = settings.profiles.keys().collect();
             format!("settings changed, profiles {}", list(&profiles))
@@ -138,7 +144,7 @@ fn leaving(cause: Leaving) -> &'static str {
 pub(super) fn waited(wait: &Wait) -> String {
     match wait {
         Wait::Start => "nodes have not reported since the leader's start (rule R5)".to_owned(),
-        Wait::Clock(doubt) => format!("{} (rule R9)", doubted(*doubt)),
+        Wait::Clock(doubt) => format!("{doubt} (rule R9)"),
         Wait::Arm(profile) => format!("the standby of profile {profile} is due, but not everywhere for long enough (rule R1)"),
         Wait::Remove(kid) => format!("key {kid} could be removed, but a node has not confirmed its switch (rule R3)"),
         Wait::Publish(profile) => {
@@ -147,18 +153,6 @@ pub(super) fn waited(wait: &Wait) -> String {
         Wait::Discard(kid) => {
             format!("key {kid} could be removed, but a node has not confirmed that it publishes it no more (rule E2)")
         }
-    }
-}
-
-/// Why the leader's clock is in doubt.
-pub(super) fn doubted(doubt: Doubt) -> &'static str {
-    match doubt {
-        Doubt::Behind => "the leader's clock stands before the last record",
-        Doubt::Jumped => "the leader's clock has jumped",
-        Doubt::Unconfirmed => {
-            "the leader's clock stands elsewhere than when it was last up, and no majority of nodes has agreed yet"
-        }
-        Doubt::Outvoted => "the leader's clock differs from those of most nodes",
     }
 }
 

@@ -4,7 +4,8 @@ use super::nodes::{clock, nodes};
 use super::table::Table;
 use super::text::{elapsed, list, plain, relative};
 use super::{history::waited, keys::keys, text};
-use crate::rpc::documents::{NodeStatus, StandbyStatus, Status};
+use crate::lifecycle::Doubt;
+use crate::rpc::documents::{ClockStatus, NodeStatus, StandbyStatus, Status};
 use crate::types::{KeyUse, Time};
 
 pub(in crate::cli) fn status(status: &Status, columns: Option<usize>) -> String {
@@ -46,6 +47,7 @@ fn loud(status: &Status) -> String {
             waited(&waiting.wait)
         )
     });
+    let clock = status.clock.doubt.map(|doubt| questioned(&status.clock, doubt, now));
     let unsigned = status.profiles.iter().filter(|profile| profile.active.is_none());
     let unsigned = unsigned.map(|profile| match profile.spec.key_use() {
         KeyUse::Sig => format!("profile {} has no key that signs", profile.profile),
@@ -65,11 +67,29 @@ fn loud(status: &Status) -> String {
     let refused = refused.map(|count| format!("{count} join tokens refused since the leader started"));
     let lines = halted
         .chain(refused)
+        .chain(clock)
         .chain(waits)
         .chain(unsigned)
         .chain(revocations)
         .chain(nodes);
     text::lines(lines.map(|line| format!("! {line}")))
+}
+
+/// What is wrong with the leader's clock, and what ends that.
+fn questioned(clock: &ClockStatus, doubt: Doubt, now: Time) -> String {
+    let agreeing = clock.nodes_heard.saturating_sub(clock.nodes_differing);
+    let advice = match doubt {
+        Doubt::Behind => format!("the schedule rests until the clock gets to {now}"),
+        Doubt::Jumped | Doubt::Unconfirmed => {
+            "set the clock right; if it is right, the schedule goes on once most nodes heard agree with it".to_owned()
+        }
+        Doubt::Outvoted => "set the leader's clock right, or those of the nodes".to_owned(),
+    };
+    format!(
+        "{doubt}: it shows {}, the leader goes by {now}, and {agreeing} of {} nodes heard agree with the clock; revocation and \
+         rotate --now go on; {advice}",
+        clock.shows, clock.nodes_heard
+    )
 }
 
 fn troubles(node: &NodeStatus, now: Time) -> impl Iterator<Item = String> {

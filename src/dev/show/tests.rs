@@ -2,7 +2,7 @@ use super::*;
 use crate::audit::Record;
 use crate::dev::probe::{Failure, Round};
 use crate::lifecycle::{Cause, Event, Why};
-use crate::rpc::documents::{KeyStatus, NextChange, NodeStatus, Status};
+use crate::rpc::documents::{ClockStatus, KeyStatus, NextChange, NodeStatus, Status};
 use crate::types::{Actor, Digest, Epoch, Generation, KeySpec, Seq, Span};
 
 const START: Time = Time(1_800_000_000_000);
@@ -53,6 +53,12 @@ fn look(nodes: Vec<NodeStatus>, failures: usize) -> Look {
     Look {
         status: Status {
             now: START + Span(5_000),
+            clock: ClockStatus {
+                shows: START + Span(5_000),
+                doubt: None,
+                nodes_heard: 2,
+                nodes_differing: 0,
+            },
             epoch: Epoch(1),
             started_at: START,
             generation: Generation(7),

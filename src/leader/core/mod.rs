@@ -5,7 +5,10 @@
 
 mod commit;
 mod inputs;
+mod timekeeper;
 
+#[cfg(test)]
+mod r9_tests;
 #[cfg(test)]
 mod tests;
 
@@ -13,10 +16,12 @@ use std::collections::BTreeMap;
 
 pub use commit::Commit;
 pub use inputs::{Ask, Effect, Input, Ticket};
+use timekeeper::{Finding, Timekeeper};
 
 use crate::audit::public_form;
 use crate::lifecycle::{
-    Command, Decision, Event, Halt, Reading, Report, Sighting, Sightings, Standing, State, decide, next_due, wanted,
+    Absence, Command, Decision, Event, Halt, Reading, Report, Sighting, Sightings, Standing, State, Vote, decide, next_due,
+    wanted,
 };
 use crate::rpc::fleet::Answer;
 use crate::types::{Actor, Digest, Enrolment, NodeName, Now, ProfileName, PublicKey, Seq, Span, Time};
@@ -33,6 +38,7 @@ pub struct Leader {
     next_seq: Seq,
     digest: Digest,
     refused_enrolments: u64,
+    timekeeper: Timekeeper,
 }
 
 /// A key in the making.
@@ -58,6 +64,7 @@ impl Leader {
             next_seq,
             digest,
             refused_enrolments: 0,
+            timekeeper: Timekeeper::default(),
         }
     }
 
@@ -82,7 +89,13 @@ impl Leader {
     /// What the leader's clock is worth.
     #[must_use]
     pub fn reading(&self, now: impl Into<Now>) -> Reading {
-        now.into().wall.into()
+        self.timekeeper.reading(self.state.settings.clock_skew(), now.into())
+    }
+
+    /// How its clock stands against those of the nodes.
+    #[must_use]
+    pub fn vote(&self, now: impl Into<Now>) -> Vote {
+        self.timekeeper.vote(&self.state, now.into())
     }
 
     /// The time that counts (rule R9).
@@ -111,7 +124,16 @@ impl Leader {
 
     /// Takes one input.
     pub fn step(&mut self, input: Input, now: impl Into<Now>) -> Vec<Effect> {
-        let mut effects = Vec::new();
+        let (mut effects, now) = (Vec::new(), now.into());
+        match &input {
+            Input::Start { last_up, .. } => {
+                let last_known = last_up.map(|at| at.max(self.state.last_record_at));
+                self.timekeeper.start(&self.state, last_known, now);
+            }
+            // Ten thousand nodes report in a row: the clocks are looked at once, after the last of them.
+            Input::Report { .. } => {}
+            _ => self.look(now, &mut effects),
+        }
         let clock = self.reading(now);
         match input {
             Input::Start { last_up, settings } => {
@@ -121,7 +143,11 @@ impl Leader {
             }
             Input::Ask(ask) => self.ask(ask, clock, &mut effects),
             Input::Refused { actor, request, refusal } => self.record_refusal(&actor, request, refusal, clock, &mut effects),
-            Input::Report { node, enrolment, report } => self.report(&node, enrolment, &report, clock, &mut effects),
+            Input::Report { node, enrolment, report } => {
+                if self.report(&node, enrolment, &report, clock, &mut effects) {
+                    self.timekeeper.hear(enrolment, report.sent_at, now);
+                }
+            }
             Input::Settle => self.settle(&mut effects),
             Input::Settled => self.settled(clock, &mut effects),
             Input::KeyMade { profile, serial, key } => self.key_made(profile, serial, key, clock, &mut effects),
@@ -131,6 +157,32 @@ impl Leader {
             Input::Woke => self.work(clock, &mut effects),
         }
         effects
+    }
+
+    /// Looks at the clocks. What is found out is recorded before anything else is decided.
+    fn look(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let findings = self.timekeeper.look(&self.state, now);
+        if self.state.halted.is_some() {
+            return;
+        }
+        for finding in findings {
+            let command = match finding {
+                Finding::StoodStill { from, until } => Command::StoodStill(Absence { from, until }),
+                Finding::Confirmed {
+                    doubted_since,
+                    from,
+                    to,
+                    vote,
+                } => Command::ClockConfirmed {
+                    doubted_since,
+                    from,
+                    to,
+                    vote,
+                },
+            };
+            let clock = self.reading(now);
+            self.own(&command, clock, effects);
+        }
     }
 
     /// A command of the leader's own. A refusal is final: the shell has nobody to tell.
@@ -196,9 +248,17 @@ impl Leader {
         self.commit(&Decision::from(vec![refused]), actor, clock, effects);
     }
 
-    fn report(&mut self, node: &NodeName, enrolment: Enrolment, report: &Report, clock: Reading, effects: &mut Vec<Effect>) {
+    /// Takes in a report, and says whether it came from an enrolment that the node table knows.
+    fn report(
+        &mut self,
+        node: &NodeName,
+        enrolment: Enrolment,
+        report: &Report,
+        clock: Reading,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
         if self.state.nodes.get(node).is_none_or(|row| row.enrolment != enrolment) {
-            return;
+            return false;
         }
         let (epoch, generation) = (report.highest_epoch, report.highest_generation);
         let ahead = epoch > self.state.epoch || generation > self.state.head.generation;
@@ -218,9 +278,9 @@ impl Leader {
             .remove(&enrolment)
             .or_else(|| self.seen.get(&enrolment).cloned())
             .unwrap_or_default();
-        let now = self.state.time(clock);
-        self.unsettled.insert(enrolment, before.after(&self.state, report, now));
+        self.unsettled.insert(enrolment, before.after(&self.state, report, clock));
         self.answers.push((node.clone(), enrolment, report.sent_at));
+        true
     }
 
     /// What nodes reported is written; it counts only when that is durable.
@@ -289,6 +349,7 @@ impl Leader {
     fn forget(&mut self, enrolment: Enrolment, effects: &mut Vec<Effect>) {
         self.seen.remove(&enrolment);
         self.unsettled.remove(&enrolment);
+        self.timekeeper.forget(enrolment);
         effects.push(Effect::Forget(enrolment));
     }
 

@@ -8,13 +8,13 @@ use super::*;
 use crate::lifecycle::{Installed, Profile, Refusal, RotateNow, Settings, Switches, view};
 use crate::types::{Epoch, Generation, KeySpec, Kid, PublicKey, Reason, Span, WitnessKey};
 
-const START: Time = Time(1_800_000_000_000);
+pub(super) const START: Time = Time(1_800_000_000_000);
 
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     [Profile::new("rs256".parse().unwrap(), KeySpec::Es256)].into_iter().collect()
 }
 
-fn key(kid: &str) -> PublicKey {
+pub(super) fn key(kid: &str) -> PublicKey {
     let kid: Kid = kid.parse().unwrap();
     let jwk = BTreeMap::from([("kid".to_owned(), kid.to_string())]).try_into().unwrap();
     PublicKey {
@@ -26,18 +26,18 @@ fn key(kid: &str) -> PublicKey {
     }
 }
 
-fn name(text: &str) -> NodeName {
+pub(super) fn name(text: &str) -> NodeName {
     text.parse().unwrap()
 }
 
-fn asked(effects: &[Effect]) -> Option<u64> {
+pub(super) fn asked(effects: &[Effect]) -> Option<u64> {
     effects.iter().find_map(|effect| match effect {
         Effect::MakeKey { serial, .. } => Some(*serial),
         _ => None,
     })
 }
 
-fn operator(command: Command) -> Input {
+pub(super) fn operator(command: Command) -> Input {
     let actor = Actor::User {
         uid: 0,
         name: "root".to_owned(),
@@ -51,7 +51,7 @@ fn operator(command: Command) -> Input {
 }
 
 /// A leader with one active key, one standby and nodes that have confirmed.
-fn leader_with(nodes: &[&str]) -> Leader {
+pub(super) fn leader_with(nodes: &[&str]) -> Leader {
     let mut leader = Leader::new(State::default(), Sightings::new(), Seq(0));
     let mut effects = leader.step(
         Input::Start {
@@ -80,7 +80,7 @@ fn leader_with(nodes: &[&str]) -> Leader {
     leader
 }
 
-fn enrol(leader: &mut Leader, node: &str, now: Time) -> Vec<Effect> {
+pub(super) fn enrol(leader: &mut Leader, node: &str, now: Time) -> Vec<Effect> {
     let token = Digest::of(format!("{node}{}", leader.state().last_enrolment).as_bytes());
     let expires_at = now + Span::hours(1);
     leader.step(
@@ -103,7 +103,7 @@ fn enrol(leader: &mut Leader, node: &str, now: Time) -> Vec<Effect> {
     )
 }
 
-fn report_of(leader: &Leader, now: Time) -> Report {
+pub(super) fn report_of(leader: &Leader, now: Time) -> Report {
     let set = leader.state().key_set();
     let view = view(&set, &Switches::new(), now);
     let installed = Installed {
@@ -125,8 +125,13 @@ fn report_of(leader: &Leader, now: Time) -> Report {
     }
 }
 
-fn confirm(leader: &mut Leader, node: &str, now: Time) -> Vec<Effect> {
-    let (enrolment, report) = (leader.state().nodes[&name(node)].enrolment, report_of(leader, now));
+pub(super) fn confirm(leader: &mut Leader, node: &str, now: Time) -> Vec<Effect> {
+    confirm_by(leader, node, now, now.into())
+}
+
+/// A confirmation of a node whose clock shows `its_clock`.
+pub(super) fn confirm_by(leader: &mut Leader, node: &str, its_clock: Time, now: Now) -> Vec<Effect> {
+    let (enrolment, report) = (leader.state().nodes[&name(node)].enrolment, report_of(leader, its_clock));
     leader.step(
         Input::Report {
             node: name(node),

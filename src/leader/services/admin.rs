@@ -145,7 +145,7 @@ impl Admin for AdminService {
 
 impl AdminService {
     async fn read_status(&self) -> Result<documents::Status, Failure> {
-        Ok(status(&*self.0.shared.leader().await?, self.0.clock.now()))
+        Ok(status(&*self.0.shared.leader().await?, self.0.shared.machine.read()))
     }
 
     async fn command(&self, call: RotateCall) -> Result<Command, Failure> {

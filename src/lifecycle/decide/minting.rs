@@ -1,14 +1,14 @@
 //! Which keys must be made, and what becomes of a key that has been made.
 
 use super::encryption;
-use super::startup::holds_schedule;
+use super::startup::awaited;
 use super::{Decision, Refusal};
 use crate::lifecycle::clock::Reading;
 use crate::lifecycle::event::{Cause, Event, Why};
 use crate::lifecycle::publication::Publication;
 use crate::lifecycle::settings::Profile;
 use crate::lifecycle::sightings::Sightings;
-use crate::lifecycle::state::{Key, Phase, State, Wait};
+use crate::lifecycle::state::{Key, Phase, State};
 use crate::lifecycle::timing::MAX_PUBLISHED;
 use crate::types::{KeyUse, Kid, ProfileName, PublicKey, Reason, Time};
 
@@ -30,7 +30,7 @@ pub fn wanted(state: &State, seen: &Sightings, clock: impl Into<Reading>) -> Vec
     if state.halted.is_some() {
         return Vec::new();
     }
-    let waits_for_nodes = matches!(holds_schedule(state, seen, clock), Some((Wait::Start, _)));
+    let waits_for_nodes = awaited(state, seen, clock).is_some();
     let room = MAX_PUBLISHED.saturating_sub(state.keys.len());
     let now = state.time(clock);
     let profiles = state.settings.profiles.values();

@@ -12,12 +12,12 @@ mod service;
 mod startup;
 mod succession;
 
-use super::clock::Reading;
+use super::clock::{Reading, Vote};
 use super::event::{Event, Why};
 use super::named::NamedNodes;
 use super::settings::Settings;
 use super::sightings::Sightings;
-use super::state::{Halt, State};
+use super::state::{Absence, Halt, State};
 use crate::types::{Comment, Digest, Kid, NodeName, ProfileName, PublicKey, Reason, Time, WitnessKey};
 
 pub use minting::{Wanted, successor_due_at, wanted};
@@ -85,6 +85,19 @@ pub enum Command {
         tls_key: Digest,
         /// The public key that it cosigns checkpoints with.
         witness_key: WitnessKey,
+    },
+    /// The leader stood still.
+    StoodStill(Absence),
+    /// Most nodes heard agree with the leader's clock, which was in doubt.
+    ClockConfirmed {
+        /// Since when it was in doubt.
+        doubted_since: Time,
+        /// The time that the leader went by.
+        from: Time,
+        /// What the clock shows.
+        to: Time,
+        /// What the nodes say.
+        vote: Vote,
     },
     /// A node remembers a leader that was further on (rule R5).
     NodeAhead(Halt),
@@ -279,6 +292,18 @@ pub fn decide(state: &State, seen: &Sightings, command: &Command, clock: impl In
             tls_key,
             witness_key,
         } => membership::enrol(state, seen, *token, node, *tls_key, *witness_key, now),
+        Command::StoodStill(absence) => Ok(Decision::from(vec![Event::StoodStill { absence: *absence }])),
+        Command::ClockConfirmed {
+            doubted_since,
+            from,
+            to,
+            vote,
+        } => Ok(Decision::from(vec![Event::ClockConfirmed {
+            doubted_since: *doubted_since,
+            from: *from,
+            to: *to,
+            vote: *vote,
+        }])),
         Command::NodeAhead(halt) => Ok(Decision::from(vec![Event::Halted { halt: halt.clone() }])),
     }
 }

@@ -28,9 +28,14 @@ pub fn holds_schedule(state: &State, seen: &Sightings, clock: impl Into<Reading>
     if let Some(doubt) = clock.doubt_in(state) {
         return Some((Wait::Clock(doubt), Vec::new()));
     }
+    awaited(state, seen, clock).map(|nodes| (Wait::Start, nodes))
+}
+
+/// The nodes in service that have not reported since the start, while they are waited for (rule R5).
+pub(super) fn awaited(state: &State, seen: &Sightings, clock: Reading) -> Option<Vec<NodeName>> {
     let silent = unreported(state, seen);
     let in_grace = state.time(clock) < state.started_at + state.settings.start_grace();
-    (in_grace && !silent.is_empty()).then_some((Wait::Start, silent))
+    (in_grace && !silent.is_empty()).then_some(silent)
 }
 
 fn unreported(state: &State, seen: &Sightings) -> Vec<NodeName> {

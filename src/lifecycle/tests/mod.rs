@@ -11,6 +11,7 @@ mod r3_keep;
 mod r5_starts;
 mod r7_waits;
 mod r8_revoke;
+mod r9_time;
 mod schedule;
 mod service;
 mod walk;

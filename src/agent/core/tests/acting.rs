@@ -41,6 +41,28 @@ fn r2_a_clock_set_forward_does_not_switch_early() {
 }
 
 #[test]
+fn r2_a_clock_that_is_wrong_is_known_as_wrong_after_a_restart_without_the_leader() {
+    // (how far the leader's clock is ahead of the node's, the boot after the restart, when the switch is due after that)
+    for (leader, boot, due_after) in [
+        (START - Span::hours(2), "one", Span::hours(3)),
+        (START + Span::mins(50), "one", Span::mins(10)),
+        (START - Span::hours(2), "two", Span::hours(3)),
+        (START + Span::mins(50), "two", Span::hours(1)),
+    ] {
+        let mut node = Node::holding(usual(7));
+        let sent = node.reports.last().unwrap().sent_at;
+        node.input(Input::Message(LeaderMessage::Answer(answer(sent, leader))));
+        node.input(Input::Lost);
+        node.boot = boot;
+        node.restart();
+        node.pass(due_after - Span(1));
+        assert_eq!(node.signing(), kids(&[0]), "{leader} {boot}");
+        node.pass(Span(1));
+        assert_eq!(node.signing(), kids(&[1]), "{leader} {boot}");
+    }
+}
+
+#[test]
 fn a_switch_that_falls_due_while_a_view_is_put_in_place_is_no_fault_of_the_disk() {
     let mut node = Node::new(Settings::default());
     node.connect();
@@ -228,7 +250,7 @@ fn r10_files_come_from_the_sealed_cache_after_the_leader_was_asked() {
     let mut node = Node::holding(usual(7));
     node.answer(Span(0));
     node.installed = None;
-    node.now.wall = START + Span::hours(2);
+    (node.now.wall, node.boot) = (START + Span::hours(2), "two");
     node.restart();
     node.pass(Span::secs(30) - Span(1));
     assert_eq!((node.generation(), node.said.as_slice()), (0, &[][..]));
@@ -266,7 +288,7 @@ fn r10_an_old_disk_image_does_not_sign() {
         let mut node = Node::holding(usual(7));
         node.answer(Span(0));
         node.installed = None;
-        node.now.wall = START + Span::hours(7 * 24) + Span(1);
+        (node.now.wall, node.boot) = (START + Span::hours(7 * 24) + Span(1), "two");
         if longer {
             node.settings.cache_ready_for = Span::TEN_YEARS;
         }

@@ -15,6 +15,8 @@ struct Node {
     state: Option<State>,
     settings: Settings,
     now: Now,
+    /// Names the boot of its machine.
+    boot: &'static str,
     trusted: Option<Trusted>,
     cache: Option<Bundle>,
     installed: Option<Installed>,
@@ -38,6 +40,7 @@ impl Node {
                 wall: START,
                 monotonic: Span(0),
             },
+            boot: "one",
             trusted: None,
             cache: None,
             installed: None,
@@ -70,6 +73,7 @@ impl Node {
                 .as_ref()
                 .map(|cache| only(cache, &cache.privates.keys().cloned().collect())),
             installed: self.installed.clone(),
+            boot: Some(self.boot.to_owned()),
             problem: None,
         };
         let (state, effects) = start(self.settings, found, self.now);

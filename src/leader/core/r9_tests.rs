@@ -1,0 +1,374 @@
+//! Rule R9: clocks that jump, that are wrong from the start, and what ends a doubt.
+
+use super::tests::{START, asked, confirm, confirm_by, key, leader_with, name, operator, settings};
+use super::*;
+use crate::lifecycle::{Doubt, Phase, RotateNow, Wait};
+use crate::types::{Kid, Reason};
+
+const HOUR: Span = Span::hours(1);
+const YEAR: Span = Span::hours(365 * 24);
+
+/// Both clocks `passed` after [`START`].
+fn after(passed: Span) -> Now {
+    (START + passed).into()
+}
+
+/// The same instant, with the wall clock set to another time.
+fn set(now: Now, wall: Time) -> Now {
+    Now { wall, ..now }
+}
+
+fn ahead(now: Now, by: Span) -> Now {
+    set(now, now.wall + by)
+}
+
+fn doubt(leader: &Leader) -> Option<Doubt> {
+    let mut waits = leader.state().waits.keys();
+    waits.find_map(|wait| match wait {
+        Wait::Clock(doubt) => Some(*doubt),
+        _ => None,
+    })
+}
+
+/// Lets the key that is wanted be made.
+fn make(leader: &mut Leader, effects: &[Effect], now: Now) {
+    if let Some(serial) = asked(effects) {
+        let (profile, kid) = ("rs256".parse().unwrap(), format!("key-{}-{serial}", now.monotonic.0));
+        let key = Box::new(key(&kid));
+        leader.step(Input::KeyMade { profile, serial, key }, now);
+    }
+}
+
+/// Both nodes confirm what there is, with clocks that are right.
+fn all_confirm(leader: &mut Leader, nodes: &[&str], its_clock: Time, now: Now) {
+    for node in nodes {
+        let effects = confirm_by(leader, node, its_clock, now);
+        make(leader, &effects, now);
+    }
+}
+
+/// A leader that started anew from the same state, `away` after the clocks stood at `from`.
+fn restarted(leader: &Leader, last_up: Time, now: Now) -> (Leader, Vec<Effect>) {
+    let mut next = Leader::new(leader.state().clone(), leader.seen().clone(), Seq(900));
+    let start = Input::Start {
+        last_up: Some(last_up),
+        settings: settings(),
+    };
+    let effects = next.step(start, now);
+    (next, effects)
+}
+
+fn rotate() -> Input {
+    operator(Command::RotateNow(RotateNow {
+        profiles: vec![],
+        compromised: None,
+        take: None,
+        force: true,
+        reason: Reason::Superseded,
+        comment: None,
+        destroy: false,
+    }))
+}
+
+#[test]
+fn r9_a_clock_that_jumps_by_hours_days_or_years_is_questioned_and_no_record_bears_its_time() {
+    for by in [HOUR, HOUR * 24 * 3, YEAR * 9] {
+        for wrong in [after(HOUR).wall + by, after(HOUR).wall - by] {
+            let mut leader = leader_with(&["a", "b"]);
+            let now = set(after(HOUR), wrong);
+            leader.step(Input::Woke, now);
+            assert_eq!(doubt(&leader), Some(Doubt::Jumped), "{by}");
+            assert_eq!(leader.time(now), START + HOUR);
+            let before = leader.state().keys.clone();
+            for hours in 2..=60 {
+                let now = set(after(HOUR * hours), wrong + HOUR * (hours - 1));
+                all_confirm(&mut leader, &["a", "b"], START + HOUR * hours, now);
+                assert!(leader.state().last_record_at <= START + HOUR * hours);
+            }
+            let states =
+                |leader: &Leader, before: &BTreeMap<Kid, _>| before.keys().all(|kid| leader.state().keys.contains_key(kid));
+            assert!(
+                states(&leader, &before) && leader.state().armed(&"rs256".parse().unwrap()).is_none(),
+                "nothing is decided"
+            );
+            assert_eq!(leader.state().in_service().count(), 2);
+            let right = after(HOUR * 61);
+            all_confirm(&mut leader, &["a", "b"], right.wall, right);
+            assert_eq!(doubt(&leader), None, "the clock is back");
+            assert!(
+                leader.state().armed(&"rs256".parse().unwrap()).is_some(),
+                "what was late is made good"
+            );
+        }
+    }
+}
+
+#[test]
+fn r9_revocation_and_rotate_now_go_on_at_the_time_carried_on_and_the_raw_clock_is_noted() {
+    let mut leader = leader_with(&["a", "b"]);
+    let now = ahead(after(HOUR * 30), YEAR);
+    leader.step(Input::Woke, now);
+    let effects = leader.step(rotate(), now);
+    let Some(Effect::Commit(commit)) = effects.iter().find(|effect| matches!(effect, Effect::Commit(_))) else {
+        panic!("{effects:?}")
+    };
+    let record = &commit.records[0];
+    assert_eq!((record.time, record.clock), (START + HOUR * 30, Some(now.wall)));
+    assert!(matches!(
+        leader.state().active(&"rs256".parse().unwrap()).unwrap().phase,
+        Phase::Active { since, retire_at } if since == START + HOUR * 30 && retire_at == since + HOUR * 48
+    ));
+    let kid = "second".parse().unwrap();
+    leader.step(
+        operator(Command::Revoke {
+            kid,
+            reason: Reason::Compromised,
+            comment: None,
+            destroy: false,
+        }),
+        now,
+    );
+    confirm_by(&mut leader, "a", START + HOUR * 30, now);
+    confirm_by(&mut leader, "b", START + HOUR * 30, now);
+    assert!(leader.state().revocations.is_empty(), "confirmations go on");
+}
+
+#[test]
+fn r9_a_leader_in_doubt_gives_no_node_its_time() {
+    let mut leader = leader_with(&["a"]);
+    let time = |effects: &[Effect]| {
+        let answer = effects.iter().find_map(|effect| match effect {
+            Effect::Answer { answer, .. } => Some(answer.leader_time),
+            _ => None,
+        });
+        answer.expect("an answer")
+    };
+    let effects = confirm(&mut leader, "a", START + HOUR);
+    assert_eq!(time(&effects), Some(START + HOUR));
+    let now = after(HOUR * 2);
+    assert_eq!(time(&confirm_by(&mut leader, "a", now.wall, ahead(now, YEAR))), None);
+    assert_eq!(time(&confirm_by(&mut leader, "a", now.wall, now)), Some(now.wall));
+}
+
+#[test]
+fn r9_a_clock_that_is_slewed_is_followed_and_one_that_is_stepped_again_and_again_is_not() {
+    let mut leader = leader_with(&["a"]);
+    let mut wall = START;
+    for minutes in 1..=600 {
+        wall = wall + Span::mins(1) + Span::secs(4);
+        let now = set(after(Span::mins(minutes)), wall);
+        confirm_by(&mut leader, "a", wall, now);
+        assert_eq!(doubt(&leader), None, "after {minutes} minutes");
+    }
+    let mut leader = leader_with(&["a"]);
+    for (minutes, expected) in [(1, None), (2, Some(Doubt::Jumped)), (3, Some(Doubt::Jumped))] {
+        let now = after(Span::mins(minutes));
+        leader.step(Input::Woke, ahead(now, Span::mins(4 * minutes)));
+        assert_eq!(doubt(&leader), expected);
+    }
+}
+
+#[test]
+fn r9_most_nodes_heard_confirm_a_clock_that_was_set_right_and_nobody_leaves_service_for_the_gap() {
+    let mut leader = leader_with(&["a", "b", "c"]);
+    // The machine stood still for three days, and its monotonic clock with it.
+    let now = ahead(after(HOUR), HOUR * 72);
+    leader.step(Input::Woke, now);
+    assert_eq!(doubt(&leader), Some(Doubt::Jumped));
+    confirm_by(&mut leader, "a", now.wall, now);
+    assert_eq!(
+        doubt(&leader),
+        Some(Doubt::Jumped),
+        "one of three, two of whom were heard before"
+    );
+    confirm_by(&mut leader, "b", now.wall, now);
+    assert_eq!(doubt(&leader), None);
+    assert_eq!(leader.time(now), now.wall);
+    assert!(leader.state().absences.iter().any(|absence| absence.until == now.wall));
+    let later = Now {
+        wall: now.wall + HOUR,
+        monotonic: now.monotonic + HOUR,
+    };
+    leader.step(Input::Woke, later);
+    assert_eq!(
+        leader.state().in_service().count(),
+        3,
+        "c was not heard since, and neither was the leader there"
+    );
+}
+
+#[test]
+fn r9_a_clock_set_back_with_the_nodes_agreement_rests_until_it_gets_to_the_last_record() {
+    let mut leader = leader_with(&["a", "b"]);
+    for hours in 1..=10 {
+        all_confirm(&mut leader, &["a", "b"], START + HOUR * hours, after(HOUR * hours));
+    }
+    leader.step(rotate(), after(HOUR * 10));
+    let recorded = leader.state().last_record_at;
+    // All clocks were four hours ahead, and are set right.
+    let now = set(after(HOUR * 11), START + HOUR * 7);
+    all_confirm(&mut leader, &["a", "b"], now.wall, now);
+    assert_eq!(doubt(&leader), Some(Doubt::Behind));
+    let later = set(after(HOUR * 15), START + HOUR * 11);
+    all_confirm(&mut leader, &["a", "b"], later.wall, later);
+    assert_eq!(doubt(&leader), None);
+    assert!(leader.state().last_record_at < recorded + HOUR * 2);
+}
+
+#[test]
+fn r9_a_clock_that_differs_from_most_nodes_is_questioned() {
+    let mut leader = leader_with(&["a", "b", "c"]);
+    let now = after(HOUR);
+    for (node, its_clock, expected) in [
+        ("a", now.wall + HOUR, None),
+        ("b", now.wall + HOUR, Some(Doubt::Outvoted)),
+        ("c", now.wall, Some(Doubt::Outvoted)),
+        ("b", now.wall, None),
+    ] {
+        confirm_by(&mut leader, node, its_clock, now);
+        assert_eq!(doubt(&leader), expected, "{node}");
+    }
+}
+
+#[test]
+fn r9_what_a_silent_node_said_of_the_time_counts_no_more_after_straggler_after() {
+    let mut leader = leader_with(&["a"]);
+    confirm_by(&mut leader, "a", START + HOUR * 9, after(HOUR));
+    assert_eq!(doubt(&leader), Some(Doubt::Outvoted));
+    for hours in 2..=25 {
+        leader.step(Input::Woke, after(HOUR * hours));
+        assert!(doubt(&leader).is_some());
+    }
+    leader.step(Input::Woke, after(HOUR * 26));
+    assert_eq!(doubt(&leader), None);
+}
+
+#[test]
+fn r9_a_start_with_a_clock_years_ahead_does_not_poison_the_log() {
+    let mut leader = leader_with(&["a", "b"]);
+    confirm(&mut leader, "a", START + HOUR);
+    let wrong = ahead(after(HOUR + Span::mins(20)), YEAR * 3);
+    let (mut next, effects) = restarted(&leader, START + HOUR, wrong);
+    assert!(effects.iter().any(
+        |effect| matches!(effect, Effect::Commit(commit) if commit.records[0].time == START + HOUR
+        && commit.records[0].clock == Some(wrong.wall))
+    ));
+    assert_eq!(doubt(&next), Some(Doubt::Unconfirmed));
+    assert!(asked(&effects).is_none() && next.state().absences.is_empty());
+    for minutes in 0..120 {
+        let true_time = START + HOUR + Span::mins(20 + minutes);
+        let now = ahead(true_time.into(), YEAR * 3);
+        all_confirm(&mut next, &["a", "b"], true_time, now);
+        assert!(next.state().last_record_at <= true_time);
+        assert!(doubt(&next).is_some());
+    }
+    let right = after(HOUR * 4);
+    all_confirm(&mut next, &["a", "b"], right.wall, right);
+    assert_eq!(doubt(&next), None, "the nodes agree with the clock that was set right");
+    assert_eq!(next.time(right), right.wall);
+    assert_eq!(next.state().in_service().count(), 2);
+}
+
+#[test]
+fn r9_a_start_after_a_long_absence_goes_on_once_most_nodes_agree() {
+    let mut leader = leader_with(&["a", "b"]);
+    confirm(&mut leader, "a", START + HOUR);
+    let now = after(HOUR * 60);
+    let (mut next, _) = restarted(&leader, START + HOUR, now);
+    assert_eq!(doubt(&next), Some(Doubt::Unconfirmed));
+    confirm_by(&mut next, "b", now.wall, now);
+    assert_eq!(doubt(&next), None);
+    assert_eq!(next.state().started_at, now.wall);
+    assert!(next.state().waits.contains_key(&Wait::Start), "rule R5: a has not reported");
+    assert_eq!(next.state().absences.len(), 1);
+}
+
+#[test]
+fn r9_a_short_absence_needs_no_node_and_neither_does_a_fleet_without_one() {
+    let leader = leader_with(&["a"]);
+    let (next, _) = restarted(&leader, START, after(Span::mins(4)));
+    assert_eq!(doubt(&next), None);
+    assert_eq!(next.state().started_at, START + Span::mins(4));
+    let leader = leader_with(&[]);
+    let (next, _) = restarted(&leader, START, after(YEAR));
+    assert_eq!((doubt(&next), next.state().started_at), (None, START + YEAR));
+}
+
+#[test]
+fn r1_what_is_confirmed_while_the_clock_is_in_doubt_counts_from_when_it_is_not() {
+    let mut next = leader_with(&["a", "b"]);
+    let profile: ProfileName = "rs256".parse().unwrap();
+    let now = ahead(after(HOUR), HOUR * 60);
+    all_confirm(&mut next, &["a", "b"], START + HOUR, now);
+    let effects = next.step(rotate(), now);
+    make(&mut next, &effects, now);
+    all_confirm(&mut next, &["a", "b"], START + HOUR, now);
+    assert_eq!(doubt(&next), Some(Doubt::Jumped));
+    let standby = next
+        .state()
+        .prepublished(&profile)
+        .next()
+        .expect("a new standby")
+        .kid()
+        .clone();
+    all_confirm(&mut next, &["a", "b"], now.wall, now);
+    all_confirm(&mut next, &["a", "b"], now.wall, now);
+    assert_eq!(doubt(&next), None);
+    let ready = crate::lifecycle::Publication::of(next.state(), next.seen(), &next.state().keys[&standby]);
+    assert_eq!((ready.missing.len(), ready.ready_at), (0, now.wall + HOUR * 26));
+    assert!(matches!(
+        next.state().active(&profile).unwrap().phase,
+        Phase::Active { since, retire_at } if since == now.wall && retire_at == now.wall + HOUR * 48
+    ));
+}
+
+#[test]
+fn r1_a_node_that_confirms_an_older_key_while_the_clock_is_in_doubt_has_it_from_when_that_ends() {
+    let mut leader = leader_with(&["a", "b"]);
+    let effects = leader.step(rotate(), after(HOUR));
+    make(&mut leader, &effects, after(HOUR));
+    let standby = leader
+        .state()
+        .prepublished(&"rs256".parse().unwrap())
+        .next()
+        .unwrap()
+        .kid()
+        .clone();
+    confirm(&mut leader, "a", START + HOUR);
+    let first: Kid = "first".parse().unwrap();
+    // The machine stood still for two days; b confirms before the leader knows that.
+    let now = ahead(after(HOUR * 2), HOUR * 48);
+    leader.step(Input::Woke, now);
+    confirm_by(&mut leader, "b", START + HOUR * 2, now);
+    assert_eq!(doubt(&leader), Some(Doubt::Jumped));
+    all_confirm(&mut leader, &["a", "b"], now.wall, now);
+    all_confirm(&mut leader, &["a", "b"], now.wall, now);
+    assert_eq!(doubt(&leader), None);
+    let ready = crate::lifecycle::Publication::of(leader.state(), leader.seen(), &leader.state().keys[&standby]);
+    assert_eq!(ready.ready_at, now.wall + HOUR * 26, "rule R1");
+    assert!(
+        leader.state().keys.contains_key(&first),
+        "rule R3: b may have signed until then"
+    );
+}
+
+#[test]
+fn a_machine_that_was_suspended_evicts_nobody_for_its_own_silence() {
+    let mut leader = leader_with(&["a", "b"]);
+    let now = after(HOUR * 40);
+    let effects = leader.step(Input::Woke, now);
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Commit(commit)
+        if matches!(commit.records[0].event, Event::StoodStill { .. }))));
+    assert_eq!(leader.state().in_service().count(), 2);
+    assert!(leader.state().nodes.contains_key(&name("a")));
+    for hours in 41..=64 {
+        leader.step(Input::Woke, after(HOUR * hours));
+    }
+    assert_eq!(leader.state().in_service().count(), 2);
+    leader.step(Input::Woke, after(HOUR * 65));
+    assert_eq!(
+        leader.state().in_service().count(),
+        0,
+        "then they were silent for too long while it was there"
+    );
+}

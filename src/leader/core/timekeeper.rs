@@ -1,0 +1,165 @@
+//! Rule R9: a wall clock that leaves the monotonic one is questioned, not obeyed.
+//!
+//! While it is in doubt the leader goes by the time before the doubt, carried on by the monotonic clock. A record that bore the time
+//! of a wrong clock would hold every later one to it for ever, and the schedule would rest until the right time got there.
+//! What ends a doubt is the clock's return, or the clocks of most nodes heard: they say that the new time is right.
+
+use std::collections::BTreeMap;
+
+use crate::lifecycle::{Doubt, Reading, State, Vote};
+use crate::types::{Enrolment, Now, Span, Time};
+
+/// For how many `clock_skew` the wall clock may take to leave the monotonic one by one of them: it is slewed, then, and no daemon
+/// slews faster than a twelfth.
+const SLEWED_OVER: u64 = 10;
+
+/// What the leader knows of its clocks.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Timekeeper {
+    /// The time that was not in doubt, and the monotonic instant of it; none before the start.
+    anchor: Option<Now>,
+    /// Whether the clock has been in line with the anchor, or with most nodes, since the start.
+    is_proven: bool,
+    /// Whether the clock differs from those of most nodes heard.
+    is_outvoted: bool,
+    /// Since when the clock is in doubt.
+    doubted_since: Option<Time>,
+    /// What each node's clock showed when it was last heard in this term, by the leader's monotonic clock.
+    nodes: BTreeMap<Enrolment, Now>,
+    /// When the leader last looked.
+    looked_at: Option<Now>,
+}
+
+/// What a look at the clocks has found out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Finding {
+    /// The leader stood still: nobody was there.
+    StoodStill {
+        /// The last moment at which it was there.
+        from: Time,
+        /// When it was back.
+        until: Time,
+    },
+    /// Most nodes heard agree with a clock that was in doubt.
+    Confirmed {
+        /// Since when it was.
+        doubted_since: Time,
+        /// The time that the leader went by.
+        from: Time,
+        /// The time that counts from now on.
+        to: Time,
+        /// What the nodes say.
+        vote: Vote,
+    },
+}
+
+impl Timekeeper {
+    /// The leader starts; `last_known` is the last time at which a leader was there.
+    ///
+    /// Where no node is in service there is nobody to ask and nobody to harm: the clock is taken as it is.
+    pub(super) fn start(&mut self, state: &State, last_known: Option<Time>, now: Now) {
+        let known = last_known.filter(|_| state.in_service().next().is_some());
+        *self = Self {
+            anchor: Some(Now {
+                wall: known.unwrap_or(now.wall),
+                ..now
+            }),
+            ..Self::default()
+        };
+    }
+
+    /// A node said what its clock shows.
+    pub(super) fn hear(&mut self, enrolment: Enrolment, its_clock: Time, now: Now) {
+        let heard = Now { wall: its_clock, ..now };
+        self.nodes.insert(enrolment, heard);
+    }
+
+    pub(super) fn forget(&mut self, enrolment: Enrolment) {
+        self.nodes.remove(&enrolment);
+    }
+
+    /// What the clock is worth, by what the last look has found out.
+    pub(super) fn reading(&self, skew: Span, now: Now) -> Reading {
+        let carried = self.carried(now);
+        let (carried, doubt) = if carried.distance(now.wall) <= skew {
+            (now.wall, self.is_outvoted.then_some(Doubt::Outvoted))
+        } else if self.is_proven {
+            (carried, Some(Doubt::Jumped))
+        } else {
+            (carried, Some(Doubt::Unconfirmed))
+        };
+        Reading {
+            shows: now.wall,
+            carried,
+            doubt,
+        }
+    }
+
+    /// Holds the clocks against each other and against those of the nodes.
+    pub(super) fn look(&mut self, state: &State, now: Now) -> Vec<Finding> {
+        let skew = state.settings.clock_skew();
+        let before = self.reading(skew, now);
+        let vote = self.vote(state, now);
+        let mut findings: Vec<Finding> = self.stood_still(state, before.carried, now).into_iter().collect();
+        let has_left = matches!(before.doubt, Some(Doubt::Jumped | Doubt::Unconfirmed));
+        if has_left && vote.agrees() {
+            findings.push(Finding::Confirmed {
+                doubted_since: self.doubted_since.unwrap_or(before.carried),
+                from: before.carried,
+                to: now.wall,
+                vote,
+            });
+            self.anchor = Some(now);
+        }
+        self.is_outvoted = vote.differs();
+        let after = self.reading(skew, now);
+        if after.carried == now.wall {
+            self.is_proven = true;
+            self.follow(skew, now);
+        }
+        self.doubted_since = after.doubt.map(|_| self.doubted_since.unwrap_or(after.carried));
+        self.looked_at = Some(Now {
+            wall: after.carried,
+            ..now
+        });
+        findings
+    }
+
+    /// The clocks of the nodes in service that were heard in this term, against the leader's; one that is silent for
+    /// `straggler_after` holds nothing up any more.
+    pub(super) fn vote(&self, state: &State, now: Now) -> Vote {
+        let (skew, limit) = (state.settings.clock_skew(), state.settings.straggler_after());
+        let heard = state.in_service().filter_map(|(_, node, _)| {
+            let heard = self.nodes.get(&node.enrolment)?;
+            let ago = now.monotonic - heard.monotonic;
+            (ago <= limit).then(|| heard.wall + ago)
+        });
+        heard.fold(Vote::default(), |vote, theirs| Vote {
+            heard: vote.heard + 1,
+            differing: vote.differing + u64::from(theirs.distance(now.wall) > skew),
+        })
+    }
+
+    fn carried(&self, now: Now) -> Time {
+        let carry = |anchor: Now| anchor.wall + (now.monotonic - anchor.monotonic);
+        self.anchor.map_or(now.wall, carry)
+    }
+
+    /// The anchor follows a clock that is slewed, and no faster.
+    fn follow(&mut self, skew: Span, now: Now) {
+        let is_old = |anchor: Now| now.monotonic - anchor.monotonic >= skew * SLEWED_OVER;
+        if self.anchor.is_some_and(is_old) {
+            self.anchor = Some(now);
+        }
+    }
+
+    /// A machine that was suspended notices it by its own gap. Half of `straggler_after` leaves each node the other half.
+    fn stood_still(&self, state: &State, carried: Time, now: Now) -> Option<Finding> {
+        let before = self.looked_at?;
+        let gap = now.monotonic - before.monotonic;
+        (gap.0 > state.settings.straggler_after().0 / 2).then_some(Finding::StoodStill {
+            from: before.wall,
+            until: carried,
+        })
+    }
+}
