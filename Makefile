@@ -5,7 +5,7 @@
 help:
 	@echo "make dev        build, then run a leader and three agents on this machine, on a fast schedule"
 	@echo "make test       every test"
-	@echo "make test-full  the tests, the long ones too, and the check of the dependencies"
+	@echo "make test-full  the tests, and the check of the dependencies with what it needs"
 	@echo "make lint       format, clippy, documentation, and the dependencies where cargo-deny is installed"
 
 dev:
@@ -16,10 +16,9 @@ dev:
 test:
 	@scripts/test.sh
 
-# Besides the tests: cargo-deny is built here where it is missing, which takes minutes. (What is marked #[ignore] is a process that
-# another test starts and kills; by itself it does nothing.)
+# Besides the tests: cargo-deny is built here where it is missing, which takes minutes.
 test-full: lint
-	@scripts/test.sh --include-ignored
+	@scripts/test.sh
 	@scripts/deny.sh --install
 
 lint:

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::blocking::blocking;
 use super::folder;
 use super::papers::{self, Papers, PapersError};
 use crate::clock::Clock;
@@ -77,6 +78,5 @@ pub async fn enroll(line: &str, folder: &Path, clock: &Clock) -> Result<Enrolled
 /// A token is used once: what could be in the way of the identity is found before.
 async fn prove_writable(folder: &Path) -> Result<(), DurableError> {
     let folder = folder.to_owned();
-    let proved = tokio::task::spawn_blocking(move || folder::prove_writable(&folder)).await;
-    proved.unwrap_or_else(|why| std::panic::resume_unwind(why.into_panic()))
+    blocking(move || folder::prove_writable(&folder)).await
 }

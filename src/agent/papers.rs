@@ -12,6 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
+use super::blocking::blocking;
 use super::folder;
 use crate::durable::{self, DurableError};
 use crate::pki::{
@@ -180,15 +181,13 @@ impl Papers {
 /// [`Papers::load`] where blocking is allowed.
 pub(super) async fn load(folder: &Path) -> Result<Papers, PapersError> {
     let folder = folder.to_owned();
-    let loaded = tokio::task::spawn_blocking(move || Papers::load(&folder)).await;
-    loaded.unwrap_or_else(|why| std::panic::resume_unwind(why.into_panic()))
+    blocking(move || Papers::load(&folder)).await
 }
 
 /// [`Papers::store`] where blocking is allowed; gives them back.
 pub(super) async fn store(papers: Papers, folder: &Path) -> Result<Papers, PapersError> {
     let folder = folder.to_owned();
-    let stored = tokio::task::spawn_blocking(move || papers.store(&folder).map(|()| papers)).await;
-    stored.unwrap_or_else(|why| std::panic::resume_unwind(why.into_panic()))
+    blocking(move || papers.store(&folder).map(|()| papers)).await
 }
 
 fn read_key(path: &Path) -> Result<Secret, PapersError> {

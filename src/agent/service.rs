@@ -3,6 +3,7 @@
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::blocking::blocking;
 use super::core::Settings;
 use super::disk::{CacheKey, DiskError};
 use super::link::{Link, LinkEnd};
@@ -39,14 +40,11 @@ pub enum AgentError {
 /// What [`serve`] would end with at its start.
 pub async fn check(config: &config::AgentConfig) -> Result<(), AgentError> {
     let own = in_terms_of_the_shell(config, None)?;
-    let checked = tokio::task::spawn_blocking(move || {
+    let checked = blocking(move || {
         folder::prove_writable(&own.folder).map_err(DiskError::from)?;
         own.cache_credential.as_deref().map(CacheKey::load).transpose().map(|_| ())
     });
-    let checked = checked
-        .await
-        .unwrap_or_else(|why| std::panic::resume_unwind(why.into_panic()));
-    Ok(checked?)
+    Ok(checked.await?)
 }
 
 /// Runs a node until `shutdown`, or the end of its sender. `monitor` shows it as it is. A node that joins another fleet meanwhile goes on

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::core::Leader;
 use super::plan;
-use super::status::decided;
+use super::status::{NO_SERVED_MAX_AGE, decided};
 use crate::lifecycle::{Cause, Command, Decision, Event, Standing, State, decide, may_hold_keys, owing_since};
 use crate::rpc::documents::{DryRun, KeyChange, NodeOutlook, RelyingParties, Trust, YoungKey};
 use crate::types::{Enrolment, Kid, NodeName, Now, ProfileName, Time};
@@ -140,7 +140,7 @@ fn trust(after: &State, decision: &Decision, nodes: &[NodeOutlook], now: Time) -
             at_the_earliest: now + max_age,
         },
         None => Trust::Unknown {
-            why: "how long verifiers cache the JWKS is not known: set served_max_age to what its server tells them".to_owned(),
+            why: NO_SERVED_MAX_AGE.to_owned(),
         },
     })
 }

@@ -84,7 +84,7 @@ impl Shared {
         if self.failed.load(Ordering::Acquire) {
             return Err(Failure::new(
                 ErrorKind::Unavailable,
-                "the leader's storage failed; see its log",
+                "the leader's storage failed, so it stops: see its log for what to mend, then start it again",
             ));
         }
         Ok(leader)

@@ -13,6 +13,10 @@ use crate::rpc::documents::{
 };
 use crate::types::{Generation, KeyUse, NodeName, Now, ProfileName, Time};
 
+/// Why it is not known until when a revoked key is trusted, though every node has confirmed (rule R8).
+pub const NO_SERVED_MAX_AGE: &str =
+    "how long verifiers cache the JWKS is not known: set served_max_age to what its server tells them";
+
 /// What `jkeys status` shows at this reading of the clocks.
 #[must_use]
 pub fn status(leader: &Leader, clocks: Now) -> Status {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::view::Switches;
+use super::view::{Switches, View};
 use crate::types::{Epoch, Generation, Kid, Time};
 
 /// One report of a node. It speaks of what was read back from the disk, never of what was meant to be there.
@@ -39,4 +39,20 @@ pub struct Installed {
     pub held: BTreeSet<Kid>,
     /// Whether every hook of this view has succeeded. Without it nothing is confirmed.
     pub hooks_succeeded: bool,
+}
+
+impl Installed {
+    /// What a node reads back on which all of `view` stands as it should, its hooks too.
+    #[must_use]
+    pub fn whole(view: &View) -> Self {
+        Self {
+            generation: view.generation,
+            switches: view.switches.clone(),
+            published: view.published.iter().cloned().collect(),
+            signing: view.signing(),
+            decrypting: view.decrypting.clone(),
+            held: view.held.clone(),
+            hooks_succeeded: true,
+        }
+    }
 }

@@ -12,6 +12,7 @@ use tracing::{debug, error, info, warn};
 
 pub use monitor::Monitor;
 
+use super::blocking::blocking;
 use super::core::{self, Effect, Input, Now, Settings, State, ViewId, Wake};
 use super::disk::{Disk, DiskError};
 use crate::clock::Clock;
@@ -147,14 +148,12 @@ struct Shell {
 impl Shell {
     async fn start(config: AgentConfig, clock: Clock, reports: mpsc::Sender<Report>) -> Result<(Self, State, Now), DiskError> {
         let (folder, credential) = (config.folder.clone(), config.cache_credential);
-        let opened = tokio::task::spawn_blocking(move || {
+        let opened = blocking(move || {
             let disk = Disk::open(config.folder, config.private_group, credential.as_deref(), config.fleet)?;
             let found = disk.load()?;
             Ok::<_, DiskError>((disk, found))
         });
-        let (disk, found) = opened
-            .await
-            .unwrap_or_else(|why| std::panic::resume_unwind(why.into_panic()))?;
+        let (disk, found) = opened.await?;
         if let Some(problem) = &found.problem {
             warn!(%problem, "not all of the agent's files could be read");
         }

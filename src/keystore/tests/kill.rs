@@ -1,6 +1,7 @@
 //! Killed at any instant: what was acknowledged is there.
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::support::{Folder, loaded, master, step};
@@ -10,11 +11,8 @@ use crate::types::{Seq, Version};
 const FOLDER: &str = "JKEYS_TEST_KEYSTORE";
 
 /// Says each version that was acknowledged, until it is killed.
-#[test]
-#[ignore = "the process that another test kills"]
-fn victim() {
-    let Some(dir) = std::env::var_os(FOLDER) else { return };
-    let store = Keystore::open(dir.as_ref(), &master(0xA5)).unwrap();
+fn be_killed(dir: &Path) {
+    let store = Keystore::open(dir, &master(0xA5)).unwrap();
     let start = loaded(&store).version.0 + 1;
     for number in start.. {
         let mut commit = step(number);
@@ -31,9 +29,8 @@ fn victim() {
 fn run_victim(folder: &Folder, until: u64) -> u64 {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args([
-            "--ignored",
             "--exact",
-            "keystore::tests::kill::victim",
+            "keystore::tests::kill::killed_in_the_middle_nothing_acknowledged_is_lost",
             "--nocapture",
             "--test-threads=1",
         ])
@@ -56,8 +53,12 @@ fn run_victim(folder: &Folder, until: u64) -> u64 {
     acknowledged
 }
 
+/// Run again in processes of its own, it is what is killed.
 #[test]
 fn killed_in_the_middle_nothing_acknowledged_is_lost() {
+    if let Some(dir) = std::env::var_os(FOLDER) {
+        return be_killed(dir.as_ref());
+    }
     let folder = Folder::with_steps(1);
     for round in 1..=4 {
         let acknowledged = run_victim(&folder, round * 7);

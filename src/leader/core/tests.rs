@@ -106,15 +106,7 @@ pub(super) fn enrol(leader: &mut Leader, node: &str, now: Time) -> Vec<Effect> {
 pub(super) fn report_of(leader: &Leader, now: Time) -> Report {
     let set = leader.state().key_set();
     let view = view(&set, &Switches::new(), now);
-    let installed = Installed {
-        generation: set.generation,
-        published: view.published.iter().cloned().collect(),
-        signing: view.signing(),
-        switches: view.switches,
-        decrypting: view.decrypting,
-        held: view.held,
-        hooks_succeeded: true,
-    };
+    let installed = Installed::whole(&view);
     let (highest_epoch, highest_generation) = (leader.state().epoch, set.generation);
     Report {
         sent_at: now,

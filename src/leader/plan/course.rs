@@ -297,14 +297,6 @@ impl Course {
 /// What a node that holds `set` reads back.
 fn whole(set: &KeySet, switches: &Switches, now: Time) -> (View, Installed) {
     let view = view(set, switches, now);
-    let installed = Installed {
-        generation: set.generation,
-        switches: view.switches.clone(),
-        published: view.published.iter().cloned().collect(),
-        signing: view.signing(),
-        held: view.held.clone(),
-        decrypting: view.decrypting.clone(),
-        hooks_succeeded: true,
-    };
+    let installed = Installed::whole(&view);
     (view, installed)
 }

@@ -73,7 +73,7 @@ pub fn of_settings(settings: &Settings, nodes: u16, clock: Time, span: Span) -> 
     written(subject, &course, rows, (clock, span), settings)
 }
 
-/// What follows when `command` is carried out at `now`: the events of the profiles in `waiting`, until each has a new signer, as
+/// What follows when `command` is carried out at `now`: the events of the profiles in `waiting`, until each has a new key in use, as
 /// far as that comes within three intervals.
 #[must_use]
 pub fn following(
@@ -90,7 +90,7 @@ pub fn following(
         let Some(profile) = row.profile.as_ref().filter(|profile| waiting.contains(*profile)) else {
             return false;
         };
-        if row.event == Happening::Signs {
+        if matches!(row.event, Happening::Signs | Happening::Encrypts) {
             waiting.remove(&profile.clone());
         }
         true

@@ -5,6 +5,7 @@ use tonic::Status;
 
 use super::context::Context;
 use crate::leader::core::Leader;
+use crate::leader::status::NO_SERVED_MAX_AGE;
 use crate::lifecycle::NamedNodes;
 use crate::rpc::admin::{Confirmation, Finished, Progress, Trusted};
 use crate::rpc::documents::Decided;
@@ -70,8 +71,7 @@ fn trusted(leader: &Leader, decided: &Decided, missing: &[NodeName]) -> Trusted 
         return Trusted::Unknown(format!("not confirmed by {nodes}"));
     }
     let Some(max_age) = leader.state().settings.served_max_age else {
-        let words = "how long verifiers cache the JWKS is not known: set served_max_age to what its server tells them";
-        return Trusted::Unknown(words.to_owned());
+        return Trusted::Unknown(NO_SERVED_MAX_AGE.to_owned());
     };
     let confirmed = decided
         .nodes

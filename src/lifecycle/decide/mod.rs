@@ -239,11 +239,10 @@ pub enum Refusal {
 }
 
 fn not_held(profile: &ProfileName, kid: &Kid, missing: &[NodeName]) -> String {
-    let nodes: Vec<&str> = missing.iter().map(NodeName::as_str).collect();
+    let nodes = NamedNodes::from(missing.to_vec());
     format!(
-        "not every node can decrypt with the staged key {kid} of profile {profile} yet (rule E1): not confirmed by {}. With \
-         --force, what relying parties encrypt to it can't be opened there until they hold it",
-        nodes.join(", ")
+        "not every node can decrypt with the staged key {kid} of profile {profile} yet (rule E1): not confirmed by {nodes}. Mend \
+         them or wait for them. With --force, what relying parties encrypt to it can't be opened there until they hold it"
     )
 }
 

@@ -178,15 +178,7 @@ impl Bench {
         let before = self.switches.get(&name(node)).cloned().unwrap_or_default();
         let view = view(&set, &before, self.now);
         self.switches.insert(name(node), view.switches.clone());
-        Installed {
-            generation: set.generation,
-            switches: view.switches.clone(),
-            published: view.published.iter().cloned().collect(),
-            signing: view.signing(),
-            held: view.held.clone(),
-            decrypting: view.decrypting.clone(),
-            hooks_succeeded: true,
-        }
+        Installed::whole(&view)
     }
 
     pub fn confirm(&mut self, node: &str) {

@@ -83,13 +83,9 @@ impl Machine {
             published.remove(kid);
         }
         Some(Installed {
-            generation: view.generation,
             published,
-            signing: view.signing(),
-            switches: view.switches,
-            held: view.held,
-            decrypting: view.decrypting,
             hooks_succeeded: self.hooks_succeeded,
+            ..Installed::whole(&view)
         })
     }
 

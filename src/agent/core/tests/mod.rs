@@ -160,13 +160,9 @@ impl Node {
         }
         self.installs += 1;
         let installed = Installed {
-            generation: view.generation,
-            switches: view.switches.clone(),
-            published: view.published.iter().cloned().collect(),
-            signing: view.signing(),
             held: cache.privates.keys().cloned().chain(view.signing()).collect(),
-            decrypting: view.decrypting.clone(),
             hooks_succeeded: false,
+            ..Installed::whole(view)
         };
         self.installed.insert(installed).clone()
     }
