@@ -14,6 +14,9 @@ trap 'rm -f "$log" "$JKEYS_TEST_SKIPPED"' EXIT
 cargo test --locked --no-fail-fast --lib --bins --tests --config "target.'cfg(unix)'.runner = '$PWD/scripts/timed-test.sh'" -- "$@" | tee "$log"
 cargo test --locked --doc --quiet
 
+# Each rule taken out in turn. The readers' run without rule R1 uses the same build.
+cargo test --locked --features mutants --test mutants -- --nocapture
+
 scripts/check-units.sh
 tests/readers/test.sh
 

@@ -40,7 +40,7 @@ const TESTS_IMPORT: &[(&str, &str)] = &[("lifecycle", "audit"), ("rpc", "clock")
 
 /// What the pure cores may import, and `lifecycle` with them.
 const CORES_IMPORT: &[(&str, &str)] = &[
-    ("agent/core", "crypto lifecycle rpc types"),
+    ("agent/core", "lifecycle rpc types"),
     ("leader/core", "audit lifecycle rpc types"),
     ("leader/plan", "lifecycle rpc types"),
     ("lifecycle", "types"),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
+pub(super) use super::shell::PROOFS;
 use crate::audit::public_form;
 use crate::crypto::{CertificateLife, NewKey, make_key};
 use crate::lifecycle::{KeySet, Member, Stage};

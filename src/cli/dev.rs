@@ -34,6 +34,10 @@ pub(super) struct DevArgs {
     /// One JSON object a line
     #[arg(long)]
     json: bool,
+    /// Take a rule out
+    #[cfg(feature = "mutants")]
+    #[arg(long, hide = true, value_name = "RULE")]
+    without: Option<crate::lifecycle::mutant::Mutant>,
 }
 
 /// A run has a log for what goes wrong only.
@@ -46,6 +50,8 @@ const LOG: LogOptions = LogOptions {
 impl DevArgs {
     /// While a table is drawn the log is kept; it comes on standard error when the run is over.
     pub(super) async fn run(self, clock: &Clock) -> Result<Exit, CliError> {
+        #[cfg(feature = "mutants")]
+        crate::lifecycle::mutant::take_out(self.without);
         let format = match (self.json, std::io::stdout().is_terminal()) {
             (true, _) => Format::Json,
             (false, true) => Format::Table,

@@ -162,8 +162,7 @@ impl Engine {
     /// # Errors
     /// The storage failed. A configuration that is refused is noted in the log, and the settings before it stand.
     pub(super) async fn start(&mut self, restored: &Restored, settings: Settings) -> Result<(), StoreError> {
-        let last_up = restored.last_up.or(Some(restored.state.last_record_at)).filter(|at| at.0 > 0);
-        self.publish()?;
+        let last_up = restored.last_up;
         self.step(vec![Input::Start { last_up, settings }]).await?;
         self.mark_up()
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::{Cause, Event};
+use super::mutant::{Mutant, is_out};
 use super::settings::{Settings, Windows};
 use super::state::{Absence, Head, JoinToken, Key, Node, Phase, PrivateHalf, Revocation, Standing, State};
 use crate::types::{Generation, Kid, NodeName, ProfileName, PublicKey, Reason, Span, Time};
@@ -355,12 +356,12 @@ impl State {
     fn leave(&mut self, node: &NodeName, lacked_until: &BTreeMap<Kid, Time>, signed_until: &BTreeMap<Kid, Time>, at: Time) {
         self.set_standing(node, Standing::Evicted { at });
         for (kid, until) in lacked_until {
-            if let Some(key) = self.keys.get_mut(kid) {
+            if let Some(key) = self.keys.get_mut(kid).filter(|_| !is_out(Mutant::R1Evicted)) {
                 key.unpublished_until = key.unpublished_until.max(*until);
             }
         }
         for (kid, until) in signed_until {
-            if let Some(key) = self.keys.get_mut(kid) {
+            if let Some(key) = self.keys.get_mut(kid).filter(|_| !is_out(Mutant::R3Departed)) {
                 key.signed_until = key.signed_until.max(Some(*until));
             }
         }

@@ -13,6 +13,7 @@ mod event;
 mod evolve;
 mod generation;
 mod key;
+pub mod mutant;
 mod named;
 mod publication;
 mod report;

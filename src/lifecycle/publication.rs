@@ -1,5 +1,6 @@
 //! Rule R1, publish before sign: whether every node in service has published a key for long enough.
 
+use super::mutant::{Mutant, is_out};
 use super::sightings::{Sighting, Sightings};
 use super::state::{Key, State};
 use crate::types::{NodeName, Span, Time};
@@ -35,13 +36,12 @@ impl Publication {
         let mut last_without = key.unpublished_until;
         for (name, node, in_service_since) in state.in_service() {
             match Self::on(seen.get(&node.enrolment), key, in_service_since) {
-                OnNode::Missing => missing.push(name.clone()),
-                OnNode::Since(at) => last_without = last_without.max(at),
-                OnNode::Always => {}
+                OnNode::Missing if !is_out(Mutant::R1Missing) => missing.push(name.clone()),
+                OnNode::Since(at) if !is_out(Mutant::R1Confirmed) => last_without = last_without.max(at),
+                OnNode::Missing | OnNode::Since(_) | OnNode::Always => {}
             }
         }
-        // Without the rule, to see that relying parties notice.
-        let wait = if cfg!(feature = "test-schedule") {
+        let wait = if is_out(Mutant::R1) {
             Span(0)
         } else {
             key.windows.min_prepublish

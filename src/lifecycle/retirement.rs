@@ -1,8 +1,9 @@
 //! Rule R3, keep until expired: when the last token that a key may have signed is past its life.
 
+use super::mutant::{Mutant, is_out};
 use super::sightings::Sightings;
 use super::state::{Key, State};
-use crate::types::{NodeName, Time};
+use crate::types::{NodeName, Span, Time};
 
 /// How far a retiring key is from its removal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,11 +26,13 @@ impl Retirement {
         let mut last_signature = key.signed_until.unwrap_or(since).max(since);
         for (name, node, _) in state.in_service().filter(|(_, node, _)| node.enrolled_at <= since) {
             match seen.get(&node.enrolment).and_then(|sighting| sighting.released(state, key)) {
+                None if is_out(Mutant::R3Missing) => {}
                 None => missing.push(name.clone()),
                 Some(at) => last_signature = last_signature.max(at),
             }
         }
-        let expired_at = last_signature + key.windows.token_lifetime + key.windows.clock_skew;
+        let life = key.windows.token_lifetime + key.windows.clock_skew;
+        let expired_at = last_signature + if is_out(Mutant::R3Wait) { Span(0) } else { life };
         Self {
             missing,
             last_signature,

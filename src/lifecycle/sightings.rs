@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::clock::Reading;
 use super::decide::owing_since;
+use super::mutant::{Mutant, is_out};
 use super::report::{Installed, Report};
 use super::state::{Key, Phase, PrivateHalf, Revocation, State};
 use super::view::{Switches, view_of};
@@ -211,6 +212,9 @@ fn stopped_publishing(key: &Key, installed: &Installed) -> bool {
 /// Whether what was read back shows that the node signs with `key` no more: its private half is nowhere on the node, and either the
 /// generation says so, or the node has switched to the successor by its clock.
 fn switched_away(state: &State, key: &Key, installed: &Installed) -> bool {
+    if is_out(Mutant::R3ConfirmedSwitch) && installed.generation == state.head.generation && state.armed(&key.profile).is_some() {
+        return true;
+    }
     if installed.held.contains(key.kid()) {
         return false;
     }

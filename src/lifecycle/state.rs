@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::clock::{Doubt, Reading};
 use super::generation::KeySet;
 pub use super::key::{Key, Phase, PrivateHalf};
+use super::mutant::{Mutant, is_out};
 use super::settings::Settings;
 use crate::types::{
     Digest, Enrolment, Epoch, Generation, Kid, NodeName, ProfileName, Reason, Span, Time, TrustDomain, WitnessKey,
@@ -267,7 +268,12 @@ impl State {
     /// The time that counts: never before the last record (rule R9).
     #[must_use]
     pub fn time(&self, clock: impl Into<Reading>) -> Time {
-        clock.into().carried.max(self.last_record_at)
+        let carried = clock.into().carried;
+        if is_out(Mutant::R9RecordTime) {
+            carried
+        } else {
+            carried.max(self.last_record_at)
+        }
     }
 
     /// How long it is from `since` to `now`, less the time in which the leader was away.

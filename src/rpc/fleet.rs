@@ -25,7 +25,6 @@ pub fn agree(theirs: u32) -> Result<u32, Failure> {
 /// A generation as it travels: its public form in canonical JSON, and the private halves that a node must hold.
 ///
 /// [`Bundle::new`] makes one that is whole; so does decoding.
-#[derive(Debug)]
 pub struct Bundle {
     /// What `public_form` says.
     pub set: KeySet,
@@ -35,6 +34,17 @@ pub struct Bundle {
     pub digest: Digest,
     /// The PKCS#8 DER private half of every armed and active key.
     pub privates: BTreeMap<Kid, Secret>,
+}
+
+/// The digest stands for the public form.
+impl std::fmt::Debug for Bundle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bundle")
+            .field("generation", &self.set.generation)
+            .field("digest", &self.digest)
+            .field("privates", &self.privates)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The first message of an agent.

@@ -1,7 +1,7 @@
 """Real relying parties against a scratch cluster: `jkeys dev`, ten rotations of each profile, one emergency rotation.
 
     drive_dev.py JKEYS              both readers must verify every token
-    drive_dev.py --expect-failure JKEYS     the strict reader must fail: JKEYS signs without publishing first
+    drive_dev.py --expect-failure JKEYS     without rule R1 the strict reader must fail; JKEYS has the feature `mutants`
 
 It serves the JWKS of every node, and tokens signed from every node's private file, round robin.
 """
@@ -134,10 +134,10 @@ def rotate_now(jkeys, folder):
     return subprocess.run(command, stdout=sys.stderr, timeout=60, check=False).returncode
 
 
-def drive(jkeys, folder, run_seconds):
+def drive(jkeys, folder, run_seconds, *more):
     """One run. Returns the summaries of `dev` and of the readers, each with its exit status, and that of the rotation."""
     command = [jkeys, "dev", "--dir", str(folder), "--interval", f"{INTERVAL_SECONDS}s", "--agents", str(NODES)]
-    dev = subprocess.Popen([*command, "--for", f"{run_seconds}s", "--json"], stdout=subprocess.PIPE, text=True)
+    dev = subprocess.Popen([*command, *more, "--for", f"{run_seconds}s", "--json"], stdout=subprocess.PIPE, text=True)
     try:
         lines = []
         listening = threading.Thread(target=lambda: lines.extend(dev.stdout), daemon=True)
@@ -174,9 +174,9 @@ def main():
     parser.add_argument("--expect-failure", action="store_true", help="the strict reader must fail")
     parser.add_argument("jkeys", help="the program")
     given = parser.parse_args()
-    seconds = FAILING_RUN_SECONDS if given.expect_failure else RUN_SECONDS
+    seconds, more = (FAILING_RUN_SECONDS, ["--without", "r1"]) if given.expect_failure else (RUN_SECONDS, [])
     with tempfile.TemporaryDirectory(prefix="jkeys-") as above:
-        (summary, status), readers, rotated = drive(given.jkeys, pathlib.Path(above) / "dev", seconds)
+        (summary, status), readers, rotated = drive(given.jkeys, pathlib.Path(above) / "dev", seconds, *more)
     print(json.dumps(summary), status, *(json.dumps(reader) for reader, _ in readers), "rotate --now:", rotated, sep="\n")
     (strict, _), _ = readers
     if given.expect_failure:

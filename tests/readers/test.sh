@@ -7,11 +7,11 @@ python=$PWD/../../.venv/bin/python
 "$python" -m unittest --quiet
 cd ../..
 
-echo "readers: with rule R1 taken out (a build for this test only) the strict reader must fail"
-cargo build --locked --quiet --features test-schedule
-cp target/debug/jkeys target/debug/jkeys-test-schedule
+echo "readers: with rule R1 taken out (a build for tests only) the strict reader must fail"
+cargo build --locked --quiet --features mutants
+cp target/debug/jkeys target/debug/jkeys-mutants
 cargo build --locked --quiet
-"$python" tests/readers/drive_dev.py --expect-failure target/debug/jkeys-test-schedule
+"$python" tests/readers/drive_dev.py --expect-failure target/debug/jkeys-mutants
 
 echo "readers: ten rotations and an emergency, two minutes; no reader may fail"
 "$python" tests/readers/drive_dev.py target/debug/jkeys

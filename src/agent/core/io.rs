@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::trusted::{Trusted, ViewId};
 use crate::lifecycle::{Installed, Report, View};
 use crate::rpc::fleet::{Bundle, LeaderMessage, Welcome};
-use crate::types::{Digest, Kid, Span, Time};
+use crate::types::{Digest, Kid, PublicKey, Secret, Span, Time};
 
 /// What an agent's configuration says to its core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,21 @@ impl Default for Settings {
             cache_ready_for: Span::hours(7 * 24),
             has_hooks: false,
         }
+    }
+}
+
+/// The proofs of key bytes, which the core asks for and does not make itself. A refusal is in words.
+#[derive(Clone, Copy)]
+pub struct Proofs {
+    /// Whether what travels with a public half belongs to it.
+    pub public: fn(&PublicKey) -> Result<(), String>,
+    /// Whether a private half belongs to its public half: it signs, and the public half verifies.
+    pub pair: fn(&PublicKey, &Secret) -> Result<(), String>,
+}
+
+impl std::fmt::Debug for Proofs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Proofs")
     }
 }
 
@@ -103,7 +118,7 @@ pub enum Effect {
 }
 
 /// Work on the disk.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum DiskWork {
     /// Seal a generation into the cache, with these private halves only.
     WriteCache {

@@ -15,7 +15,7 @@ mod verify;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-pub use io::{CacheHolds, DiskResult, DiskWork, Effect, Found, Input, Settings, Wake};
+pub use io::{CacheHolds, DiskResult, DiskWork, Effect, Found, Input, Proofs, Settings, Wake};
 pub use status::Status;
 pub use trusted::{GoingBack, Measured, Newest, Standing, Trusted, ViewId};
 pub use verify::{Refusal, verify, verify_cached};
@@ -31,9 +31,10 @@ const NOT_AS_WRITTEN: &str = "what was read back from the disk is not what was w
                               else writes to the agent's folder";
 
 /// All that a node knows.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct State {
     settings: Settings,
+    proofs: Proofs,
     /// What the node trusts; it acts on it only once it is `durable`.
     trusted: Trusted,
     /// The trusted state as it is on the disk.
@@ -74,7 +75,7 @@ enum Source {
     Cache { ask_until: Span },
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Link {
     Down,
     Up {
@@ -85,7 +86,7 @@ enum Link {
     },
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Sent {
     report: Report,
     at: Span,
@@ -93,13 +94,14 @@ struct Sent {
 
 /// A node that starts with what was found on its disk.
 #[must_use]
-pub fn start(settings: Settings, found: Found, now: Now) -> (State, Vec<Effect>) {
+pub fn start(settings: Settings, proofs: Proofs, found: Found, now: Now) -> (State, Vec<Effect>) {
     let trusted = found.trusted.unwrap_or_default();
     let fresh = trusted
         .heard_at
         .is_some_and(|heard_at| now.wall.since(heard_at) <= settings.cache_ready_for);
     let mut state = State {
         settings,
+        proofs,
         contact: Contact::new(&trusted, found.boot, now),
         too_old: trusted.newest.is_some() && !fresh,
         durable: trusted.clone(),
@@ -182,7 +184,7 @@ impl State {
         if !matches!(self.link, Link::Up { trusted: true, .. }) {
             return;
         }
-        match verify(&bundle, &self.trusted, self.content.is_some()) {
+        match verify(&bundle, &self.trusted, self.content.is_some(), self.proofs) {
             Ok(standing) => {
                 self.refusal = None;
                 self.take(standing, bundle, Source::Leader, now);
@@ -199,7 +201,7 @@ impl State {
         self.cache = Some(CacheHolds::of(&bundle));
         let time = self.contact.corrected(now, bundle.set.clock_skew);
         let needed = view(&bundle.set, &self.carried(&bundle), time).held;
-        match verify_cached(&bundle, &self.trusted, &needed) {
+        match verify_cached(&bundle, &self.trusted, &needed, self.proofs) {
             Ok(standing) => {
                 let ask_until = now.monotonic + self.settings.ask_leader_for;
                 self.take(standing, bundle, Source::Cache { ask_until }, now);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::io::{DiskWork, Effect, Wake};
 use super::{CacheHolds, Link, Now, Sent, Source, State, ViewId};
+use crate::lifecycle::mutant::{Mutant, is_out};
 use crate::lifecycle::{Installed, Report, View, view};
 use crate::rpc::limits::PROBLEM_CHARS;
 use crate::types::{Span, Time};
@@ -44,7 +45,7 @@ impl State {
 
     /// Notes the switches that are due. They are durable before the view that makes them is.
     fn note_due(&mut self, now: Now) {
-        if !self.may_act(now) {
+        if !self.may_act(now) || is_out(Mutant::R10SwitchForgotten) {
             return;
         }
         if let Some(target) = self.target(now)
@@ -61,6 +62,7 @@ impl State {
     fn may_act(&self, now: Now) -> bool {
         match self.content.as_ref().map(|content| content.source) {
             Some(Source::Leader) => true,
+            Some(Source::Cache { .. }) if is_out(Mutant::R10NeedsLeader) => false,
             Some(Source::Cache { ask_until }) => !self.too_old && ask_until <= now.monotonic,
             None => false,
         }
@@ -76,11 +78,12 @@ impl State {
             return Some(DiskWork::Erase);
         }
         let cached = self.cache.as_ref();
-        if self.trusted != self.durable {
+        let used_first = is_out(Mutant::R5Durable) && self.differs(now);
+        if self.trusted != self.durable && !used_first {
             let is_new = self.trusted.generation() != self.durable.generation();
             let in_cache = |content: &super::Content| cached.map(|cache| cache.digest) == Some(content.bundle.digest);
             return match &self.content {
-                Some(content) if is_new && !in_cache(content) => self.write_cache(now),
+                Some(content) if is_new && !in_cache(content) && !is_out(Mutant::R10CacheLate) => self.write_cache(now),
                 _ => Some(DiskWork::SaveTrusted(Box::new(self.trusted.clone()))),
             };
         }

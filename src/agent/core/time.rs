@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::trusted::{Measured, Trusted};
+use crate::lifecycle::mutant::{Mutant, is_out};
 use crate::rpc::fleet::Answer;
 use crate::types::{Now, Span, Time};
 
@@ -13,7 +14,7 @@ const UNANSWERED_REPORTS: usize = 64;
 const LONGEST_ROUND_TRIP: Span = Span::mins(1);
 
 /// The leader's clock as last measured, and how long the node has been without an answer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Contact {
     unanswered: VecDeque<Now>,
     measured: Option<Measured>,
@@ -88,6 +89,7 @@ impl Contact {
     /// where the two surely differ by more than `clock_skew` (rule R2).
     pub fn corrected(&self, now: Now, clock_skew: Span) -> Time {
         match (&self.measured, self.leader_time(now)) {
+            _ if is_out(Mutant::R2Clock) => now.wall,
             (Some(measured), Some(leader)) if leader.distance(now.wall) > clock_skew + measured.uncertain => leader,
             (None, _) if self.was_ahead > clock_skew => now.wall - self.was_ahead,
             _ => now.wall,
@@ -131,14 +133,14 @@ impl Contact {
 }
 
 /// Work that may fail and is then tried again: after 1 s, then twice as long each time, up to 60 s.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Work {
     /// Whether it is being done.
     pub busy: bool,
     failure: Option<Failure>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Failure {
     words: String,
     times: u32,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::lifecycle::mutant::{Mutant, is_out};
 use crate::lifecycle::{Installed, KeySet, Switches};
 use crate::types::{Digest, Epoch, Generation, Kid, Span, Time};
 
@@ -160,7 +161,7 @@ pub enum GoingBack {
 impl Trusted {
     /// Whether a leader of this epoch may be listened to.
     pub fn judge_leader(&self, given: Epoch) -> Result<(), GoingBack> {
-        if given < self.epoch {
+        if given < self.epoch && !is_out(Mutant::R5Epoch) {
             return Err(GoingBack::LeaderEpoch { given, seen: self.epoch });
         }
         Ok(())
@@ -170,30 +171,31 @@ impl Trusted {
     pub fn judge(&self, set: &KeySet, digest: Digest) -> Result<Standing, GoingBack> {
         let generation = set.generation;
         let standing = match &self.newest {
-            Some(newest) if generation < newest.generation => {
+            Some(newest) if generation < newest.generation && !is_out(Mutant::R5Generation) => {
                 return Err(GoingBack::Lower {
                     given: generation,
                     seen: newest.generation,
                 });
             }
-            Some(newest) if generation == newest.generation && digest != newest.digest => {
+            Some(newest) if generation == newest.generation && digest != newest.digest && !is_out(Mutant::R5Altered) => {
                 return Err(GoingBack::Altered {
                     generation,
                     given: digest,
                     seen: newest.digest,
                 });
             }
-            Some(newest) if set.epoch < newest.epoch => {
+            Some(newest) if set.epoch < newest.epoch && !is_out(Mutant::R5Epoch) => {
                 return Err(GoingBack::Epoch {
                     generation,
                     given: set.epoch,
                     seen: newest.epoch,
                 });
             }
-            Some(newest) if generation == newest.generation => Standing::Same,
+            Some(newest) if generation == newest.generation && digest == newest.digest => Standing::Same,
             Some(_) | None => Standing::Newer,
         };
-        match set.members.iter().find(|member| self.gone.contains(&member.public.kid)) {
+        let is_gone = |kid: &Kid| self.gone.contains(kid) && !is_out(Mutant::R5GoneKid);
+        match set.members.iter().find(|member| is_gone(&member.public.kid)) {
             Some(member) => Err(GoingBack::GoneKey {
                 generation,
                 kid: member.public.kid.clone(),

@@ -12,8 +12,9 @@
 
 use std::collections::BTreeSet;
 
+use super::io::Proofs;
 use super::trusted::{GoingBack, Standing, Trusted};
-use crate::crypto;
+use crate::lifecycle::mutant::{Mutant, is_out};
 use crate::lifecycle::{KeySet, MAX_PUBLISHED, Stage};
 use crate::rpc::fleet::Bundle;
 use crate::rpc::limits::{PRIVATE_HALF_BYTES, PUBLIC_FORM_BYTES};
@@ -75,21 +76,21 @@ pub enum Refusal {
 
 /// Checks a generation as the leader sent it. One that is the newest already is told apart before its keys are looked at again, as
 /// far as `known` says that the node has it.
-pub fn verify(bundle: &Bundle, trusted: &Trusted, known: bool) -> Result<Standing, Refusal> {
+pub fn verify(bundle: &Bundle, trusted: &Trusted, known: bool, proofs: Proofs) -> Result<Standing, Refusal> {
     let standing = check_content(bundle, trusted)?;
     if standing == Standing::Same && known {
         return Ok(standing);
     }
     let needed = bundle.set.members.iter().filter(|member| member.stage.carries_private());
-    check_keys(bundle, needed.map(|member| &member.public.kid))?;
+    check_keys(bundle, needed.map(|member| &member.public.kid), proofs)?;
     Ok(standing)
 }
 
 /// Checks a generation as it was found in the sealed cache, which lacks the private halves that switches have retired; `needed` are
 /// those that it must have.
-pub fn verify_cached(bundle: &Bundle, trusted: &Trusted, needed: &BTreeSet<Kid>) -> Result<Standing, Refusal> {
+pub fn verify_cached(bundle: &Bundle, trusted: &Trusted, needed: &BTreeSet<Kid>, proofs: Proofs) -> Result<Standing, Refusal> {
     let standing = check_content(bundle, trusted)?;
-    check_keys(bundle, needed.iter())?;
+    check_keys(bundle, needed.iter(), proofs)?;
     Ok(standing)
 }
 
@@ -114,7 +115,10 @@ fn check_content(bundle: &Bundle, trusted: &Trusted) -> Result<Standing, Refusal
         if member.stage.key_use() != member.public.spec.key_use() {
             return Err(Refusal::OtherUse(member.public.kid.clone()));
         }
-        if matches!(member.stage, Stage::Active | Stage::Published) && !active.insert(&member.profile) {
+        if matches!(member.stage, Stage::Active | Stage::Published)
+            && !active.insert(&member.profile)
+            && !is_out(Mutant::R4TwoActive)
+        {
             return Err(Refusal::TwoActive(member.profile.clone()));
         }
     }
@@ -122,12 +126,10 @@ fn check_content(bundle: &Bundle, trusted: &Trusted) -> Result<Standing, Refusal
 }
 
 /// Steps 5 to 7.
-fn check_keys<'a>(bundle: &Bundle, mut needed: impl Iterator<Item = &'a Kid>) -> Result<(), Refusal> {
+fn check_keys<'a>(bundle: &Bundle, mut needed: impl Iterator<Item = &'a Kid>, proofs: Proofs) -> Result<(), Refusal> {
     for member in &bundle.set.members {
-        crypto::check_public(&member.public).map_err(|why| Refusal::PublicKey {
-            kid: member.public.kid.clone(),
-            why: why.to_string(),
-        })?;
+        let kid = || member.public.kid.clone();
+        (proofs.public)(&member.public).map_err(|why| Refusal::PublicKey { kid: kid(), why })?;
     }
     if let Some(kid) = needed.find(|kid| !bundle.privates.contains_key(kid)) {
         return Err(Refusal::PrivateMissing(kid.clone()));
@@ -137,10 +139,7 @@ fn check_keys<'a>(bundle: &Bundle, mut needed: impl Iterator<Item = &'a Kid>) ->
         let Some(member) = member else {
             return Err(Refusal::PrivateExtra(kid.clone()));
         };
-        crypto::prove_pair(&member.public, secret).map_err(|why| Refusal::Pair {
-            kid: kid.clone(),
-            why: why.to_string(),
-        })?;
+        (proofs.pair)(&member.public, secret).map_err(|why| Refusal::Pair { kid: kid.clone(), why })?;
     }
     Ok(())
 }

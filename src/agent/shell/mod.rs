@@ -13,13 +13,20 @@ use tracing::{debug, error, info, warn};
 pub use monitor::Monitor;
 
 use super::blocking::blocking;
-use super::core::{self, Effect, Input, Now, Settings, State, ViewId, Wake};
+use super::core::{self, Effect, Input, Now, Proofs, Settings, State, ViewId, Wake};
 use super::disk::{Disk, DiskError};
 use crate::clock::Clock;
+use crate::crypto;
 use crate::hooks::{self, Hook};
 use crate::lifecycle::Report;
 use crate::rpc::fleet::{LeaderMessage, Welcome};
 use crate::types::WitnessKey;
+
+/// The proofs of real keys.
+pub(super) const PROOFS: Proofs = Proofs {
+    public: |public| crypto::check_public(public).map_err(|why| why.to_string()),
+    pair: |public, private| crypto::prove_pair(public, private).map_err(|why| why.to_string()),
+};
 
 /// What an agent is configured with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,7 +177,7 @@ impl Shell {
             ..config.settings
         };
         let started_at = shell.now();
-        let (state, effects) = core::start(settings, found, started_at);
+        let (state, effects) = core::start(settings, PROOFS, found, started_at);
         shell.carry_out(effects);
         Ok((shell, state, started_at))
     }

@@ -2,6 +2,7 @@
 
 use super::{Effect, Leader};
 use crate::audit::{Record, SCHEMA, public_form};
+use crate::lifecycle::mutant::{Mutant, is_out};
 use crate::lifecycle::{Decision, Event, Reading, State};
 use crate::types::{Actor, Digest, Generation, Kid, Time};
 
@@ -43,6 +44,9 @@ impl Leader {
         let keep = kids(decision, |event| event.new_key().is_some());
         let destroy = kids(decision, |event| matches!(event, Event::Destroyed { .. }));
         let (state, lists) = (self.state.clone(), decision.lists.clone());
+        if generation.is_some() && is_out(Mutant::R7PublishFirst) {
+            effects.push(Effect::Publish);
+        }
         effects.push(Effect::Commit(Box::new(Commit {
             state,
             records,
@@ -57,7 +61,7 @@ impl Leader {
         for enrolment in replaced {
             self.forget(enrolment, effects);
         }
-        if generation.is_some() {
+        if generation.is_some() && !is_out(Mutant::R7PublishFirst) {
             effects.push(Effect::Publish);
         }
     }

@@ -19,6 +19,7 @@ pub use inputs::{Ask, Effect, Input, Ticket};
 use timekeeper::{Finding, Timekeeper};
 
 use crate::audit::public_form;
+use crate::lifecycle::mutant::{Mutant, is_out};
 use crate::lifecycle::{
     Absence, Command, Decision, Event, Halt, Reading, Report, Sighting, Sightings, Standing, State, Vote, decide, next_due,
     wanted,
@@ -86,6 +87,19 @@ impl Leader {
         self.refused_enrolments
     }
 
+    /// The enrolment of a node that is welcome: the node table holds its name with this very key.
+    #[must_use]
+    pub fn welcomes(&self, node: &NodeName, tls_key: Digest) -> Option<Enrolment> {
+        let row = self.state.nodes.get(node).filter(|row| row.tls_key == tls_key)?;
+        Some(row.enrolment)
+    }
+
+    /// Whether what belongs to this enrolment of a node may still be sent to it.
+    #[must_use]
+    pub fn is_enrolled(&self, node: &NodeName, enrolment: Enrolment) -> bool {
+        self.state.nodes.get(node).is_some_and(|row| row.enrolment == enrolment)
+    }
+
     /// What the leader's clock is worth.
     #[must_use]
     pub fn reading(&self, now: impl Into<Now>) -> Reading {
@@ -137,7 +151,12 @@ impl Leader {
         let clock = self.reading(now);
         match input {
             Input::Start { last_up, settings } => {
+                // A leader was there at the last record at least.
+                let last_up = last_up.or(Some(self.state.last_record_at)).filter(|at| at.0 > 0);
                 self.own(&Command::Start { last_up }, clock, &mut effects);
+                if self.state.head.generation.0 > 0 {
+                    effects.push(Effect::Publish);
+                }
                 self.own(&Command::Configure(settings), clock, &mut effects);
                 self.work(clock, &mut effects);
             }
@@ -225,6 +244,7 @@ impl Leader {
             command,
         } = ask;
         let answer = decide(&self.state, &self.seen, &command, clock);
+        let decided = effects.len();
         match &answer {
             Ok(decision) => self.commit(decision, &actor, clock, effects),
             // Whoever shows a wrong join token is not authenticated, and could fill the log.
@@ -232,10 +252,12 @@ impl Leader {
             Err(refusal) => self.record_refusal(&actor, request, refusal.to_string(), clock, effects),
         }
         let generation = self.state.head.generation;
-        effects.push(Effect::Reply {
+        let reply = Effect::Reply {
             ticket,
             answer: answer.map(|decision| (decision, generation)),
-        });
+        };
+        let last = effects.len();
+        effects.insert(if is_out(Mutant::R7ReplyFirst) { decided } else { last }, reply);
         self.work(clock, effects);
     }
 
@@ -257,11 +279,11 @@ impl Leader {
         clock: Reading,
         effects: &mut Vec<Effect>,
     ) -> bool {
-        if self.state.nodes.get(node).is_none_or(|row| row.enrolment != enrolment) {
+        if !self.is_enrolled(node, enrolment) {
             return false;
         }
         let (epoch, generation) = (report.highest_epoch, report.highest_generation);
-        let ahead = epoch > self.state.epoch || generation > self.state.head.generation;
+        let ahead = (epoch > self.state.epoch || generation > self.state.head.generation) && !is_out(Mutant::R5Halt);
         if ahead && self.state.halted.is_none() {
             let halt = Halt {
                 node: node.clone(),
@@ -280,6 +302,9 @@ impl Leader {
             .unwrap_or_default();
         self.unsettled.insert(enrolment, before.after(&self.state, report, clock));
         self.answers.push((node.clone(), enrolment, report.sent_at));
+        if is_out(Mutant::R7Observed) {
+            self.settled(clock, effects);
+        }
         true
     }
 

@@ -79,10 +79,9 @@ impl FleetService {
             return Err(Failure::new(ErrorKind::Denied, "this call is a node's; enroll with `jkeys enroll TOKEN`").into());
         };
         let leader = self.0.shared.leader().await?;
-        let row = leader.state().nodes.get(name).filter(|row| row.tls_key == *key);
-        let member = row.map(|row| Member {
+        let member = leader.welcomes(name, *key).map(|enrolment| Member {
             name: name.clone(),
-            enrolment: row.enrolment,
+            enrolment,
             key: *key,
         });
         let stranger = || {

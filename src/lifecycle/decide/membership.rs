@@ -4,6 +4,7 @@ use super::schedule::unconfirmed;
 use super::service::departure;
 use super::{Decision, Refusal};
 use crate::lifecycle::event::{Event, Leaving};
+use crate::lifecycle::mutant::{Mutant, is_out};
 use crate::lifecycle::sightings::Sightings;
 use crate::lifecycle::state::State;
 use crate::types::{Digest, NodeName, Time, WitnessKey};
@@ -37,7 +38,7 @@ pub(super) fn enrol(
         return Err(Refusal::TokenForAnother(row.node.clone()));
     }
     let mut decision = Decision::default();
-    if state.in_service().any(|(name, ..)| name == node) {
+    if state.in_service().any(|(name, ..)| name == node) && !is_out(Mutant::R1Replaced) {
         decision.push(departure(state, seen, node, Leaving::Replaced, now));
     }
     let enrolment = state.last_enrolment.next();

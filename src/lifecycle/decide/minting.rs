@@ -5,6 +5,7 @@ use super::startup::awaited;
 use super::{Decision, Refusal};
 use crate::lifecycle::clock::Reading;
 use crate::lifecycle::event::{Cause, Event, Why};
+use crate::lifecycle::mutant::{Mutant, is_out};
 use crate::lifecycle::publication::Publication;
 use crate::lifecycle::settings::Profile;
 use crate::lifecycle::sightings::Sightings;
@@ -57,7 +58,7 @@ fn needs_key(state: &State, profile: &Profile, now: Time) -> bool {
     if profile.spec.key_use() == KeyUse::Enc {
         return encryption::needs_key(state, name, now);
     }
-    if cfg!(feature = "test-schedule") {
+    if is_out(Mutant::R1) {
         return is_needed_at_once(state, name, now);
     }
     match state.prepublished(name).count() {
@@ -67,7 +68,7 @@ fn needs_key(state: &State, profile: &Profile, now: Time) -> bool {
     }
 }
 
-/// The test-only schedule has no standby: a key is made when the one before it is about to retire, and signs as soon as it can.
+/// Without rule R1 there is no standby: a key is made when the one before it is about to retire.
 fn is_needed_at_once(state: &State, name: &ProfileName, now: Time) -> bool {
     let is_ending = |key: &Key| matches!(key.phase, Phase::Active { retire_at, .. } if retire_at - key.windows.arm_lead <= now);
     let has_next = state.armed(name).is_some() || state.prepublished(name).next().is_some();
@@ -139,7 +140,7 @@ fn signs_at_once(state: &State, publishing: &Decision, kid: &Kid, profile: &Prof
         return None;
     }
     if first {
-        return (!state.ever_confirmed).then_some(Cause::Bootstrap);
+        return (!state.ever_confirmed || is_out(Mutant::R1Bootstrap)).then_some(Cause::Bootstrap);
     }
     let mut after = state.clone();
     after.apply(&publishing.events, now);

@@ -7,6 +7,7 @@ use super::startup::holds_schedule;
 use super::{Decision, encryption, service};
 use crate::lifecycle::clock::Reading;
 use crate::lifecycle::event::{Cause, Event, Why};
+use crate::lifecycle::mutant::{Mutant, is_out};
 use crate::lifecycle::publication::Publication;
 use crate::lifecycle::retirement::Retirement;
 use crate::lifecycle::sightings::Sightings;
@@ -57,7 +58,8 @@ fn activation(state: &State, profile: &ProfileName, now: Time) -> Vec<Event> {
         return Vec::new();
     };
     let (kid, retire_at) = (key.kid().clone(), activate_at + key.windows.interval);
-    let retired = state.active(profile).map(|before| Event::Retired {
+    let before = state.active(profile).filter(|_| !is_out(Mutant::R4TwoActive));
+    let retired = before.map(|before| Event::Retired {
         kid: before.kid().clone(),
         successor: Some(kid.clone()),
     });
@@ -99,7 +101,8 @@ fn arm(state: &State, seen: &Sightings, profile: &ProfileName, now: Time, decisi
     let publication = Publication::of(state, seen, standby);
     let activate_at = planned.max(now + lead);
     // A node whose clock is ahead by all that is tolerated signs that much earlier.
-    if !publication.holds_at(activate_at - standby.windows.clock_skew) {
+    let earliest = activate_at - standby.windows.clock_skew;
+    if !publication.holds_at(earliest) && !is_out(Mutant::R2ArmEarly) {
         waits.insert(Wait::Arm(profile.clone()), publication.missing);
         return;
     }
@@ -181,7 +184,10 @@ pub fn unconfirmed(state: &State, seen: &Sightings, kid: &Kid) -> Vec<NodeName> 
         seen.get(enrolment)
             .is_some_and(|sighting| sighting.gone(kid, revocation).is_some())
     };
-    let concerned = |node: &Node| node.enrolled_at <= revocation.at && may_hold_keys(seen, node);
+    let concerned = |node: &Node| {
+        let is_left_out = is_out(Mutant::R8OutOfService) && !matches!(node.standing, Standing::InService { .. });
+        node.enrolled_at <= revocation.at && may_hold_keys(seen, node) && !is_left_out
+    };
     let nodes = state
         .nodes
         .iter()

@@ -3,6 +3,7 @@
 use super::Decision;
 use crate::lifecycle::clock::Reading;
 use crate::lifecycle::event::Event;
+use crate::lifecycle::mutant::{Mutant, is_out};
 use crate::lifecycle::sightings::Sightings;
 use crate::lifecycle::state::{Absence, State, Wait};
 use crate::types::{NodeName, Time};
@@ -25,7 +26,7 @@ pub(super) fn start(state: &State, last_up: Option<Time>, now: Time) -> Decision
 #[must_use]
 pub fn holds_schedule(state: &State, seen: &Sightings, clock: impl Into<Reading>) -> Option<(Wait, Vec<NodeName>)> {
     let clock = clock.into();
-    if let Some(doubt) = clock.doubt_in(state) {
+    if let Some(doubt) = clock.doubt_in(state).filter(|_| !is_out(Mutant::R9ClockBack)) {
         return Some((Wait::Clock(doubt), Vec::new()));
     }
     awaited(state, seen, clock).map(|nodes| (Wait::Start, nodes))
@@ -34,7 +35,7 @@ pub fn holds_schedule(state: &State, seen: &Sightings, clock: impl Into<Reading>
 /// The nodes in service that have not reported since the start, while they are waited for (rule R5).
 pub(super) fn awaited(state: &State, seen: &Sightings, clock: Reading) -> Option<Vec<NodeName>> {
     let silent = unreported(state, seen);
-    let in_grace = state.time(clock) < state.started_at + state.settings.start_grace();
+    let in_grace = state.time(clock) < state.started_at + state.settings.start_grace() && !is_out(Mutant::R5StartGrace);
     (in_grace && !silent.is_empty()).then_some(silent)
 }
 

@@ -3,6 +3,7 @@
 use super::Refusal;
 use super::draft::Draft;
 use crate::lifecycle::event::{Cause, Event, Evidence, Why};
+use crate::lifecycle::mutant::{Mutant, is_out};
 use crate::lifecycle::publication::Publication;
 use crate::lifecycle::state::{Key, Phase};
 use crate::types::{Kid, ProfileName, Reason};
@@ -88,6 +89,16 @@ pub(super) fn after_revocation(
             evidence: evidence(draft, &kid),
         };
         return Ok(Some(Standby { kid, cause }));
+    }
+    if is_out(Mutant::R8Waits) {
+        let Publication { missing, ready_at } = publication;
+        let profile = profile.clone();
+        return Err(Refusal::NotPublished {
+            profile,
+            kid,
+            ready_at,
+            missing,
+        });
     }
     draft.remark(format!(
         "standby {kid} is young: until {} relying parties may not know it, and refuse its tokens",

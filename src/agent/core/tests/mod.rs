@@ -6,7 +6,7 @@ mod orders;
 mod reporting;
 
 use super::*;
-use crate::agent::testing::{START, answer, armed, bundle, kid, kids, welcome};
+use crate::agent::testing::{PROOFS, START, answer, armed, bundle, kid, kids, welcome};
 use crate::lifecycle::Stage::{Active, Prepublished, Retiring};
 use crate::types::Generation;
 
@@ -76,7 +76,7 @@ impl Node {
             boot: Some(self.boot.to_owned()),
             problem: None,
         };
-        let (state, effects) = start(self.settings, found, self.now);
+        let (state, effects) = start(self.settings, PROOFS, found, self.now);
         self.state = Some(state);
         self.said.clear();
         self.carry_out(effects);
@@ -161,6 +161,7 @@ impl Node {
         self.installs += 1;
         let installed = Installed {
             held: cache.privates.keys().cloned().chain(view.signing()).collect(),
+            decrypting: view.decrypting.clone(),
             hooks_succeeded: false,
             ..Installed::whole(view)
         };

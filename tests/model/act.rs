@@ -1,0 +1,277 @@
+//! What can happen to a world: time, faults and their repairs, and what operators ask for.
+
+use jkeys::agent::core::ViewId;
+use jkeys::lifecycle::{Command, Compromised, Key, Phase, Profile};
+use jkeys::types::{KeySpec, Kid, NodeName, Seq, Span};
+
+use crate::world::World;
+use crate::world::disk::Mood;
+use crate::world::network::Fate;
+use crate::world::node::Fuse;
+
+/// One thing that happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// Time passes.
+    Pass(Pass),
+    /// The leader crashes.
+    CrashLeader,
+    /// The leader will crash before it carries out the effect after so many.
+    CrashLeaderAfter(u8),
+    /// The leader starts.
+    StartLeader,
+    /// Nothing gets through between this node and the leader.
+    Cut(Who),
+    /// It does again.
+    Heal(Who),
+    /// Messages wait on their way.
+    Hold(Who),
+    /// They come, or don't.
+    Release(Who, Fate),
+    /// The agent crashes; the server goes on.
+    CrashAgent(Who),
+    /// The agent will crash at this piece of work.
+    CrashAgentAt(Who, u8, bool),
+    /// The agent starts.
+    StartAgent(Who),
+    /// The machine is switched off and on.
+    Reboot(Who),
+    /// Hooks fail.
+    FailHooks(Who),
+    /// They succeed again, at the next attempt.
+    MendHooks(Who),
+    /// The disk is full.
+    FillDisk(Who),
+    /// It has room again.
+    ClearDisk(Who),
+    /// The node's clock is this many minutes ahead.
+    SetClock(Who, i64),
+    /// The leader's clock is this many minutes ahead.
+    SetLeaderClock(i64),
+    /// A machine is set up and enrolled; one of that name is thrown away.
+    Join(Who),
+    /// Keys that are asked for are not made.
+    StopMakingKeys,
+    /// They are made again.
+    MakeKeys,
+    /// `jkeys rotate --now`, with or without `--force`.
+    RotateNow(bool),
+    /// `jkeys rotate`.
+    Hasten,
+    /// `jkeys revoke`.
+    Revoke(Which),
+    /// `jkeys rotate --now --compromised`.
+    Compromised(Which),
+    /// `jkeys rotate --now --compromised all`.
+    CompromisedAll,
+    /// A profile is added to the settings.
+    AddProfile,
+    /// Everything works again, for days: nothing more happens after that.
+    Recover,
+}
+
+/// How much time passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pass {
+    /// Until a decision, or a change on a node, or for thirty hours.
+    ToNext,
+    /// Three hours.
+    Hours,
+    /// Eleven minutes: more than `clock_skew`, and than `start_grace`.
+    Minutes,
+}
+
+/// A node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    A,
+    B,
+    C,
+}
+
+/// A key, by where it is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    Prepublished,
+    Armed,
+    Active,
+    Retiring,
+}
+
+impl Who {
+    pub fn name(self) -> NodeName {
+        let name = match self {
+            Self::A => "a",
+            Self::B => "b",
+            Self::C => "c",
+        };
+        name.parse().expect("a node's name")
+    }
+}
+
+impl Which {
+    fn key(self, world: &World) -> Option<Kid> {
+        let is = |key: &&Key| {
+            matches!(
+                (&key.phase, self),
+                (Phase::Prepublished, Self::Prepublished)
+                    | (Phase::Armed { .. }, Self::Armed)
+                    | (Phase::Active { .. }, Self::Active)
+                    | (Phase::Retiring { .. }, Self::Retiring)
+            )
+        };
+        world.leader.store.state.keys.values().find(is).map(|key| key.kid().clone())
+    }
+}
+
+impl Act {
+    /// Whether something that works is broken by it. Repairs, time and the schedule cost nothing.
+    pub fn is_fault(self) -> bool {
+        !matches!(
+            self,
+            Self::Pass(_)
+                | Self::StartLeader
+                | Self::Heal(_)
+                | Self::Release(..)
+                | Self::StartAgent(_)
+                | Self::MendHooks(_)
+                | Self::ClearDisk(_)
+                | Self::MakeKeys
+                | Self::Recover
+        )
+    }
+
+    /// Whether it can happen now.
+    pub fn is_open(self, world: &World) -> bool {
+        let node = |who: Who| world.nodes.get(&who.name());
+        let agent = |who: Who| node(who).filter(|node| node.agent.is_some());
+        let leads = world.leader.core.is_some();
+        match self {
+            Self::Pass(_) | Self::Recover => true,
+            Self::CrashLeaderAfter(_) => leads && world.leader.fuse.is_none(),
+            Self::StartLeader => !leads,
+            Self::Cut(who) => node(who).is_some_and(|node| !node.link.is_cut),
+            Self::Heal(who) => node(who).is_some_and(|node| node.link.is_cut),
+            Self::Hold(who) => node(who).is_some_and(|node| !node.link.is_held && node.link.stream.is_some()),
+            Self::Release(who, fate) => node(who).is_some_and(|node| {
+                let waiting = node.link.down.len() + node.link.up.len();
+                node.link.is_held && (fate == Fate::InOrder || waiting > 0)
+            }),
+            Self::CrashAgent(who) | Self::Reboot(who) => agent(who).is_some(),
+            Self::CrashAgentAt(who, ..) => agent(who).is_some_and(|node| node.fuse.is_none()),
+            Self::StartAgent(who) => node(who).is_some_and(|node| node.agent.is_none()),
+            Self::FailHooks(who) => node(who).is_some_and(|node| !node.hooks_fail),
+            Self::MendHooks(who) => node(who).is_some_and(|node| node.hooks_fail),
+            Self::FillDisk(who) => node(who).is_some_and(|node| node.disk.mood == Mood::Works),
+            Self::ClearDisk(who) => node(who).is_some_and(|node| node.disk.mood == Mood::Full),
+            Self::SetClock(who, mins) => node(who).is_some_and(|node| node.ahead_ms != mins * 60_000),
+            Self::SetLeaderClock(mins) => world.leader.ahead_ms != mins * 60_000,
+            Self::Join(who) => leads && (who != Who::C || node(who).is_none()),
+            Self::StopMakingKeys => world.leader.makes_keys,
+            Self::MakeKeys => !world.leader.makes_keys,
+            Self::CrashLeader | Self::RotateNow(_) | Self::Hasten | Self::CompromisedAll => leads,
+            Self::Revoke(which) | Self::Compromised(which) => leads && which.key(world).is_some(),
+            Self::AddProfile => leads && world.leader.store.state.settings.profiles.len() == 1,
+        }
+    }
+
+    /// Lets it happen.
+    pub fn perform(self, world: &mut World) {
+        match self {
+            Self::Pass(Pass::ToNext) => pass_to_next(world),
+            Self::Pass(Pass::Hours) => world.advance(world.now + Span::hours(3)),
+            Self::Pass(Pass::Minutes) => world.advance(world.now + Span::mins(11)),
+            Self::Cut(who) | Self::Heal(who) | Self::Hold(who) | Self::Release(who, _) => self.on_link(world, who),
+            Self::CrashAgent(who)
+            | Self::CrashAgentAt(who, ..)
+            | Self::StartAgent(who)
+            | Self::Reboot(who)
+            | Self::FailHooks(who)
+            | Self::MendHooks(who)
+            | Self::FillDisk(who)
+            | Self::ClearDisk(who)
+            | Self::SetClock(who, _) => self.on_node(world, who),
+            Self::Join(who) => drop(world.join(&who.name())),
+            Self::Recover => world.recover(),
+            _ => self.on_leader(world),
+        }
+        world.settle();
+    }
+
+    fn on_link(self, world: &mut World, who: Who) {
+        let name = who.name();
+        let node = world.nodes.get_mut(&name).expect("the act is open");
+        match self {
+            Self::Cut(_) => {
+                node.link.is_cut = true;
+                world.cut(&name);
+            }
+            Self::Heal(_) => node.link.is_cut = false,
+            Self::Hold(_) => node.link.is_held = true,
+            Self::Release(_, fate) => {
+                node.link.release(fate);
+                if fate == Fate::Lost {
+                    world.cut(&name);
+                }
+            }
+            _ => unreachable!("not an act on a link"),
+        }
+    }
+
+    fn on_node(self, world: &mut World, who: Who) {
+        let name = who.name();
+        let node = world.nodes.get_mut(&name).expect("the act is open");
+        match self {
+            Self::CrashAgent(_) => world.crash_agent(&name),
+            Self::CrashAgentAt(_, after, done) => node.fuse = Some(Fuse { after, done }),
+            Self::StartAgent(_) => world.start_agent(&name),
+            Self::Reboot(_) => world.reboot(&name),
+            Self::FailHooks(_) => node.hooks_fail = true,
+            Self::MendHooks(_) => node.hooks_fail = false,
+            Self::FillDisk(_) => node.disk.mood = Mood::Full,
+            Self::ClearDisk(_) => node.disk.mood = Mood::Works,
+            Self::SetClock(_, mins) => node.ahead_ms = mins * 60_000,
+            _ => unreachable!("not an act on a node"),
+        }
+    }
+
+    fn on_leader(self, world: &mut World) {
+        match self {
+            Self::CrashLeader => world.crash_leader(),
+            Self::CrashLeaderAfter(effects) => world.leader.fuse = Some(effects),
+            Self::StartLeader => world.start_leader(),
+            Self::SetLeaderClock(mins) => world.leader.ahead_ms = mins * 60_000,
+            Self::StopMakingKeys => world.leader.makes_keys = false,
+            Self::MakeKeys => world.leader.makes_keys = true,
+            Self::RotateNow(force) => drop(world.rotate_now(None, force)),
+            Self::Hasten => drop(world.hasten()),
+            Self::Revoke(which) => drop(which.key(world).and_then(|kid| world.revoke(kid))),
+            Self::Compromised(which) => {
+                let kid = which.key(world);
+                drop(kid.and_then(|kid| world.rotate_now(Some(Compromised::Key(kid)), false)));
+            }
+            Self::CompromisedAll => drop(world.rotate_now(Some(Compromised::All), false)),
+            Self::AddProfile => {
+                let mut settings = world.leader.store.state.settings.clone();
+                let added = Profile::new("added".parse().expect("a profile's name"), KeySpec::Ed25519);
+                settings.profiles.insert(added.name.clone(), added);
+                drop(world.ask(&Command::Configure(settings)));
+            }
+            _ => unreachable!("not an act on the leader"),
+        }
+    }
+}
+
+/// Passes time until there is a new record, or another view on a node, but not for longer than thirty hours.
+fn pass_to_next(world: &mut World) {
+    let (before, limit) = (marks(world), world.now + Span::hours(30));
+    while world.now < limit && marks(world) == before {
+        let due = world.next_due().unwrap_or(limit).max(world.now + Span(1));
+        world.advance(due.min(limit));
+    }
+}
+
+fn marks(world: &World) -> (Seq, Vec<Option<ViewId>>) {
+    let live = |node: &crate::world::node::Node| node.disk.live.as_ref().map(|live| live.id.clone());
+    (world.leader.store.next_seq, world.nodes.values().map(live).collect())
+}

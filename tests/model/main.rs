@@ -1,0 +1,76 @@
+//! The model check: the real cores in a world of memory, held against every order of events within bounds.
+//!
+//! `make model DEPTH=1 FAULTS=1` goes that much further than the bounds of each scenario.
+
+mod act;
+mod scenario;
+mod search;
+#[path = "../world/mod.rs"]
+mod world;
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use jkeys::types::Span;
+use scenario::{Scenario, scenarios};
+use search::Found;
+use world::{Config, START, World};
+
+#[test]
+fn two_months_without_a_fault_break_nothing() {
+    let mut world = World::with_nodes(Config::usual(&["main", "other"]), &["a", "b"]);
+    world.advance(START + Span::hours(24 * 60));
+    assert_eq!(world.oracle.broken, None);
+    let made = world.leader.generation().0;
+    assert!(made > 100, "a rotation every two days makes four generations: {made}");
+}
+
+/// The environment's `DEPTH` says how many more acts are tried than the bounds of each scenario say, `FAULTS` how many more faults.
+#[test]
+fn no_order_of_events_breaks_a_rule() {
+    let more = |name: &str| match std::env::var(name) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} is a number: {text}")),
+        Err(_) => 0,
+    };
+    search_all(more("DEPTH"), more("FAULTS"));
+}
+
+/// Searches every scenario, on all processors.
+fn search_all(more_depth: u8, more_faults: u8) {
+    let further = |mut scenario: Scenario| {
+        scenario.depth += usize::from(more_depth);
+        scenario.faults += more_faults;
+        scenario
+    };
+    let open = Mutex::new(scenarios().into_iter().map(further).collect::<VecDeque<_>>());
+    let (all, counterexamples) = (Mutex::new(0), Mutex::new(Vec::new()));
+    println!("{:>8} {:>5} {:>6} {:>8}  scenario", "states", "acts", "faults", "time");
+    let work = || {
+        while let Some(scenario) = { open.lock().unwrap().pop_front() } {
+            let Found {
+                states,
+                depth,
+                took,
+                counterexample,
+            } = scenario.search();
+            let took = took.std().as_secs_f64();
+            println!(
+                "{states:>8} {depth:>5} {:>6} {took:>7.1}s  {}",
+                scenario.faults, scenario.name
+            );
+            *all.lock().unwrap() += states;
+            counterexamples
+                .lock()
+                .unwrap()
+                .extend(counterexample.map(|way| (scenario.name, way)));
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(work);
+        }
+    });
+    println!("{:>8} states in all", all.into_inner().unwrap());
+    let counterexamples = counterexamples.into_inner().unwrap();
+    assert!(counterexamples.is_empty(), "{counterexamples:#?}");
+}

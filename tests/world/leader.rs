@@ -1,0 +1,311 @@
+//! The leader's machine: its process, its durable store, and its clock.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use jkeys::leader::core::{Ask, Effect, Input, Leader, Ticket};
+use jkeys::lifecycle::{Command, Decision, Event, Fleet, Profile, Refusal, Sightings, State, owing_since};
+use jkeys::rpc::fleet::Bundle;
+use jkeys::types::{Actor, Enrolment, Generation, Kid, Now, ProfileName, PublicKey, Seq, Time, WitnessKey};
+
+use super::network::Down;
+use super::{START, World, keys, shown};
+
+/// The leader as far as it outlives a crash, and its process where one runs.
+#[derive(Debug, Clone)]
+pub struct LeaderHost {
+    /// The process.
+    pub core: Option<Leader>,
+    /// What is durable.
+    pub store: Store,
+    /// How far its clock is ahead of the time, in milliseconds.
+    pub ahead_ms: i64,
+    /// The leader crashes before it carries out the effect after so many.
+    pub fuse: Option<u8>,
+    /// Whether keys take until [`World::make_keys`] is let.
+    pub makes_keys: bool,
+    /// When the process next has something to do, by its clock.
+    wakes_at: Option<Time>,
+    /// The generation that new streams are sent.
+    bundle: Option<Arc<Bundle>>,
+    /// Keys that are asked for.
+    wanted: VecDeque<(Profile, u64)>,
+    /// Private halves that are made and not stored.
+    made: BTreeSet<Kid>,
+    /// How many keys were ever made: a kid never comes twice.
+    keys_made: u64,
+    answer: Option<Answer>,
+}
+
+/// The answer to a caller.
+pub type Answer = Result<(Decision, Generation), Refusal>;
+
+/// What the keystore holds.
+#[derive(Debug, Clone, Default)]
+pub struct Store {
+    /// The decided state.
+    pub state: State,
+    /// What nodes have confirmed.
+    pub seen: Sightings,
+    /// The number of the next record.
+    pub next_seq: Seq,
+    /// The last moment at which the leader was known to be there.
+    pub up: Option<Time>,
+    /// The private halves.
+    pub privates: BTreeSet<Kid>,
+}
+
+impl LeaderHost {
+    /// A machine on which a fleet has been founded.
+    pub fn founded(now: Time) -> Self {
+        let mut state = State::default();
+        let fleet = Fleet {
+            trust_domain: "world.example".parse().expect("a trust domain"),
+            ca_certificate: String::new(),
+            ca_number: 1,
+            log_public_key: WitnessKey([0; 32]),
+        };
+        state.apply(&[Event::Founded { fleet }], now);
+        let next_seq = Seq(1);
+        Self {
+            core: None,
+            store: Store {
+                state,
+                next_seq,
+                ..Store::default()
+            },
+            ahead_ms: 0,
+            fuse: None,
+            makes_keys: true,
+            wakes_at: None,
+            bundle: None,
+            wanted: VecDeque::new(),
+            made: BTreeSet::new(),
+            keys_made: 0,
+            answer: None,
+        }
+    }
+
+    /// What its clock shows.
+    pub fn clock(&self, now: Time) -> Time {
+        shown(now, self.ahead_ms)
+    }
+
+    /// What both of its clocks show.
+    fn clocks(&self, now: Time) -> Now {
+        Now {
+            wall: self.clock(now),
+            monotonic: now.since(START),
+        }
+    }
+
+    /// When it next has something to do.
+    pub fn due_at(&self) -> Option<Time> {
+        self.core.as_ref()?;
+        self.wakes_at.map(|clock| shown(clock, -self.ahead_ms))
+    }
+
+    /// Notes that it is there.
+    pub fn note_up(&mut self, now: Time) {
+        if self.core.is_some() {
+            self.store.up = Some(self.clock(now));
+        }
+    }
+
+    /// What the nodes should come to.
+    pub fn generation(&self) -> Generation {
+        self.store.state.head.generation
+    }
+
+    /// What the process has yet to do.
+    pub fn pending(&self) -> impl std::fmt::Debug {
+        (&self.wanted, &self.made, self.makes_keys)
+    }
+
+    fn crash(&mut self) {
+        self.core = None;
+        self.bundle = None;
+        self.fuse = None;
+        self.wanted.clear();
+        self.made.clear();
+    }
+
+    /// When the leader next looks: what is due by its own word, and where a node will have been silent or owing for too long. The
+    /// real one looks every few seconds besides.
+    fn looks_at(&self, now: Time) -> Option<Time> {
+        let clock = self.clock(now);
+        let core = self.core.as_ref()?;
+        let (state, limit) = (core.state(), core.state().settings.straggler_after());
+        let stragglers = state.in_service().flat_map(|(_, node, since)| {
+            let sighting = core.seen().get(&node.enrolment);
+            let heard = sighting.map_or(since, |sighting| sighting.heard_at);
+            [Some(heard), owing_since(state, sighting, clock)].into_iter().flatten()
+        });
+        let left = stragglers.map(|since| limit - state.present_for(since, clock));
+        let late = left.filter(|left| left.0 > 0).min();
+        let late = late.map(|left| clock + left + jkeys::types::Span(1));
+        let behind = state.last_record_at - state.settings.clock_skew();
+        let caught_up = (behind > clock).then_some(behind);
+        let wakes = core.wakes_in(self.clocks(now)).map(|left| clock + left);
+        wakes.into_iter().chain(late).chain(caught_up).min()
+    }
+}
+
+impl World {
+    /// Starts the leader's process on what is durable.
+    pub fn start_leader(&mut self) {
+        let Store {
+            state,
+            seen,
+            next_seq,
+            up,
+            ..
+        } = self.leader.store.clone();
+        self.leader.core = Some(Leader::new(state, seen, next_seq));
+        self.oracle.leader_started(self.leader.clock(self.now));
+        let settings = self.config.settings.clone();
+        self.lead(vec![Input::Start { last_up: up, settings }]);
+        self.leader.note_up(self.now);
+        self.settle();
+    }
+
+    /// Ends the leader's process as a crash does.
+    pub fn crash_leader(&mut self) {
+        self.leader.crash();
+        for name in self.names() {
+            self.cut(&name);
+        }
+    }
+
+    /// Asks the leader; no answer where it crashed before it gave one, or does not run.
+    pub fn ask(&mut self, command: &Command) -> Option<Answer> {
+        self.leader.core.as_ref()?;
+        let request = "a request".to_owned();
+        let actor = Actor::User {
+            uid: 0,
+            name: "root".to_owned(),
+        };
+        self.leader.answer = None;
+        self.witness();
+        self.lead(vec![Input::Ask(Ask {
+            ticket: Ticket(0),
+            actor,
+            request,
+            command: command.clone(),
+        })]);
+        let answer = self.leader.answer.take();
+        self.oracle.asked(command, answer.as_ref(), &self.leader.store.state);
+        self.settle();
+        answer
+    }
+
+    /// Steps the leader's core through `inputs` and carries out what follows, in order.
+    pub fn lead(&mut self, inputs: Vec<Input>) {
+        let mut inputs: VecDeque<Input> = inputs.into();
+        inputs.push_back(Input::Settle);
+        while let Some(input) = inputs.pop_front() {
+            let clocks = self.leader.clocks(self.now);
+            let Some(core) = &mut self.leader.core else { return };
+            if let Input::Report { enrolment, report, .. } = &input {
+                self.oracle.reported(*enrolment, report, &self.leader.store.state);
+            }
+            for effect in core.step(input, clocks) {
+                if self.leader.fuse == Some(0) {
+                    return self.crash_leader();
+                }
+                self.leader.fuse = self.leader.fuse.map(|left| left - 1);
+                if matches!(effect, Effect::Observe(_)) {
+                    inputs.push_back(Input::Settled);
+                }
+                self.carry_out(effect);
+            }
+        }
+        if let Some(core) = &self.leader.core {
+            self.oracle.compare(core, &self.leader.store);
+        }
+        self.leader.wakes_at = self.leader.looks_at(self.now);
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Commit(commit) => {
+                let clock = self.leader.clock(self.now);
+                self.oracle.decided(&self.leader.store, &commit, clock, self.now, &self.nodes);
+                let store = &mut self.leader.store;
+                let kept = commit.keep.iter().filter(|kid| self.leader.made.remove(*kid));
+                store.privates.extend(kept.cloned());
+                store.privates.retain(|kid| !commit.destroy.contains(kid));
+                store.next_seq = Seq(store.next_seq.0 + commit.records.len() as u64);
+                store.state = commit.state;
+            }
+            Effect::Observe(rows) => self.leader.store.seen.extend(rows),
+            Effect::Forget(enrolment) => self.forget(enrolment),
+            Effect::Publish => self.publish(),
+            Effect::MakeKey { profile, serial } => self.leader.wanted.push_back((*profile, serial)),
+            Effect::Drop(kid) => {
+                self.leader.made.remove(&kid);
+            }
+            Effect::Reply { answer, .. } => {
+                self.oracle.replied(&answer);
+                self.leader.answer = Some(answer);
+            }
+            Effect::Answer { node, enrolment, answer } => self.send(&node, enrolment, Down::Answer(answer)),
+            Effect::Note(_) => {}
+        }
+    }
+
+    fn forget(&mut self, enrolment: Enrolment) {
+        self.leader.store.seen.remove(&enrolment);
+        let of_it = self.nodes.values().filter(|node| node.link.stream == Some(enrolment));
+        for name in of_it.map(|node| node.name.clone()).collect::<Vec<_>>() {
+            self.cut(&name);
+        }
+    }
+
+    /// Sends what is durable to every stream.
+    fn publish(&mut self) {
+        let set = self.leader.store.state.key_set();
+        let carrying = set.members.iter().filter(|member| member.stage.carries_private());
+        let privates: BTreeSet<Kid> = carrying.map(|member| member.public.kid.clone()).collect();
+        if let Some(kid) = privates.difference(&self.leader.store.privates).next() {
+            self.oracle
+                .breaks("R8", format!("the private half of {kid}, which signs, is destroyed"));
+            return;
+        }
+        let bundle = Arc::new(keys::bundle(set, &privates));
+        self.oracle.published(&bundle);
+        self.leader.bundle = Some(bundle.clone());
+        let streams = self
+            .nodes
+            .values()
+            .filter_map(|node| Some((node.name.clone(), node.link.stream?)));
+        for (name, enrolment) in streams.collect::<Vec<_>>() {
+            self.send(&name, enrolment, Down::Generation(bundle.clone()));
+        }
+    }
+
+    /// The generation that a new stream is sent.
+    pub fn newest_bundle(&self) -> Option<Arc<Bundle>> {
+        self.leader.bundle.clone()
+    }
+
+    /// Makes the keys that are asked for. Says whether there were any.
+    pub fn make_keys(&mut self) -> bool {
+        if self.leader.core.is_none() || !self.leader.makes_keys {
+            return false;
+        }
+        let Some((profile, serial)) = self.leader.wanted.pop_front() else {
+            return false;
+        };
+        self.leader.keys_made += 1;
+        let key = keys::public(self.leader.keys_made, profile.spec);
+        self.leader.made.insert(key.kid.clone());
+        self.lead(vec![made(profile.name, serial, key)]);
+        true
+    }
+}
+
+fn made(profile: ProfileName, serial: u64, key: PublicKey) -> Input {
+    let key = Box::new(key);
+    Input::KeyMade { profile, serial, key }
+}

@@ -1,0 +1,244 @@
+//! A node's machine: its agent's process, its disk, its clocks, its server of tokens, and its link.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use jkeys::agent::core::{self as agent, DiskWork, Effect, Input, Now, Wake};
+use jkeys::types::{Digest, Kid, NodeName, Span, Time};
+
+use super::disk::{Disk, Mood};
+use super::network::Link;
+use super::{World, keys, shown};
+
+/// One machine.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// The name that it goes by.
+    pub name: NodeName,
+    /// SHA-256 of the public key of its certificate.
+    pub tls_key: Digest,
+    /// The agent's process.
+    pub agent: Option<agent::State>,
+    /// When that process was started.
+    pub agent_started: Time,
+    /// What outlives a crash.
+    pub disk: Disk,
+    /// Work that a stalling disk has yet to do.
+    pub stalled: Option<DiskWork>,
+    /// Its way to the leader.
+    pub link: Link,
+    /// How far its wall clock is ahead of the time, in milliseconds.
+    pub ahead_ms: i64,
+    /// When it was switched on: its monotonic clock counts from there.
+    pub booted_at: Time,
+    /// Whether its hooks fail.
+    pub hooks_fail: bool,
+    /// Where the agent crashes.
+    pub fuse: Option<Fuse>,
+    /// The server that signs and publishes with what is in the files.
+    pub server: Server,
+    wake: Wake,
+}
+
+/// Where an agent crashes: at the piece of work on the disk after so many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fuse {
+    /// How many pieces are done before.
+    pub after: u8,
+    /// Whether the last one is done, and only not reported.
+    pub done: bool,
+}
+
+/// What a server of tokens goes by. A hook that fails leaves it with what it had read before; by path it may read the new files at any
+/// moment, so it signs with either.
+#[derive(Debug, Clone, Default)]
+pub struct Server {
+    /// The kids that it is sure to publish; none before it has read anything.
+    pub published: Option<BTreeSet<Kid>>,
+    /// The kids that it may sign with.
+    pub signing: BTreeSet<Kid>,
+}
+
+impl Node {
+    /// A machine that was just set up, with an empty disk, and its agent not started.
+    pub fn new(name: NodeName, tls_key: Digest, now: Time) -> Self {
+        Self {
+            name,
+            tls_key,
+            agent: None,
+            agent_started: now,
+            disk: Disk::default(),
+            stalled: None,
+            link: Link::default(),
+            ahead_ms: 0,
+            booted_at: now,
+            hooks_fail: false,
+            fuse: None,
+            server: Server::default(),
+            wake: Wake::default(),
+        }
+    }
+
+    /// What its clocks show.
+    pub fn clocks(&self, now: Time) -> Now {
+        Now {
+            wall: shown(now, self.ahead_ms),
+            monotonic: now.since(self.booted_at),
+        }
+    }
+
+    /// When its agent next has something to do.
+    pub fn due_at(&self) -> Option<Time> {
+        self.agent.as_ref()?;
+        let wall = self.wake.wall.map(|wall| shown(wall, -self.ahead_ms));
+        wall.into_iter()
+            .chain(self.wake.monotonic.map(|at| self.booted_at + at))
+            .min()
+    }
+
+    /// The server reads the files anew, as a hook makes it.
+    fn reload(&mut self) {
+        if let Some(live) = &self.disk.live {
+            self.server.published = Some(live.published.clone());
+            self.server.signing.clone_from(&live.signing);
+        }
+    }
+
+    /// The files have changed under the server.
+    fn files_changed(&mut self) {
+        let Some(live) = &self.disk.live else { return };
+        self.server.signing.extend(live.signing.iter().cloned());
+        let sure = self.server.published.get_or_insert_with(|| live.published.clone());
+        sure.retain(|kid| live.published.contains(kid));
+    }
+}
+
+impl World {
+    /// Gives an input to an agent, and carries out what follows, in order.
+    pub fn agent(&mut self, name: &NodeName, input: Input) {
+        let now = self.now;
+        let Some(node) = self.nodes.get_mut(name) else { return };
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            let Some(state) = node.agent.take() else { return };
+            let (state, effects) = agent::step(state, input, node.clocks(now));
+            node.wake = state.wake(node.clocks(now));
+            node.agent = Some(state);
+            for effect in effects {
+                inputs.extend(node.carry_out(effect));
+            }
+        }
+        self.witness();
+    }
+
+    /// Starts the agent on what is on the disk.
+    pub fn start_agent(&mut self, name: &NodeName) {
+        let (now, settings) = (self.now, self.config.agent);
+        let Some(node) = self.nodes.get_mut(name).filter(|node| node.agent.is_none()) else {
+            return;
+        };
+        let clocks = node.clocks(now);
+        let (state, effects) = agent::start(settings, keys::PROOFS, node.disk.found(), clocks);
+        node.agent_started = now;
+        node.wake = state.wake(clocks);
+        node.agent = Some(state);
+        let inputs: Vec<Input> = effects.into_iter().filter_map(|effect| node.carry_out(effect)).collect();
+        for input in inputs {
+            self.agent(name, input);
+        }
+        self.settle();
+    }
+
+    /// Ends the agent as a crash does; the server goes on.
+    pub fn crash_agent(&mut self, name: &NodeName) {
+        if let Some(node) = self.nodes.get_mut(name) {
+            node.crash();
+        }
+    }
+
+    /// Switches the machine off and on: the server reads its files, and the agent starts.
+    pub fn reboot(&mut self, name: &NodeName) {
+        self.witness();
+        self.crash_agent(name);
+        if let Some(node) = self.nodes.get_mut(name) {
+            node.booted_at = self.now;
+            node.reload();
+        }
+        self.start_agent(name);
+    }
+
+    /// Sets a node's wall clock to be this far ahead of the time.
+    pub fn set_clock(&mut self, name: &NodeName, ahead_ms: i64) {
+        if let Some(node) = self.nodes.get_mut(name) {
+            node.ahead_ms = ahead_ms;
+        }
+    }
+
+    /// Lets a disk that stalled do its work.
+    pub fn resume(&mut self, name: &NodeName) {
+        self.witness();
+        if let Some(node) = self.nodes.get_mut(name) {
+            node.disk.mood = Mood::Works;
+            if let Some(work) = node.stalled.take()
+                && let Some(input) = node.work(work)
+            {
+                self.agent(name, input);
+            }
+        }
+        self.settle();
+    }
+}
+
+impl Node {
+    fn crash(&mut self) {
+        self.agent = None;
+        self.fuse = None;
+        self.stalled = None;
+        (self.link.stream, self.wake) = (None, Wake::default());
+        self.link.down.clear();
+        self.link.up.clear();
+    }
+
+    fn carry_out(&mut self, effect: Effect) -> Option<Input> {
+        self.agent.as_ref()?;
+        match effect {
+            Effect::Disk(work) if self.disk.mood == Mood::Stalls => {
+                self.stalled = Some(work);
+                None
+            }
+            Effect::Disk(work) => self.work(work),
+            Effect::RunHooks(id) if self.hooks_fail => Some(Input::HooksRan(id, Err("a hook failed".to_owned()))),
+            Effect::RunHooks(id) => {
+                self.reload();
+                Some(Input::HooksRan(id, Ok(())))
+            }
+            Effect::Send(report) => {
+                let enrolment = self.link.stream?;
+                self.link.up.push_back((enrolment, report));
+                None
+            }
+            Effect::SayStale(_) | Effect::SayReady | Effect::SayRefused(_) => None,
+        }
+    }
+
+    /// Does a piece of work, or crashes before it or after it.
+    fn work(&mut self, work: DiskWork) -> Option<Input> {
+        let crashes = self.fuse.filter(|fuse| fuse.after == 0);
+        if crashes.is_some_and(|fuse| !fuse.done) {
+            self.crash();
+            return None;
+        }
+        if let Some(fuse) = &mut self.fuse {
+            fuse.after = fuse.after.saturating_sub(1);
+        }
+        let result = self.disk.work(work);
+        self.files_changed();
+        if crashes.is_some() {
+            self.crash();
+            return None;
+        }
+        Some(Input::Disk(result))
+    }
+}
+
+/// How long after a start an agent asks its leader before it goes by its cache, and a little more.
+pub const STARTS_WITHIN: Span = Span::secs(31);
