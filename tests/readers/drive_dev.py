@@ -3,7 +3,7 @@
     drive_dev.py JKEYS              both readers must verify every token
     drive_dev.py --expect-failure JKEYS     without rule R1 the strict reader must fail; JKEYS has the feature `mutants`
 
-It serves the JWKS of every node, and tokens signed from every node's private file, round robin.
+It serves the JWKS of every node, tokens signed from every node's private file, and opens what is encrypted, round robin.
 """
 
 import argparse
@@ -19,6 +19,7 @@ import threading
 import time
 
 import jwt
+from jwcrypto import jwe, jwk
 
 HERE = pathlib.Path(__file__).parent
 NODES = 3
@@ -30,6 +31,9 @@ FAILING_RUN_SECONDS = 35
 TOKEN_SECONDS = 2
 # Below min_prepublish, which is half of the interval; the cool-down of PyJWT is a tenth of it.
 LIFESPAN_SECONDS = 4
+# Half of the interval too.
+DECRYPT_WINDOW_SECONDS = 5
+ENCRYPTION_KEYS = 10  # so many at least are encrypted to, of two profiles
 START_SECONDS = 60
 
 
@@ -55,11 +59,22 @@ class Node:
                 os.close(view)
         raise FileNotFoundError(f"{self.live}/{name}")
 
+    def keys(self, use):
+        return [key for key in json.loads(self.read("private.jwks.json"))["keys"] if key["use"] == use]
+
     def tokens(self):
         """One token of each key that the node signs with."""
         # A token counts from the moment before its key was read: it lived on the node then.
         now = time.time()
-        return [token(key, now) for key in json.loads(self.read("private.jwks.json"))["keys"]]
+        return [token(key, now) for key in self.keys("sig")]
+
+    def open(self, compact):
+        """The text of a message that was encrypted to one of the node's keys; raises `StopIteration` where it holds no such key."""
+        message = jwe.JWE()
+        message.deserialize(compact)
+        kid = message.jose_header["kid"]
+        message.decrypt(jwk.JWK(**next(key for key in self.keys("enc") if key["kid"] == kid)))
+        return message.payload
 
 
 def token(jwk, now):
@@ -69,8 +84,8 @@ def token(jwk, now):
 
 
 def serve(nodes):
-    """Serves `/jwks.json` and `/tokens`, each answer from the next node. Returns the server."""
-    lock, sets, signers = threading.Lock(), itertools.cycle(nodes), itertools.cycle(nodes)
+    """Serves `/jwks.json` and `/tokens`, and opens what is posted, each answer from the next node. Returns the server."""
+    lock, sets, signers, openers = threading.Lock(), itertools.cycle(nodes), itertools.cycle(nodes), itertools.cycle(nodes)
 
     def following(cycle):
         with lock:
@@ -86,6 +101,16 @@ def serve(nodes):
             except FileNotFoundError as why:
                 self.send_error(503, str(why))
                 return
+            self.answer(body)
+
+        def do_POST(self):
+            compact = self.rfile.read(int(self.headers["Content-Length"])).decode("ascii")
+            try:
+                self.answer(following(openers).open(compact))
+            except (FileNotFoundError, StopIteration, jwe.InvalidJWEData) as why:
+                self.send_error(422, f"{type(why).__name__}: {why}")
+
+        def answer(self, body):
             self.send_response(200)
             self.end_headers()
             self.wfile.write(body)
@@ -99,7 +124,7 @@ def serve(nodes):
 
 
 def start_reader(script, url, seconds, *more):
-    command = [sys.executable, str(HERE / script), "--jwks-url", f"{url}/jwks.json", "--tokens-url", f"{url}/tokens"]
+    command = [sys.executable, str(HERE / script), "--jwks-url", f"{url}/jwks.json"]
     command += ["--lifespan", str(LIFESPAN_SECONDS), "--for", str(seconds), *more]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
@@ -113,7 +138,7 @@ def last_line(process):
 def signs_for_all_profiles(node):
     """The first key of a profile signs at once, an exception to rule R1: readers begin when each profile has had its own."""
     try:
-        return len(json.loads((node / "live" / "private.jwks.json").read_bytes())["keys"]) == PROFILES
+        return len(Node(node).keys("sig")) == PROFILES
     except FileNotFoundError:
         return False
 
@@ -136,7 +161,7 @@ def rotate_now(jkeys, folder):
 
 def drive(jkeys, folder, run_seconds, *more):
     """One run. Returns the summaries of `dev` and of the readers, each with its exit status, and that of the rotation."""
-    command = [jkeys, "dev", "--dir", str(folder), "--interval", f"{INTERVAL_SECONDS}s", "--agents", str(NODES)]
+    command = [jkeys, "dev", "--enc", "--dir", str(folder), "--interval", f"{INTERVAL_SECONDS}s", "--agents", str(NODES)]
     dev = subprocess.Popen([*command, *more, "--for", f"{run_seconds}s", "--json"], stdout=subprocess.PIPE, text=True)
     try:
         lines = []
@@ -145,11 +170,14 @@ def drive(jkeys, folder, run_seconds, *more):
         server = serve(wait_for_nodes(folder, dev))
         url = f"http://127.0.0.1:{server.server_address[1]}"
         seconds = run_seconds - 5
-        strict = start_reader("strict_reader.py", url, seconds)
-        pyjwt = start_reader("pyjwt_reader.py", url, seconds, "--cooldown", str(LIFESPAN_SECONDS / 10))
+        tokens = ["--tokens-url", f"{url}/tokens"]
+        strict = start_reader("strict_reader.py", url, seconds, *tokens)
+        pyjwt = start_reader("pyjwt_reader.py", url, seconds, *tokens, "--cooldown", str(LIFESPAN_SECONDS / 10))
+        opening = ["--open-url", f"{url}/open", "--window", str(DECRYPT_WINDOW_SECONDS)]
+        encrypting = start_reader("encrypting_reader.py", url, seconds, *opening)
         time.sleep(run_seconds / 2)
         rotated = rotate_now(jkeys, folder)
-        readers = [last_line(strict), last_line(pyjwt)]
+        readers = [last_line(strict), last_line(pyjwt), last_line(encrypting)]
         dev.wait(timeout=START_SECONDS)
         # Its last line is in the list once the listener has come to the end.
         listening.join(timeout=START_SECONDS)
@@ -178,10 +206,10 @@ def main():
     with tempfile.TemporaryDirectory(prefix="jkeys-") as above:
         (summary, status), readers, rotated = drive(given.jkeys, pathlib.Path(above) / "dev", seconds, *more)
     print(json.dumps(summary), status, *(json.dumps(reader) for reader, _ in readers), "rotate --now:", rotated, sep="\n")
-    (strict, _), _ = readers
+    (strict, _), _, (encrypting, _) = readers
     if given.expect_failure:
         return 0 if breaks_rule_r1(strict, status) else 1
-    readers_passed = all(status == 0 for _, status in readers)
+    readers_passed = all(status == 0 for _, status in readers) and encrypting["kids"] >= ENCRYPTION_KEYS
     passed = readers_passed and status == 0 and rotated == 0 and summary["rotations"] >= ROTATIONS
     return 0 if passed else 1
 

@@ -27,7 +27,7 @@ class PyJwtSource(jwt.PyJWKClient):
 
 
 if __name__ == "__main__":
-    parser = reader.arguments()
+    parser = reader.token_arguments()
     parser.add_argument("--cooldown", type=float, help="the least time between two fetches for unknown kids, in seconds")
     given = parser.parse_args()
     cooldown = given.lifespan / 10 if given.cooldown is None else given.cooldown

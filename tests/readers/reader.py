@@ -125,13 +125,18 @@ def expired(token):
         return False
 
 
-def arguments():
-    parser = argparse.ArgumentParser(description="A relying party that verifies tokens all the time.")
+def arguments(url, says):
+    """What every reader is told; `url` names the one of its own."""
+    parser = argparse.ArgumentParser(description="A relying party that does what it does all the time.")
     parser.add_argument("--jwks-url", required=True)
-    parser.add_argument("--tokens-url", required=True)
+    parser.add_argument(url, required=True, help=says)
     parser.add_argument("--lifespan", type=float, required=True, help="how long a fetched JWKS is kept, in seconds")
     parser.add_argument("--for", type=float, required=True, dest="duration", help="how long to run, in seconds")
     return parser
+
+
+def token_arguments():
+    return arguments("--tokens-url", "answers with fresh tokens, one a line")
 
 
 def run(name, source, given):

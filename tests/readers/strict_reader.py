@@ -35,10 +35,11 @@ class StrictSource:
     def fetch(self, now):
         self.fetches += 1
         keys = json.loads(reader.get(self.jwks_url))["keys"]
-        self.keys = {key["kid"]: jwt.PyJWK.from_dict(key) for key in keys}
+        # Keys to encrypt to are of algorithms that this library does not know.
+        self.keys = {key["kid"]: jwt.PyJWK.from_dict(key) for key in keys if key.get("use") != "enc"}
         self.fetched_at = now
 
 
 if __name__ == "__main__":
-    given = reader.arguments().parse_args()
+    given = reader.token_arguments().parse_args()
     sys.exit(reader.run("strict", StrictSource(given.jwks_url, given.lifespan), given))

@@ -9,8 +9,10 @@ import unittest
 from unittest import mock
 
 import jwt
+from jwcrypto import jwe, jwk
 
 import drive_dev
+import encrypting_reader
 import reader
 from provider import Key, Provider
 from pyjwt_reader import PyJwtSource
@@ -145,6 +147,79 @@ class Tokens(unittest.TestCase):
             rp.fresh_tokens = lambda: [jwt.encode({}, key.private, algorithm="ES256", headers={"kid": "k"})]
             rp.round()
         self.assertIn("MissingRequiredClaimError", rp.first_failure["error"])
+
+
+class Encrypting(unittest.TestCase):
+    """Messages to keys that come and go, opened by a provider that holds some of them."""
+
+    def setUp(self):
+        self.clock = Clock()
+        self.pairs = {
+            "ec": jwk.JWK.generate(kty="EC", crv="P-256", kid="ec", alg="ECDH-ES", use="enc"),
+            "rsa": jwk.JWK.generate(kty="RSA", size=2048, kid="rsa", alg="RSA-OAEP-256", use="enc"),
+        }
+        self.published, self.held = list(self.pairs), dict(self.pairs)
+
+    def fetch(self):
+        signing = {"kid": "signing", "use": "sig"}
+        return [signing] + [self.pairs[kid].export_public(as_dict=True) for kid in self.published]
+
+    def open(self, compact):
+        message = jwe.JWE()
+        message.deserialize(compact)
+        try:
+            message.decrypt(self.held[message.jose_header["kid"]])
+        except KeyError:
+            raise ConnectionError("no such key") from None
+        return message.payload.decode()
+
+    def probe(self):
+        return encrypting_reader.EncryptingProbe(self.fetch, self.open, LIFESPAN, 3, self.clock.monotonic)
+
+    def test_passes_keys_that_open_for_the_window_after_they_are_unpublished(self):
+        probe = self.probe()
+        probe.round()
+        self.published = ["ec"]
+        self.clock.now += 2.4
+        probe.round()
+        # What was encrypted when the set was fetched is beyond its promise now.
+        del self.held["rsa"]
+        self.clock.now += 0.2
+        probe.keys = []
+        probe.round()
+        self.assertEqual((probe.opened, probe.failed, probe.fetches, len(probe.living)), (6, 0, 1, 0), probe.first_failure)
+        self.assertTrue(probe.passed())
+
+    def test_fails_a_key_that_goes_within_the_window(self):
+        probe = self.probe()
+        probe.round()
+        del self.held["rsa"]
+        self.clock.now += 1
+        probe.round()
+        self.assertEqual((probe.failed, probe.first_failure["kid"], probe.passed()), (2, "rsa", False))
+
+    def test_fails_a_text_that_comes_back_wrong(self):
+        probe = self.probe()
+        probe.open_message = lambda compact: "another text"
+        probe.round()
+        self.assertEqual((probe.opened, probe.failed), (0, 2))
+
+    def test_nothing_opened_is_a_failure(self):
+        self.published = []
+        probe = self.probe()
+        probe.round()
+        self.assertEqual((probe.failed, probe.passed()), (0, False))
+
+    def test_a_node_opens_what_its_private_file_holds(self):
+        keys = {"keys": [pair.export(as_dict=True) for pair in self.pairs.values()]}
+        node = drive_dev.Node(pathlib.Path("nowhere"))
+        node.read = lambda name: json.dumps(keys).encode()
+        for kid, pair in self.pairs.items():
+            sealed = encrypting_reader.Sealed(pair.export_public(as_dict=True), "a text", until=0)
+            self.assertEqual((kid, node.open(sealed.compact)), (sealed.kid, b"a text"))
+        other = jwk.JWK.generate(kty="EC", crv="P-256", kid="ec", alg="ECDH-ES", use="enc")
+        with self.assertRaises(jwe.InvalidJWEData):
+            node.open(encrypting_reader.Sealed(other.export_public(as_dict=True), "a text", until=0).compact)
 
 
 class CommandLine(unittest.TestCase):
