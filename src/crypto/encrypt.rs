@@ -4,7 +4,6 @@ use josekit::JoseError;
 use josekit::jwe::{self, ECDH_ES, JweEncrypter, JweHeader, RSA_OAEP, RSA_OAEP_256};
 
 use super::sign::wrong_use;
-use super::verify::josekit_jwk;
 use super::{CryptoError, jwk};
 use crate::types::{KeySpec, Kid, PublicJwk};
 
@@ -25,17 +24,8 @@ impl EncryptingKey {
     /// # Errors
     /// [`CryptoError::PublicJwk`] when a member is missing, has the wrong length, or is no key for encryption.
     pub fn new(jwk: &PublicJwk) -> Result<Self, CryptoError> {
-        let refused = |why| CryptoError::PublicJwk {
-            kid: jwk.member("kid").unwrap_or_default().to_owned(),
-            why,
-        };
-        let parsed = jwk::parse(|name| jwk.member(name)).map_err(refused)?;
-        let encrypter = encrypter(parsed.spec, jwk).map_err(|_| refused("OpenSSL finds no key in it"))?;
-        Ok(Self {
-            kid: parsed.kid,
-            spec: parsed.spec,
-            encrypter,
-        })
+        let (kid, spec, encrypter) = jwk::read(jwk, encrypter)?;
+        Ok(Self { kid, spec, encrypter })
     }
 
     /// The key's id.
@@ -63,7 +53,7 @@ impl EncryptingKey {
 }
 
 fn encrypter(spec: KeySpec, jwk: &PublicJwk) -> Result<Box<dyn JweEncrypter>, JoseError> {
-    let jwk = josekit_jwk(jwk)?;
+    let jwk = jwk::josekit_jwk(jwk)?;
     Ok(match spec {
         KeySpec::RsaOaep256(_) => Box::new(RSA_OAEP_256.encrypter_from_jwk(&jwk)?),
         KeySpec::RsaOaep(_) => Box::new(RSA_OAEP.encrypter_from_jwk(&jwk)?),

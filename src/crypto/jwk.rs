@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use josekit::jwk::Jwk;
+use josekit::{JoseError, Value};
 
+use super::CryptoError;
 use crate::types::{Curve, Digest, KeyKind, KeySpec, Kid, PublicJwk, RsaBits};
 
 /// The public exponent 65537, the only one that jkeys makes or takes.
@@ -69,6 +72,30 @@ pub(super) fn parse<'a>(member: impl Fn(&str) -> Option<&'a str>) -> Result<Pars
         return Err("use does not fit alg");
     }
     Ok(Parsed { kid, spec, value })
+}
+
+/// Reads a public JWK, and what `make` makes of it for its algorithm.
+///
+/// # Errors
+/// [`CryptoError::PublicJwk`] when a member is missing or has the wrong length, or `make` takes no such key.
+pub(super) fn read<T>(
+    jwk: &PublicJwk,
+    make: fn(KeySpec, &PublicJwk) -> Result<T, JoseError>,
+) -> Result<(Kid, KeySpec, T), CryptoError> {
+    let refused = |why| CryptoError::PublicJwk {
+        kid: jwk.member("kid").unwrap_or_default().to_owned(),
+        why,
+    };
+    let Parsed { kid, spec, .. } = parse(|name| jwk.member(name)).map_err(refused)?;
+    let key = make(spec, jwk).map_err(|_| refused("OpenSSL finds no key in it"))?;
+    Ok((kid, spec, key))
+}
+
+/// The form in which josekit takes a public JWK.
+pub(super) fn josekit_jwk(jwk: &PublicJwk) -> Result<Jwk, JoseError> {
+    let members = jwk.members();
+    let map: josekit::Map<String, Value> = members.map(|(name, value)| (name.to_owned(), value.into())).collect();
+    Jwk::from_map(map)
 }
 
 fn rsa<'a>(member: impl Fn(&str) -> Option<&'a str>) -> Result<(RsaBits, KeyValue), &'static str> {

@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use josekit::jwk::Jwk;
+use josekit::JoseError;
 use josekit::jws::{ES256, ES384, EdDSA, JwsVerifier, PS256, RS256};
-use josekit::{JoseError, Value};
 
 use super::sign::wrong_use;
 use super::{CryptoError, distinct_kids, jwk};
@@ -24,17 +23,8 @@ impl VerifyingKey {
     /// # Errors
     /// [`CryptoError::PublicJwk`] when a member is missing, has the wrong length, or is no key that signs.
     pub fn new(jwk: &PublicJwk) -> Result<Self, CryptoError> {
-        let refused = |why| CryptoError::PublicJwk {
-            kid: jwk.member("kid").unwrap_or_default().to_owned(),
-            why,
-        };
-        let parsed = jwk::parse(|name| jwk.member(name)).map_err(refused)?;
-        let verifier = verifier(parsed.spec, jwk).map_err(|_| refused("OpenSSL finds no key in it"))?;
-        Ok(Self {
-            kid: parsed.kid,
-            spec: parsed.spec,
-            verifier,
-        })
+        let (kid, spec, verifier) = jwk::read(jwk, verifier)?;
+        Ok(Self { kid, spec, verifier })
     }
 
     /// The key's id.
@@ -61,7 +51,7 @@ impl VerifyingKey {
 }
 
 fn verifier(spec: KeySpec, jwk: &PublicJwk) -> Result<Box<dyn JwsVerifier>, JoseError> {
-    let jwk = josekit_jwk(jwk)?;
+    let jwk = jwk::josekit_jwk(jwk)?;
     Ok(match spec {
         KeySpec::Rs256(_) => Box::new(RS256.verifier_from_jwk(&jwk)?),
         KeySpec::Ps256(_) => Box::new(PS256.verifier_from_jwk(&jwk)?),
@@ -70,13 +60,6 @@ fn verifier(spec: KeySpec, jwk: &PublicJwk) -> Result<Box<dyn JwsVerifier>, Jose
         KeySpec::Ed25519 => Box::new(EdDSA.verifier_from_jwk(&jwk)?),
         KeySpec::RsaOaep256(_) | KeySpec::RsaOaep(_) | KeySpec::Rsa15(_) | KeySpec::EcdhEs(_) => return Err(wrong_use()),
     })
-}
-
-/// The form in which josekit takes a public JWK.
-pub(super) fn josekit_jwk(jwk: &PublicJwk) -> Result<Jwk, JoseError> {
-    let members = jwk.members();
-    let map: josekit::Map<String, Value> = members.map(|(name, value)| (name.to_owned(), value.into())).collect();
-    Jwk::from_map(map)
 }
 
 /// A key set that tokens can be verified against.
