@@ -2,7 +2,7 @@
 //!
 //! `core` decides, `disk` does what it decided, and [`run`] is the shell around both.
 
-mod blocking;
+pub(crate) mod blocking;
 pub mod core;
 pub mod disk;
 mod enroll;

@@ -6,7 +6,7 @@ use crate::lifecycle::{Halt, Wait};
 use crate::rpc::documents::{
     Awaited, Away, ClockStatus, Deadline, Decided, DryRun, Happening, JwksSize, KeyChange, KeyStatus, NextChange, NodeOutlook,
     NodeStatus, Plan, Planned, PlannedKey, ProfileSize, ProfileStatus, RelyingParties, RevocationStatus, StandbyStatus, Status,
-    Subject, Trust, Waiting, YoungKey,
+    Subject, Trust, UnheldKey, Waiting, YoungKey,
 };
 use crate::types::{Epoch, Generation, KeySpec, Kid, NodeName, PublicJwk, Reason, RsaBits, Span, Time};
 
@@ -263,7 +263,11 @@ pub(super) fn a_dry_run() -> DryRun {
             young: vec![YoungKey {
                 kid: kid("next"),
                 ready_at: NOW + Span::hours(2),
-                missing: names(&["vm-10"]),
+                missing: names(&["vm-10"]).into(),
+            }],
+            unheld: vec![UnheldKey {
+                kid: kid("next-enc"),
+                missing: names(&["vm-10"]).into(),
             }],
             trust: Some(Trust::Unknown {
                 why: "it would wait for vm-10".to_owned(),

@@ -10,6 +10,7 @@ use tonic::transport::Channel;
 use super::error::DevError;
 use super::files::{NodeFiles, read_node};
 use super::probe::{Failure, Probe, Round, Sample};
+use crate::agent::blocking::blocking;
 use crate::audit::Record;
 use crate::clock::Clock;
 use crate::lifecycle::{Cause, Event, Grounds, PrivateHalf, Windows};
@@ -97,8 +98,7 @@ impl Watcher {
     async fn read_files(&self) -> Read {
         let folders = self.folders.clone();
         let read = move || folders.into_iter().map(|(node, folder)| (node, read_node(&folder))).collect();
-        let read = tokio::task::spawn_blocking(read).await;
-        read.unwrap_or_else(|why| std::panic::resume_unwind(why.into_panic()))
+        blocking(read).await
     }
 
     async fn status(&self) -> Result<Status, DevError> {

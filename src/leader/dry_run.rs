@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::core::Leader;
 use super::plan;
 use super::status::{NO_SERVED_MAX_AGE, decided};
-use crate::lifecycle::{Cause, Command, Decision, Event, Standing, State, decide, may_hold_keys, owing_since};
-use crate::rpc::documents::{DryRun, KeyChange, NodeOutlook, RelyingParties, Trust, YoungKey};
+use crate::lifecycle::{Cause, Command, Decision, Event, Grounds, Standing, State, decide, may_hold_keys, owing_since};
+use crate::rpc::documents::{DryRun, KeyChange, NodeOutlook, RelyingParties, Trust, UnheldKey, YoungKey};
 use crate::types::{Enrolment, Kid, NodeName, Now, ProfileName, Time};
 
 /// What `command` would do when the clocks show `now`. `connected` are the enrolments that have a stream.
@@ -44,6 +44,7 @@ pub fn dry_run(leader: &Leader, connected: &BTreeSet<Enrolment>, command: &Comma
         keys: key_changes(state, &after),
         relying_parties: RelyingParties {
             young: decision.events.iter().filter_map(young).collect(),
+            unheld: decision.events.iter().filter_map(unheld).collect(),
             trust: trust(&after, &decision, &nothing.nodes, time),
         },
         then: plan::following(leader, &answering, command, rotating_later(&after, &decision), now),
@@ -116,7 +117,22 @@ fn young(event: &Event) -> Option<YoungKey> {
         } => Some(YoungKey {
             kid: kid.clone(),
             ready_at: *ready_at,
-            missing: missing.first.clone(),
+            missing: missing.clone(),
+        }),
+        _ => None,
+    }
+}
+
+/// The exceptions to rule E1 that would be made.
+fn unheld(event: &Event) -> Option<UnheldKey> {
+    match event {
+        Event::Published {
+            kid,
+            grounds: Grounds::Forced { missing },
+            ..
+        } => Some(UnheldKey {
+            kid: kid.clone(),
+            missing: missing.clone(),
         }),
         _ => None,
     }

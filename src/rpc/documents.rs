@@ -3,7 +3,7 @@
 mod dry_run;
 mod plan;
 
-pub use dry_run::{DryRun, KeyChange, NodeOutlook, RelyingParties, Trust, YoungKey};
+pub use dry_run::{DryRun, KeyChange, NodeOutlook, RelyingParties, Trust, UnheldKey, YoungKey};
 pub use plan::{Awaited, Away, BrokenRule, Deadline, Happening, JwksSize, Plan, Planned, PlannedKey, ProfileSize, Subject};
 use serde::{Deserialize, Serialize};
 

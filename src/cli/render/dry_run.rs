@@ -2,7 +2,7 @@
 
 use super::plan::events;
 use super::table::Table;
-use super::text::{self, elapsed, list, plain};
+use super::text::{self, elapsed, plain};
 use crate::rpc::documents::{DryRun, NodeOutlook, Trust};
 
 /// A dry run that would not be refused.
@@ -71,11 +71,17 @@ fn relying_parties(dry_run: &DryRun) -> String {
         let missing = if key.missing.is_empty() {
             String::new()
         } else {
-            format!(", and longer without {}", list(&key.missing))
+            format!(", and longer without {}", key.missing)
         };
         format!(
             "relying parties may not know key {} until {}{missing}: they would refuse its tokens until they fetch the JWKS again",
             key.kid, key.ready_at
+        )
+    });
+    let unheld = dry_run.relying_parties.unheld.iter().map(|key| {
+        format!(
+            "what relying parties encrypt to key {} can't be opened by {} until they hold it",
+            key.kid, key.missing
         )
     });
     let trust = dry_run.relying_parties.trust.iter().map(|trust| match trust {
@@ -91,5 +97,5 @@ fn relying_parties(dry_run: &DryRun) -> String {
             plain(why)
         ),
     });
-    text::lines(young.chain(trust))
+    text::lines(young.chain(unheld).chain(trust))
 }

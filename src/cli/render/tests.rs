@@ -262,6 +262,7 @@ vm-10  in service  be named as not confirmed: it is not connected
 
 relying parties may not know key next until 2026-11-23T08:05:04.000Z, and longer without vm-10: they would refuse its tokens \
 until they fetch the JWKS again
+what relying parties encrypt to key next-enc can't be opened by vm-10 until they hold it
 until when verifiers would trust what is revoked is not known: it would wait for vm-10
 ";
     assert_eq!(dry_run(&a_dry_run(), None), expected);

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Planned;
+use crate::lifecycle::NamedNodes;
 use crate::types::{Generation, Kid, NodeName, ProfileName, Span, Time};
 
 /// What a command would do now. Nothing was decided, and nothing is recorded.
@@ -63,6 +64,8 @@ pub struct NodeOutlook {
 pub struct RelyingParties {
     /// Keys that would sign although relying parties may not know them yet.
     pub young: Vec<YoungKey>,
+    /// Keys that would be published although not every node in service can decrypt with them yet.
+    pub unheld: Vec<UnheldKey>,
     /// Until when they would trust what is revoked (rule R8); none where nothing would be.
     pub trust: Option<Trust>,
 }
@@ -74,8 +77,17 @@ pub struct YoungKey {
     pub kid: Kid,
     /// From when on they know it; a floor while a node is missing.
     pub ready_at: Time,
-    /// Nodes that have not published it; the first of very many.
-    pub missing: Vec<NodeName>,
+    /// Nodes that have not published it.
+    pub missing: NamedNodes,
+}
+
+/// An encryption key that would be published although not every node in service can decrypt with it yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnheldKey {
+    /// The key.
+    pub kid: Kid,
+    /// Nodes in service that have not confirmed its private half.
+    pub missing: NamedNodes,
 }
 
 /// Until when a revoked key would be trusted.
