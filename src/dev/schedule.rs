@@ -31,7 +31,7 @@ pub fn windows(interval: Span) -> Result<Windows, TooShort> {
         arm_lead: scaled(usual.arm_lead).max(Span::secs(1)),
         token_lifetime: scaled(usual.token_lifetime).max(Span::secs(2)),
         decrypt_window: half,
-        clock_skew: scaled(usual.clock_skew).max(Span(200)),
+        clock_skew: scaled(usual.clock_skew).max(Span(400)),
         straggler_after: half,
         start_grace: scaled(usual.start_grace).max(Span::secs(2)),
         max_age: scaled(usual.max_age).max(Span::secs(1)),
@@ -82,7 +82,7 @@ mod tests {
         let windows = of(Span::secs(30));
         assert_eq!(windows.min_prepublish, Span::secs(15));
         assert_eq!((windows.arm_lead, windows.token_lifetime), (Span::secs(1), Span::secs(2)));
-        assert_eq!((windows.clock_skew, windows.max_age), (Span(200), Span::secs(1)));
+        assert_eq!((windows.clock_skew, windows.max_age), (Span(400), Span::secs(1)));
     }
 
     #[test]

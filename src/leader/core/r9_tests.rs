@@ -207,7 +207,10 @@ fn r9_a_clock_set_back_with_the_nodes_agreement_rests_until_it_gets_to_the_last_
     let recorded = leader.state().last_record_at;
     // All clocks were four hours ahead, and are set right.
     let now = set(after(HOUR * 11), START + HOUR * 7);
-    all_confirm(&mut leader, &["a", "b"], now.wall, now);
+    for heard in 1..=4 {
+        assert_eq!(doubt(&leader).is_some(), heard > 1);
+        all_confirm(&mut leader, &["a", "b"], now.wall, now);
+    }
     assert_eq!(doubt(&leader), Some(Doubt::Behind));
     let later = set(after(HOUR * 15), START + HOUR * 11);
     all_confirm(&mut leader, &["a", "b"], later.wall, later);
@@ -223,10 +226,29 @@ fn r9_a_clock_that_differs_from_most_nodes_is_questioned() {
         ("a", now.wall + HOUR, None),
         ("b", now.wall + HOUR, Some(Doubt::Outvoted)),
         ("c", now.wall, Some(Doubt::Outvoted)),
+        ("b", now.wall, Some(Doubt::Outvoted)),
+        ("b", now.wall, Some(Doubt::Outvoted)),
+        ("b", now.wall, Some(Doubt::Outvoted)),
         ("b", now.wall, None),
     ] {
         confirm_by(&mut leader, node, its_clock, now);
         assert_eq!(doubt(&leader), expected, "{node}");
+    }
+}
+
+#[test]
+fn r9_a_report_that_was_held_up_on_its_way_casts_no_doubt() {
+    let mut leader = leader_with(&["a", "b"]);
+    for minute in 1..10 {
+        let (sent, now) = (START + Span::mins(minute), after(Span::mins(minute)));
+        let is_held_up = minute % 4 != 0;
+        let now = if is_held_up {
+            after(Span::mins(minute) + Span::mins(7))
+        } else {
+            now
+        };
+        all_confirm(&mut leader, &["a", "b"], sent, now);
+        assert_eq!(doubt(&leader), None, "{minute}");
     }
 }
 

@@ -4,7 +4,7 @@
 //! of a wrong clock would hold every later one to it for ever, and the schedule would rest until the right time got there.
 //! What ends a doubt is the clock's return, or the clocks of most nodes heard: they say that the new time is right.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::lifecycle::{Doubt, Reading, State, Vote};
 use crate::types::{Enrolment, Now, Span, Time};
@@ -12,6 +12,10 @@ use crate::types::{Enrolment, Now, Span, Time};
 /// For how many `clock_skew` the wall clock may take to leave the monotonic one by one of them: it is slewed, then, and no daemon
 /// slews faster than a twelfth.
 const SLEWED_OVER: u64 = 10;
+
+/// How many reports of a node are held against each other. One that was held up on its way, or by a machine under load, makes the
+/// node's clock look late, and never early: the one that came fastest counts.
+const HEARD: usize = 4;
 
 /// What the leader knows of its clocks.
 #[derive(Debug, Clone, Default)]
@@ -24,8 +28,8 @@ pub(super) struct Timekeeper {
     is_outvoted: bool,
     /// Since when the clock is in doubt.
     doubted_since: Option<Time>,
-    /// What each node's clock showed when it was last heard in this term, by the leader's monotonic clock.
-    nodes: BTreeMap<Enrolment, Now>,
+    /// What each node's clock showed when it was heard in this term, by the leader's monotonic clock: the last few times.
+    nodes: BTreeMap<Enrolment, VecDeque<Now>>,
     /// When the leader last looked.
     looked_at: Option<Now>,
 }
@@ -70,8 +74,11 @@ impl Timekeeper {
 
     /// A node said what its clock shows.
     pub(super) fn hear(&mut self, enrolment: Enrolment, its_clock: Time, now: Now) {
-        let heard = Now { wall: its_clock, ..now };
-        self.nodes.insert(enrolment, heard);
+        let heard = self.nodes.entry(enrolment).or_default();
+        if heard.len() == HEARD {
+            heard.pop_front();
+        }
+        heard.push_back(Now { wall: its_clock, ..now });
     }
 
     pub(super) fn forget(&mut self, enrolment: Enrolment) {
@@ -131,8 +138,9 @@ impl Timekeeper {
         let (skew, limit) = (state.settings.clock_skew(), state.settings.straggler_after());
         let heard = state.in_service().filter_map(|(_, node, _)| {
             let heard = self.nodes.get(&node.enrolment)?;
-            let ago = now.monotonic - heard.monotonic;
-            (ago <= limit).then(|| heard.wall + ago)
+            let carried = |heard: &Now| heard.wall + (now.monotonic - heard.monotonic);
+            let last = heard.back().filter(|last| now.monotonic - last.monotonic <= limit);
+            last.and_then(|_| heard.iter().map(carried).max())
         });
         heard.fold(Vote::default(), |vote, theirs| Vote {
             heard: vote.heard + 1,
