@@ -28,11 +28,13 @@ pub enum Tree {
     DataKeys,
     /// What was observed: the caller's key.
     Observations,
+    /// What each version was: version.
+    Versions,
 }
 
 impl Tree {
     /// Every tree.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Meta,
         Self::States,
         Self::Records,
@@ -41,6 +43,7 @@ impl Tree {
         Self::Secrets,
         Self::DataKeys,
         Self::Observations,
+        Self::Versions,
     ];
 
     /// Its name in the database.
@@ -55,6 +58,7 @@ impl Tree {
             Self::Secrets => "secrets",
             Self::DataKeys => "data_keys",
             Self::Observations => "observations",
+            Self::Versions => "versions",
         }
     }
 }

@@ -77,9 +77,6 @@ impl Beside {
     ) -> Result<(), KeystoreError> {
         let records = commit.records.iter().map(|record| record.bytes.as_slice());
         self.segments.append(first, records)?;
-        if !commit.destroy_secrets.is_empty() {
-            self.clear_destroyed(reader)?;
-        }
         self.take_snapshot(reader, &current.meta, commit.now)?;
         self.follow_observations(current)
     }
@@ -130,7 +127,7 @@ impl Beside {
     }
 
     /// Takes the data keys of all secrets that the database does not hold out of the kept snapshots.
-    fn clear_destroyed(&self, reader: Reader<'_>) -> Result<(), KeystoreError> {
+    pub(super) fn clear_destroyed(&self, reader: Reader<'_>) -> Result<(), KeystoreError> {
         let live: Vec<Vec<u8>> = reader
             .sealed_secrets()?
             .iter()

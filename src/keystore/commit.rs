@@ -91,8 +91,6 @@ pub struct Commit {
     pub evidence: Vec<(Digest, Vec<u8>)>,
     /// Secrets to seal. A name that is taken is refused.
     pub put_secrets: Vec<(SecretName, Secret)>,
-    /// Secrets to destroy, in the kept snapshots too. An unknown name is refused.
-    pub destroy_secrets: Vec<SecretName>,
     /// The generation that the step makes, if it makes one: then a snapshot is written.
     pub snapshot: Option<Generation>,
 }
@@ -108,7 +106,6 @@ impl Commit {
             records: Vec::new(),
             evidence: Vec::new(),
             put_secrets: Vec::new(),
-            destroy_secrets: Vec::new(),
             snapshot: None,
         }
     }
@@ -157,6 +154,21 @@ pub struct Loaded {
     pub state: Vec<u8>,
     /// The number that the next record will have.
     pub next_seq: Seq,
+}
+
+/// What one committed version was. It stays for ever, also when the state of that version is no longer kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionInfo {
+    /// The version.
+    pub version: Version,
+    /// The clock of who committed it.
+    pub at: Time,
+    /// The number of its first record, if it has any.
+    pub first: Seq,
+    /// The number after its last record.
+    pub next: Seq,
+    /// The generation that it made, if it made one.
+    pub generation: Option<Generation>,
 }
 
 /// One stored record.

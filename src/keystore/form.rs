@@ -121,6 +121,10 @@ pub(super) fn state_key(version: Version, chunk: u64) -> Vec<u8> {
     [version.0.to_be_bytes(), chunk.to_be_bytes()].concat()
 }
 
+pub(super) fn version_key(version: Version) -> Vec<u8> {
+    version.0.to_be_bytes().to_vec()
+}
+
 pub(super) fn record_key(seq: Seq) -> Vec<u8> {
     seq.0.to_be_bytes().to_vec()
 }

@@ -74,13 +74,14 @@ impl Meta {
         let cut = || KeystoreError::damaged("its meta was cut short");
         let (schema, rest) = value.split_first_chunk().ok_or_else(cut)?;
         let (id, sealed) = rest.split_first_chunk::<{ size_of::<MasterKeyId>() }>().ok_or_else(cut)?;
-        known_schema("the keystore", u32::from_be_bytes(*schema))?;
+        let schema = u32::from_be_bytes(*schema);
+        known_schema("the keystore", schema)?;
         if *id != forms.master_id {
             return Err(KeystoreError::WrongMasterKey {
                 what: "the keystore".to_owned(),
             });
         }
-        let plain = forms.opened(Tree::Meta, META_KEY, u64::from(SCHEMA), sealed)?;
+        let plain = forms.opened(Tree::Meta, META_KEY, u64::from(schema), sealed)?;
         parse("meta", plain.expose())
     }
 }

@@ -39,7 +39,7 @@ pub use backend::{Applied, Backend, Entry, Expected, Tree, Visit, Write};
 pub use beside::snapshot_files;
 pub use commit::{
     Commit, Loaded, MAX_EVIDENCE_BYTES, MAX_OBSERVATION_KEY_BYTES, MAX_STATE_BYTES, MAX_VALUE_BYTES, NewRecord, SecretName,
-    StoredRecord,
+    StoredRecord, VersionInfo,
 };
 pub use error::KeystoreError;
 pub use memory::Memory;
@@ -52,6 +52,7 @@ use beside::Beside;
 use form::Forms;
 use lock::Lock;
 use meta::{META_KEY, OBSERVED_KEY};
+use plan::Planned;
 use read::Reader;
 use verify::Current;
 
@@ -84,28 +85,56 @@ impl Keystore {
 
     fn step(&self, inner: &mut Inner, commit: &Commit) -> Result<Version, KeystoreError> {
         let before = &inner.current.meta;
-        let conflict = || KeystoreError::Conflict {
-            expected: commit.expected,
-            found: before.version,
-        };
         if before.version != commit.expected {
-            return Err(conflict());
+            return Err(KeystoreError::Conflict {
+                expected: commit.expected,
+                found: before.version,
+            });
         }
         let planned = plan::plan(&*self.backend, &self.forms, before, commit)?;
-        let expected = Expected {
-            key: META_KEY,
-            value: Some(&inner.current.meta_value),
-        };
-        if self.backend.apply(expected, &planned.writes)? == Applied::Changed {
-            return Err(conflict());
+        let first = before.next_seq;
+        if self.replace_meta(inner, planned)? == Applied::Changed {
+            return Err(KeystoreError::Conflict {
+                expected: commit.expected,
+                found: inner.current.meta.version,
+            });
         }
-        let first = inner.current.meta.next_seq;
-        inner.current.meta = planned.meta;
-        inner.current.meta_value = planned.meta_value;
         if let Some(beside) = &mut inner.beside {
             beside.follow(self.reader(), first, commit, &inner.current)?;
         }
         Ok(inner.current.meta.version)
+    }
+
+    /// Writes what was planned, on the condition that meta is still the one that it was planned from.
+    fn replace_meta(&self, inner: &mut Inner, planned: Planned) -> Result<Applied, KeystoreError> {
+        let expected = Expected {
+            key: META_KEY,
+            value: Some(&inner.current.meta_value),
+        };
+        let applied = self.backend.apply(expected, &planned.writes)?;
+        if applied == Applied::Durable {
+            inner.current.meta = planned.meta;
+            inner.current.meta_value = planned.meta_value;
+        }
+        Ok(applied)
+    }
+
+    /// Destroys secrets: once it returns, neither the database nor any kept snapshot holds a data key to them. One that is gone
+    /// already is as good as destroyed, so a crash is made good by asking again. It changes no version.
+    ///
+    /// # Errors
+    /// [`KeystoreError::Storage`]: some may be destroyed, and none may be called so.
+    pub fn destroy(&self, names: &[SecretName]) -> Result<(), KeystoreError> {
+        self.writing(|inner| {
+            let planned = plan::destruction(&*self.backend, &self.forms, &inner.current.meta, names)?;
+            if self.replace_meta(inner, planned)? == Applied::Changed {
+                return Err(KeystoreError::damaged("the secrets changed under an open keystore"));
+            }
+            match &inner.beside {
+                Some(beside) => beside.clear_destroyed(self.reader()),
+                None => Ok(()),
+            }
+        })
     }
 
     /// Makes a batch of observations durable: `None` removes. Returns the number of the batch. It changes no version.
@@ -159,6 +188,14 @@ impl Keystore {
     /// [`KeystoreError::Missing`]; damage; an earlier failure of the storage.
     pub fn state_at(&self, version: Version) -> Result<Vec<u8>, KeystoreError> {
         self.reading(|reader| reader.state(version))
+    }
+
+    /// What the versions from `from` on were, in order. Their states are kept for the last [`KEPT_VERSIONS`] only.
+    ///
+    /// # Errors
+    /// Damage; an earlier failure of the storage.
+    pub fn versions(&self, from: Version) -> Result<Vec<VersionInfo>, KeystoreError> {
+        self.reading(|reader| reader.versions(from))
     }
 
     /// A secret.

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use super::backend::{Backend, Tree, Write};
-use super::commit::{Commit, MAX_VALUE_BYTES, NewRecord, SecretName};
+use super::commit::{Commit, MAX_VALUE_BYTES, NewRecord, SecretName, VersionInfo};
 use super::error::KeystoreError;
-use super::form::{Forms, chained, evidence_key, index_key, number_at_end, record_key, secret_binding, secret_key, state_key};
+use super::form::{
+    Forms, chained, evidence_key, index_key, number_at_end, record_key, secret_binding, secret_key, state_key, version_key,
+};
 use super::meta::{META_KEY, Meta, OBSERVED_KEY, Observed};
 use crate::crypto::seal::DataKey;
 use crate::types::{Digest, Secret, Version};
@@ -46,14 +48,32 @@ pub(super) fn plan(backend: &dyn Backend, forms: &Forms, before: &Meta, commit: 
     for (digest, list) in &commit.evidence {
         plan.keep_evidence(*digest, list)?;
     }
-    for name in &commit.destroy_secrets {
-        plan.destroy(name)?;
-    }
     for (name, secret) in &commit.put_secrets {
         plan.put_secret(name, secret)?;
     }
     plan.put_state(&commit.state)?;
+    plan.note_version(before, commit)?;
     plan.prune()?;
+    plan.finish()
+}
+
+/// Takes secrets and their data keys out, as far as they are there. The version stays: what is gone is no decision.
+pub(super) fn destruction(
+    backend: &dyn Backend,
+    forms: &Forms,
+    before: &Meta,
+    names: &[SecretName],
+) -> Result<Planned, KeystoreError> {
+    let mut plan = Plan {
+        backend,
+        forms,
+        meta: before.clone(),
+        pending: BTreeMap::new(),
+    };
+    for key in names.iter().map(secret_key) {
+        plan.set(Tree::DataKeys, key.clone(), None)?;
+        plan.set(Tree::Secrets, key, None)?;
+    }
     plan.finish()
 }
 
@@ -127,7 +147,6 @@ impl Plan<'_> {
 
     fn put_secret(&mut self, name: &SecretName, secret: &Secret) -> Result<(), KeystoreError> {
         let key = secret_key(name);
-        // Also when it was destroyed just now: snapshots are cleared of destroyed keys by name.
         if self.backend.get(Tree::DataKeys, &key)?.is_some() || self.pending.contains_key(&(Tree::DataKeys, key.clone())) {
             return Err(KeystoreError::Refused(format!("the secret {name} is there already")));
         }
@@ -138,13 +157,18 @@ impl Plan<'_> {
         self.set(Tree::Secrets, key, Some(sealed))
     }
 
-    fn destroy(&mut self, name: &SecretName) -> Result<(), KeystoreError> {
-        let key = secret_key(name);
-        if self.get(Tree::DataKeys, &key)?.is_none() {
-            return Err(KeystoreError::Refused(format!("there is no secret {name} to destroy")));
-        }
-        self.set(Tree::DataKeys, key.clone(), None)?;
-        self.set(Tree::Secrets, key, None)
+    fn note_version(&mut self, before: &Meta, commit: &Commit) -> Result<(), KeystoreError> {
+        let info = VersionInfo {
+            version: self.meta.version,
+            at: commit.now,
+            first: before.next_seq,
+            next: self.meta.next_seq,
+            generation: commit.snapshot,
+        };
+        let key = version_key(info.version);
+        let json = serde_json::to_vec(&info).expect("numbers and times");
+        let value = self.forms.authentic(Tree::Versions, &key, &json);
+        self.set(Tree::Versions, key, Some(value))
     }
 
     fn put_state(&mut self, state: &[u8]) -> Result<(), KeystoreError> {

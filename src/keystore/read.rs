@@ -3,9 +3,12 @@
 use std::ops::{ControlFlow, Range};
 
 use super::backend::{Backend, Entry, Tree};
-use super::commit::{SecretName, StoredRecord};
+use super::commit::{SecretName, StoredRecord, VersionInfo};
 use super::error::KeystoreError;
-use super::form::{Forms, evidence_key, index_prefix, number_at_end, record_key, secret_binding, secret_key, state_key};
+use super::form::{
+    Forms, evidence_key, index_prefix, number_at_end, record_key, secret_binding, secret_key, state_key, version_key,
+};
+use super::meta::parse;
 use crate::types::{Digest, Kid, Secret, Seq, Version};
 
 /// A database and the keys to it.
@@ -144,6 +147,16 @@ impl Reader<'_> {
                 Ok((key, payload))
             })
             .collect()
+    }
+
+    /// What the versions from `from` on were.
+    pub(super) fn versions(&self, from: Version) -> Result<Vec<VersionInfo>, KeystoreError> {
+        let mut found = Vec::new();
+        self.backend.scan(Tree::Versions, &version_key(from), &mut |key, value| {
+            found.push(parse("a version", self.forms.checked(Tree::Versions, key, value)?)?);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(found)
     }
 
     /// Every secret as it is stored: its name, its wrapped data key, and itself, sealed.

@@ -314,6 +314,7 @@ impl Engine {
                 }
                 self.store.commit(*commit)?;
             }
+            Effect::Destroy(kids) => self.store.destroy(kids)?,
             Effect::Observe(rows) => {
                 let rows: Vec<(Enrolment, Option<&Sighting>)> = rows.iter().map(|(at, row)| (*at, Some(row))).collect();
                 self.store.observe(&rows)?;

@@ -178,7 +178,6 @@ fn first_commit(fleet: Fleet, actor: &Actor, now: Time) -> Commit {
         records: vec![record],
         lists: vec![],
         keep: vec![],
-        destroy: vec![],
         generation: None,
     }
 }

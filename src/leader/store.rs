@@ -155,12 +155,20 @@ impl Store {
             records: records.collect(),
             evidence: commit.lists,
             put_secrets,
-            destroy_secrets: commit.destroy.into_iter().map(SecretName::Key).collect(),
             snapshot: commit.generation,
         };
         self.version = self.keystore.commit(&step)?;
         self.committed = commit.state;
         Ok(())
+    }
+
+    /// Destroys private halves, in the kept snapshots too.
+    ///
+    /// # Errors
+    /// The storage failed: nothing may be recorded as destroyed.
+    pub fn destroy(&self, kids: Vec<Kid>) -> Result<(), StoreError> {
+        let names: Vec<SecretName> = kids.into_iter().map(SecretName::Key).collect();
+        Ok(self.keystore.destroy(&names)?)
     }
 
     /// Makes observations durable; an empty place forgets an enrolment.

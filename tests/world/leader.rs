@@ -234,10 +234,10 @@ impl World {
                 let store = &mut self.leader.store;
                 let kept = commit.keep.iter().filter(|kid| self.leader.made.remove(*kid));
                 store.privates.extend(kept.cloned());
-                store.privates.retain(|kid| !commit.destroy.contains(kid));
                 store.next_seq = Seq(store.next_seq.0 + commit.records.len() as u64);
                 store.state = commit.state;
             }
+            Effect::Destroy(kids) => self.leader.store.privates.retain(|kid| !kids.contains(kid)),
             Effect::Observe(rows) => self.leader.store.seen.extend(rows),
             Effect::Forget(enrolment) => self.forget(enrolment),
             Effect::Publish => self.publish(),

@@ -149,9 +149,8 @@ fn a_destroyed_data_key_is_in_no_kept_snapshot() {
     store.commit(&commit).unwrap();
     store.commit(&step(2)).unwrap();
     let before = folder.copy();
-    let mut commit = step(3);
-    commit.destroy_secrets = vec![key("a")];
-    store.commit(&commit).unwrap();
+    store.commit(&step(3)).unwrap();
+    store.destroy(&[key("a")]).unwrap();
     check_destroyed(&folder);
     drop(store);
 

@@ -2,7 +2,7 @@
 
 use super::support::{Folder, day, key, kid, loaded, master, record, secret, step};
 use crate::keystore::{Commit, KEPT_VERSIONS, Keystore, KeystoreError, MAX_STATE_BYTES, MAX_VALUE_BYTES, Memory, SecretName};
-use crate::types::{Digest, Seq, Version};
+use crate::types::{Digest, Generation, Seq, Version};
 
 /// A place where a keystore can be made, left, and opened again.
 enum Place {
@@ -131,9 +131,8 @@ fn a_destroyed_secret_is_gone() {
     on_every_backend(|place| {
         let store = place.create();
         store.commit(&full_step()).unwrap();
-        let mut commit = step(2);
-        commit.destroy_secrets = vec![key("k1")];
-        store.commit(&commit).unwrap();
+        store.destroy(&[key("k1")]).unwrap();
+        assert_eq!(loaded(&store).version, Version(1), "what is gone is no decision");
         assert!(matches!(store.secret(&key("k1")).unwrap_err(), KeystoreError::Missing(_)));
         assert_eq!(store.secret(&key("k2")).unwrap().expose(), b"two");
         drop(store);
@@ -145,7 +144,7 @@ fn a_destroyed_secret_is_gone() {
 }
 
 #[test]
-fn a_secret_is_put_once_and_destroyed_once() {
+fn a_secret_is_put_once_and_destroying_again_is_no_error() {
     on_every_backend(|place| {
         let store = place.create();
         store.commit(&full_step()).unwrap();
@@ -157,14 +156,12 @@ fn a_secret_is_put_once_and_destroyed_once() {
         };
         refused(|commit| commit.put_secrets = vec![(key("k1"), secret("other"))]);
         refused(|commit| commit.put_secrets = vec![(key("n"), secret("1")), (key("n"), secret("2"))]);
-        refused(|commit| commit.destroy_secrets = vec![key("unknown")]);
-        refused(|commit| commit.destroy_secrets = vec![key("k1"), key("k1")]);
-        refused(|commit| {
-            commit.destroy_secrets = vec![key("k1")];
-            commit.put_secrets = vec![(key("k1"), secret("other"))];
-        });
-        assert_eq!(loaded(&store).version, Version(1));
         assert_eq!(store.secret(&key("k1")).unwrap().expose(), b"one");
+        for names in [&[key("unknown")][..], &[key("k1"), key("k1")], &[key("k1")]] {
+            store.destroy(names).unwrap();
+        }
+        assert!(matches!(store.secret(&key("k1")).unwrap_err(), KeystoreError::Missing(_)));
+        store.commit(&step(2)).unwrap();
     });
 }
 
@@ -284,5 +281,33 @@ fn what_is_not_there_is_said_to_be_missing() {
             KeystoreError::Missing(_)
         ));
         assert_eq!(store.records(Seq(0)..Seq(5)).unwrap(), []);
+    });
+}
+
+#[test]
+fn every_version_is_told_for_ever_with_its_time_and_its_records() {
+    on_every_backend(|place| {
+        let store = place.create();
+        let steps = KEPT_VERSIONS + 6;
+        for number in 1..=steps {
+            let mut commit = step(number);
+            commit.snapshot = commit.snapshot.filter(|_| number == 2);
+            commit.records.extend((number == 3).then(|| record("more", &[])));
+            store.commit(&commit).unwrap();
+        }
+        store.destroy(&[key("k")]).unwrap();
+        drop(store);
+        let versions = place.open(0xA5).unwrap().versions(Version(0)).unwrap();
+        assert_eq!(versions.len() as u64, steps);
+        let (second, third) = (versions[1], versions[2]);
+        assert_eq!(
+            (second.version, second.at, second.first, second.next),
+            (Version(2), day(2), Seq(1), Seq(2))
+        );
+        assert_eq!((second.generation, third.generation), (Some(Generation(2)), None));
+        assert_eq!((third.first, third.next, versions[3].first), (Seq(2), Seq(4), Seq(4)));
+        let store = place.open(0xA5).unwrap();
+        assert_eq!(store.versions(Version(steps)).unwrap().len(), 1);
+        assert!(matches!(store.state_at(Version(2)).unwrap_err(), KeystoreError::Missing(_)));
     });
 }

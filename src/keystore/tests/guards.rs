@@ -50,6 +50,30 @@ fn a_failure_beside_the_database_ends_the_right_to_go_on_too() {
 }
 
 #[test]
+fn a_secret_that_a_snapshot_still_holds_is_not_called_destroyed() {
+    let folder = Folder::new();
+    let store = Keystore::create(&folder.dir, &master(0xA5)).unwrap();
+    let mut commit = step(1);
+    commit.put_secrets = vec![(super::support::key("k"), super::support::secret("half"))];
+    store.commit(&commit).unwrap();
+    let companion = crate::keystore::snapshot_files(&folder.dir).unwrap()[0].with_extension("keys");
+    let kept = fs::read(&companion).unwrap();
+    fs::remove_file(&companion).unwrap();
+    fs::create_dir_all(companion.join("x")).unwrap();
+    assert!(matches!(
+        store.destroy(&[super::support::key("k")]).unwrap_err(),
+        KeystoreError::Storage(_)
+    ));
+    assert!(matches!(store.load().unwrap_err(), KeystoreError::Failed { .. }));
+    drop(store);
+    // Once the cause is mended, the next start finishes it.
+    fs::remove_dir_all(&companion).unwrap();
+    overwrite(&companion, &kept);
+    drop(folder.open().unwrap());
+    assert!(!fs::read_to_string(&companion).unwrap().contains("key/k"));
+}
+
+#[test]
 fn an_absent_keystore_is_refused_and_not_made() {
     let folder = Folder::new();
     let error = folder.refusal();

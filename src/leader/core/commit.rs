@@ -17,8 +17,6 @@ pub struct Commit {
     pub lists: Vec<(Digest, Vec<u8>)>,
     /// New keys whose private half must be stored.
     pub keep: Vec<Kid>,
-    /// Keys whose private half must be destroyed.
-    pub destroy: Vec<Kid>,
     /// The generation that the decision makes, if it makes one.
     pub generation: Option<Generation>,
 }
@@ -42,8 +40,12 @@ impl Leader {
             .map(|event| self.record(event, actor, at, clock))
             .collect();
         let keep = kids(decision, |event| event.new_key().is_some());
-        let destroy = kids(decision, |event| matches!(event, Event::Destroyed { .. }));
+        let destroyed = kids(decision, |event| matches!(event, Event::Destroyed { .. }));
         let (state, lists) = (self.state.clone(), decision.lists.clone());
+        if !destroyed.is_empty() {
+            // Effects are carried out in order: what the record says has happened by then.
+            effects.push(Effect::Destroy(destroyed));
+        }
         if generation.is_some() && is_out(Mutant::R7PublishFirst) {
             effects.push(Effect::Publish);
         }
@@ -52,7 +54,6 @@ impl Leader {
             records,
             lists,
             keep,
-            destroy,
             generation,
         })));
         if decision.events.contains(&Event::DistrustedAll) {

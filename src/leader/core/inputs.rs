@@ -81,6 +81,8 @@ pub struct Ticket(pub u64);
 pub enum Effect {
     /// Make a decision durable.
     Commit(Box<Commit>),
+    /// Destroy the private halves of these keys, in the kept snapshots too. Those that are gone already are left at that.
+    Destroy(Vec<Kid>),
     /// Make observations durable, then say [`Input::Settled`].
     Observe(Vec<(Enrolment, Sighting)>),
     /// Drop the observations of an enrolment that has ended, and end its streams.

@@ -2,7 +2,7 @@
 
 mod limits;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::*;
 use crate::lifecycle::{Installed, Profile, Refusal, RotateNow, Settings, Switches, view};
@@ -350,9 +350,9 @@ fn a_key_in_the_making_is_dropped_when_everything_is_reported_compromised() {
 }
 
 #[test]
-fn a_private_half_is_destroyed_in_a_commit_after_the_one_that_retires_it() {
+fn a_private_half_is_destroyed_after_it_retired_and_before_that_is_recorded() {
     let mut leader = leader_with(&["a"]);
-    let mut commits = Vec::new();
+    let mut all = Vec::new();
     for hours in 1..=49 {
         let now = START + Span::hours(hours);
         let mut effects = confirm(&mut leader, "a", now);
@@ -369,24 +369,23 @@ fn a_private_half_is_destroyed_in_a_commit_after_the_one_that_retires_it() {
                 now,
             );
         }
-        commits.extend(effects.into_iter().filter_map(|effect| match effect {
-            Effect::Commit(commit) => Some(commit),
-            _ => None,
-        }));
+        all.extend(effects);
     }
     let first: Kid = "first".parse().unwrap();
-    let retires = |commit: &Commit| {
-        commit
-            .records
-            .iter()
-            .any(|record| matches!(&record.event, Event::Retired { kid, .. } if *kid == first))
+    let records = |effect: &Effect, is: fn(&Event, &Kid) -> bool| match effect {
+        Effect::Commit(commit) => commit.records.iter().any(|record| is(&record.event, &first)),
+        _ => false,
     };
-    let retirement = commits.iter().position(|commit| retires(commit)).expect("it retired");
-    let destroyed = commits
-        .iter()
-        .position(|commit| commit.destroy.contains(&first))
-        .expect("it was destroyed");
-    assert!(retirement < destroyed, "only then does the leader destroy it");
-    let kids: BTreeSet<&Kid> = commits.iter().flat_map(|commit| &commit.destroy).collect();
-    assert_eq!(kids, [&first].into());
+    let retired = |event: &Event, first: &Kid| matches!(event, Event::Retired { kid, .. } if kid == first);
+    let recorded = |event: &Event, first: &Kid| matches!(event, Event::Destroyed { kid } if kid == first);
+    let destroys = |effect: &Effect| matches!(effect, Effect::Destroy(kids) if kids.contains(&first));
+    let order = [
+        all.iter().position(|effect| records(effect, retired)).expect("it retired"),
+        all.iter().position(destroys).expect("it was destroyed"),
+        all.iter()
+            .position(|effect| records(effect, recorded))
+            .expect("that was recorded"),
+    ];
+    assert!(order.is_sorted(), "{order:?}");
+    assert_eq!(all.iter().filter(|effect| matches!(effect, Effect::Destroy(_))).count(), 1);
 }
