@@ -3,12 +3,30 @@
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use super::error::{KeystoreError, io};
 use crate::durable::{self, FileAttrs};
+
+/// How often a lock that a forked child may hold is tried again, and after how long each time.
+const TRIES: usize = 200;
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Locks a file. A child that this process has just forked has the locks of an earlier opening until its exec: it is waited for, as
+/// long as `may_be_a_child`.
+pub(super) fn exclusively(file: &File, may_be_a_child: impl Fn() -> bool) -> Result<(), Errno> {
+    let lock = || flock(file, FlockOperation::NonBlockingLockExclusive);
+    for _ in 0..TRIES {
+        match lock() {
+            Err(Errno::WOULDBLOCK) if may_be_a_child() => std::thread::park_timeout(PAUSE),
+            ended => return ended,
+        }
+    }
+    lock()
+}
 
 /// The right to use a keystore; given back when dropped, or when the process ends in any way.
 #[derive(Debug)]
@@ -27,18 +45,44 @@ impl Lock {
             .mode(0o600)
             .open(&path)
             .map_err(io("open", &path))?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        let holder = || fs::read_to_string(&pid).unwrap_or_default().trim().to_owned();
+        let is_own = || holder() == std::process::id().to_string();
+        match exclusively(&file, is_own) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {
-                let holder = fs::read_to_string(&pid).unwrap_or_default();
+                let holder = Some(holder()).filter(|holder| !holder.is_empty());
                 return Err(KeystoreError::Held {
                     dir: dir.to_owned(),
-                    holder: format!("pid {}", if holder.is_empty() { "unknown" } else { holder.trim() }),
+                    holder: format!("pid {}", holder.as_deref().unwrap_or("unknown")),
                 });
             }
             Err(error) => return Err(io("lock", &path)(error.into())),
         }
         durable::write_file(&pid, format!("{}\n", std::process::id()).as_bytes(), &FileAttrs::mode(0o600))?;
         Ok(Self { _file: file })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_of_its_own_that_a_child_still_has_is_waited_for_and_that_of_another_process_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Lock::take(dir.path()).unwrap());
+        let held = File::open(dir.path().join("lock")).unwrap();
+        flock(&held, FlockOperation::NonBlockingLockExclusive).unwrap();
+        let other = b"1\n";
+        durable::write_file(&dir.path().join("lock.pid"), other, &FileAttrs::mode(0o600)).unwrap();
+        assert!(matches!(Lock::take(dir.path()), Err(KeystoreError::Held { holder, .. }) if holder == "pid 1"));
+        let own = std::process::id().to_string();
+        durable::write_file(&dir.path().join("lock.pid"), own.as_bytes(), &FileAttrs::mode(0o600)).unwrap();
+        let letting_go = std::thread::spawn(move || {
+            std::thread::park_timeout(PAUSE * 5);
+            drop(held);
+        });
+        Lock::take(dir.path()).unwrap();
+        letting_go.join().unwrap();
     }
 }

@@ -8,25 +8,20 @@ use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use sled::Transactional as _;
 use sled::transaction::{ConflictableTransactionError, TransactionError};
 
 use super::backend::{Applied, Backend, Expected, Tree, Visit, Write};
 use super::error::{KeystoreError, io};
+use super::lock::exclusively;
 use crate::durable;
 
 /// Read cache. The state is small, and the leader keeps it in memory anyway.
 const CACHE_BYTES: u64 = 16 * 1024 * 1024;
 /// Above this sled puts a value into a file of its own.
 const MAX_STORED_BYTES: usize = 64 * 1024;
-
-/// How often a lock that a forked child may hold is tried again, and after how long each time.
-const LOCK_TRIES: usize = 200;
-const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// An open sled database. The caller holds the lock of the keystore.
 pub struct SledStore {
@@ -84,21 +79,17 @@ fn place(tree: Tree) -> usize {
         .expect("Tree::ALL lists every tree")
 }
 
-/// sled locks its data file. A child that this process has just forked has the locks of an earlier opening until its exec: it is
-/// waited for. Whatever else holds the lock is told by sled.
+/// sled locks its data file. Whatever else than a child of ours holds that lock is told by sled.
 fn wait_for_children(dir: &Path) -> Result<(), KeystoreError> {
     let path = data_file(dir);
     let file = match File::open(&path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         opened => opened.map_err(io("open", &path))?,
     };
-    for _ in 0..LOCK_TRIES {
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::WOULDBLOCK) => std::thread::park_timeout(LOCK_PAUSE),
-            _ => break,
-        }
+    match exclusively(&file, || true) {
+        Ok(()) | Err(Errno::WOULDBLOCK) => Ok(()),
+        Err(error) => Err(io("lock", &path)(error.into())),
     }
-    Ok(())
 }
 
 /// Half-written snapshots of sled's own, from a full disk or a kill while opening, make every later open fail.
@@ -193,6 +184,10 @@ impl Backend for SledStore {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use rustix::fs::{FlockOperation, flock};
+
     use super::*;
 
     #[test]
@@ -202,7 +197,7 @@ mod tests {
         let held = File::open(data_file(folder.path())).unwrap();
         flock(&held, FlockOperation::NonBlockingLockExclusive).unwrap();
         let letting_go = std::thread::spawn(move || {
-            std::thread::park_timeout(LOCK_PAUSE * 5);
+            std::thread::park_timeout(Duration::from_millis(50));
             drop(held);
         });
         SledStore::open(folder.path()).unwrap();
