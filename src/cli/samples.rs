@@ -45,7 +45,9 @@ pub(super) fn quiet() -> Status {
             standby: StandbyStatus::Ready {
                 kid: kid("-kwBJxHXG9WrLtpmBvAb3fLsEYXDqZ9YlUc9Q0QGbzA"),
             },
+            rotating: None,
         }],
+        leaving: vec![],
         keys: vec![
             key("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs", "active", 72, "retiring", 192),
             key(
@@ -168,6 +170,7 @@ fn planned(hours: u64, key: PlannedKey, event: Happening, waits_for: Awaited) ->
         key: Some(key),
         node: None,
         event,
+        into: None,
         waits_for,
         if_answered: None,
     }

@@ -99,7 +99,12 @@ async fn reload_leader(path: PathBuf, running: LeaderConfig, handle: Handle) {
                 }
                 warn_of_weak(&next);
                 match handle.configure(&next).await {
-                    Ok(()) => tracing::info!("the configuration is reloaded"),
+                    Ok(remarks) => {
+                        for remark in remarks {
+                            tracing::warn!("{remark}");
+                        }
+                        tracing::info!("the configuration is reloaded");
+                    }
                     Err(why) => tracing::error!(%why, "the new configuration is refused; the old one stands"),
                 }
             }

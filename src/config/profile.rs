@@ -82,6 +82,7 @@ fn windows(table: &mut Fields<'_>, base: Windows) -> Windows {
         straggler_after: span("straggler_after", base.straggler_after),
         start_grace: span("start_grace", base.start_grace),
         max_age: span("max_age", base.max_age),
+        anchor: table.get("anchor", value::anchor).unwrap_or(base.anchor),
     }
 }
 

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use toml::de::DeValue;
 
-use crate::types::Span;
+use crate::types::{Anchor, Span};
 
 pub(super) fn text<'a>(value: &'a DeValue<'a>) -> Result<&'a str, String> {
     value
@@ -31,6 +31,14 @@ pub(super) fn name(value: &DeValue<'_>) -> Result<String, String> {
 /// The name of a group; empty for none.
 pub(super) fn group(value: &DeValue<'_>) -> Result<Option<String>, String> {
     Ok(Some(text(value)?).filter(|name| !name.is_empty()).map(str::to_owned))
+}
+
+/// A time of day; empty for none.
+pub(super) fn anchor(value: &DeValue<'_>) -> Result<Option<Anchor>, String> {
+    match text(value)? {
+        "" => Ok(None),
+        _ => parsed(value).map(Some),
+    }
 }
 
 /// A path from the root: a service has no folder of its own to start from.

@@ -125,6 +125,7 @@ impl Layout {
             straggler_after,
             start_grace,
             max_age,
+            anchor: _,
         } = windows;
         format!(
             "# Made by `jkeys dev`: a leader on this machine, on a fast schedule. `jkeys init leader` explains every setting.\n\

@@ -35,6 +35,7 @@ pub fn windows(interval: Span) -> Result<Windows, TooShort> {
         straggler_after: half,
         start_grace: scaled(usual.start_grace).max(Span::secs(2)),
         max_age: scaled(usual.max_age).max(Span::secs(1)),
+        anchor: usual.anchor,
     })
 }
 

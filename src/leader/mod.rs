@@ -11,4 +11,5 @@ mod services;
 pub mod status;
 mod store;
 mod streams;
+mod transition;
 pub use run::{Handle, Leader, LeaderError};

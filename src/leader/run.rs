@@ -89,9 +89,11 @@ impl Handle {
     /// Uses a new configuration, as after SIGHUP, but for what [`LeaderConfig::needs_restart`] names. Profiles and windows hold for
     /// keys that are made from now on; what nodes are told, they are told at once.
     ///
+    /// Says what the operator should know besides.
+    ///
     /// # Errors
     /// The settings are refused, or the leader is stopping: nothing is changed.
-    pub async fn configure(&self, next: &LeaderConfig) -> Result<(), String> {
+    pub async fn configure(&self, next: &LeaderConfig) -> Result<Vec<String>, String> {
         let (answer, answered) = oneshot::channel();
         let command = Command::Configure(next.settings.clone());
         let message = Message::Ask {
@@ -103,11 +105,11 @@ impl Handle {
         let stopping = || "the leader is stopping".to_owned();
         self.inbox.send(message).await.map_err(|_| stopping())?;
         let decided = answered.await.map_err(|_| stopping())?;
-        decided.map_err(|refusal: Refusal| refusal.to_string())?;
+        let (decision, _) = decided.map_err(|refusal: Refusal| refusal.to_string())?;
         let terms = Terms::from(next);
         self.terms
             .send_if_modified(|now| std::mem::replace(now, terms.clone()) != terms);
-        Ok(())
+        Ok(decision.remarks)
     }
 }
 

@@ -3,10 +3,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::transition;
 use crate::leader::core::Leader;
 use crate::lifecycle::{
-    Cause, Decision, Event, Grounds, Keeping, Key, Node, Phase, PrivateHalf, Publication, Retirement, Sighting, Sightings,
-    Staging, Standing, State, may_hold_keys, owing_since, unconfirmed,
+    Cause, Decision, Event, Grounds, Keeping, Key, NextUp, Node, Phase, PrivateHalf, Publication, Retirement, Sighting,
+    Sightings, Staging, Standing, State, may_hold_keys, owing_since, ready_first, unconfirmed,
 };
 use crate::rpc::documents::{
     ClockStatus, Decided, KeyStatus, NextChange, NodeStatus, ProfileStatus, RevocationStatus, StandbyStatus, Status, Waiting,
@@ -47,6 +48,7 @@ pub fn status(leader: &Leader, clocks: Now) -> Status {
             .keys()
             .map(|name| profile_status(state, seen, name, now))
             .collect(),
+        leaving: transition::leaving(state, seen),
         keys: keys.into_iter().map(|key| key_status(state, seen, key)).collect(),
         nodes: state
             .nodes
@@ -81,15 +83,12 @@ fn profile_status(state: &State, seen: &Sightings, profile: &ProfileName, now: T
         spec,
         active: active.map(|key| key.kid().clone()),
         standby,
+        rotating: transition::rotating(state, seen, profile, now),
     }
 }
 
 fn standby(state: &State, seen: &Sightings, profile: &ProfileName, now: Time) -> StandbyStatus {
-    let mut standbys = state
-        .prepublished(profile)
-        .map(|key| (key.kid().clone(), Publication::of(state, seen, key)));
-    // The oldest is the first that will do.
-    match standbys.next() {
+    match ready_first(state, seen, profile, now).map(|key| (key.kid().clone(), Publication::of(state, seen, key))) {
         Some((kid, publication)) if publication.holds_at(now) => StandbyStatus::Ready { kid },
         Some((kid, Publication { missing, ready_at })) => StandbyStatus::Young { kid, ready_at, missing },
         None => StandbyStatus::None,
@@ -112,13 +111,14 @@ fn staged(state: &State, seen: &Sightings, profile: &ProfileName, now: Time) -> 
 
 fn key_status(state: &State, seen: &Sightings, key: &Key) -> KeyStatus {
     let next = match key.phase {
-        Phase::Prepublished => arming(state, seen, key),
+        Phase::Prepublished => arming(state, seen, key).or_else(|| transition::giving_way(state, seen, key)),
         Phase::Armed { activate_at } => Some(change("active", activate_at, vec![])),
         Phase::Active { retire_at, .. } => Some(change("retiring", retirement_at(state, key, retire_at), vec![])),
         Phase::Retiring { since, .. } => {
             let Retirement { missing, expired_at, .. } = Retirement::of(state, seen, key, since);
             Some(change("removed", expired_at, missing))
         }
+        Phase::Staged if !state.asks_for(key) => transition::giving_way(state, seen, key),
         Phase::Staged => {
             let replace_at = state.encrypted_to(&key.profile).map(|(_, replace_at)| replace_at);
             let missing = Staging::of(state, seen, key).missing;
@@ -143,22 +143,17 @@ fn key_status(state: &State, seen: &Sightings, key: &Key) -> KeyStatus {
     }
 }
 
-/// The oldest standby is armed before its predecessor's time is over; when the others are is not decided yet.
+/// The key that is next is armed before its predecessor's time is over; when the others are is not decided yet.
 fn arming(state: &State, seen: &Sightings, key: &Key) -> Option<NextChange> {
-    let first = state.prepublished(&key.profile).next()?;
     let Phase::Active { retire_at, .. } = state.active(&key.profile)?.phase else {
         return None;
     };
-    if first.kid() != key.kid() || state.armed(&key.profile).is_some() {
+    let next = NextUp::of(state, seen, &key.profile, retire_at, Time::default())?;
+    if next.key.kid() != key.kid() || state.armed(&key.profile).is_some() {
         return None;
     }
-    let Publication { missing, ready_at } = Publication::of(state, seen, key);
-    let lead = key.windows.arm_lead;
-    Some(change(
-        "armed",
-        (retire_at - lead).max(ready_at + key.windows.clock_skew - lead),
-        missing,
-    ))
+    let at = next.activate_at - key.windows.arm_lead;
+    Some(change("armed", at, next.publication.missing))
 }
 
 fn retirement_at(state: &State, key: &Key, planned: Time) -> Time {

@@ -40,19 +40,21 @@ fn key_due_at(state: &State, seen: &Sightings, key: &Key) -> Vec<Time> {
     }
 }
 
-/// When the standby of a profile can be armed, and when the key after it must be published.
+/// When the standbys of a profile can be armed, or make others superfluous, and when the key after them must be published.
 fn profile_due_at(state: &State, seen: &Sightings, profile: &ProfileName) -> Vec<Time> {
-    let Some(standby) = state.prepublished(profile).next() else {
-        return Vec::new();
-    };
-    let lead = standby.windows.arm_lead;
-    let ready = Publication::of(state, seen, standby).ready_at + standby.windows.clock_skew - lead;
     let planned = state.active(profile).and_then(|key| match key.phase {
-        Phase::Active { retire_at, .. } => Some(retire_at - lead),
+        Phase::Active { retire_at, .. } => Some(retire_at),
         _ => None,
     });
-    [Some(ready), planned, successor_due_at(state, profile)]
-        .into_iter()
-        .flatten()
-        .collect()
+    // While the algorithm changes there is a choice, and one that is ready puts an end to others.
+    let is_changing = state.standbys(profile).any(|key| !state.asks_for(key));
+    let of_standby = |key: &Key| {
+        let (lead, ready_at) = (key.windows.arm_lead, Publication::of(state, seen, key).ready_at);
+        let armed_at = [Some(ready_at + key.windows.clock_skew), planned];
+        let armed_at = armed_at.into_iter().flatten().map(move |at| at - lead);
+        armed_at.chain(Some(ready_at).filter(|_| is_changing))
+    };
+    let looked_at = if is_changing { usize::MAX } else { 1 };
+    let standbys = state.standbys(profile).take(looked_at).flat_map(of_standby);
+    standbys.chain(successor_due_at(state, seen, profile)).collect()
 }

@@ -305,7 +305,7 @@ impl State {
     }
 
     /// New settings are for new keys. Only a longer `token_lifetime`, `decrypt_window` or `clock_skew` reaches keys that stand. A
-    /// profile that is gone is forgotten: should it come back, its first key is a first key.
+    /// profile that is gone, or comes back for another use, is forgotten: its first key is a first key.
     fn configure(&mut self, settings: &Settings) {
         for key in self.keys.values_mut() {
             if let Some(profile) = settings.profiles.get(&key.profile) {
@@ -315,9 +315,13 @@ impl State {
             }
             key.windows.clock_skew = key.windows.clock_skew.max(settings.clock_skew());
         }
-        self.activated.retain(|profile| settings.profiles.contains_key(profile));
-        self.owed_standby.retain(|profile| settings.profiles.contains_key(profile));
-        self.bereft.retain(|profile, _| settings.profiles.contains_key(profile));
+        let key_use =
+            |settings: &Settings, profile: &ProfileName| settings.profiles.get(profile).map(|profile| profile.spec.key_use());
+        let before = &self.settings;
+        let goes_on = |profile: &ProfileName| key_use(before, profile) == key_use(settings, profile);
+        self.activated.retain(goes_on);
+        self.owed_standby.retain(goes_on);
+        self.bereft.retain(|profile, _| goes_on(profile));
         self.settings = settings.clone();
     }
 

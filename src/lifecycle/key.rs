@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::generation::{Member, Stage};
+use super::planned::handover;
 use super::settings::Windows;
 use crate::types::{Generation, KeyUse, Kid, ProfileName, PublicKey, Time};
 
@@ -136,6 +137,12 @@ impl Key {
     #[must_use]
     pub fn key_use(&self) -> KeyUse {
         self.public.spec.key_use()
+    }
+
+    /// When its successor is meant to take over, if it does so itself at `since`.
+    #[must_use]
+    pub fn handover(&self, since: Time) -> Time {
+        handover(&self.windows, self.key_use(), since)
     }
 
     pub(super) fn member(&self) -> Member {

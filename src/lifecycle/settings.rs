@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::types::{KeySpec, KidFormat, ProfileName, Span};
+use crate::types::{Anchor, KeySpec, KidFormat, ProfileName, Span};
 
-/// The lengths of time that a profile lives by. The defaults make the two-day schedule.
+/// The lengths of time that a profile lives by, and the hour of the day. The defaults make the two-day schedule.
 ///
 /// All must be above zero and below ten years; [`check`](super::check) holds them against each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +31,9 @@ pub struct Windows {
     pub start_grace: Span,
     /// What verifiers are told to cache.
     pub max_age: Span,
+    /// The time of day at which keys are meant to change hands; without one they do so an interval after the last time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anchor: Option<Anchor>,
 }
 
 impl Default for Windows {
@@ -45,6 +48,7 @@ impl Default for Windows {
             straggler_after: Span::hours(24),
             start_grace: Span::mins(10),
             max_age: Span::mins(10),
+            anchor: None,
         }
     }
 }

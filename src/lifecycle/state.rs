@@ -243,11 +243,6 @@ impl State {
         self.keys_of(profile).filter(|key| key.phase == Phase::Prepublished)
     }
 
-    /// The staged keys of an encryption profile, oldest first.
-    pub fn staged<'a>(&'a self, profile: &'a ProfileName) -> impl Iterator<Item = &'a Key> {
-        self.keys_of(profile).filter(|key| key.phase == Phase::Staged)
-    }
-
     /// The published key of an encryption profile, with the instant at which its successor is meant to take over.
     #[must_use]
     pub fn encrypted_to(&self, profile: &ProfileName) -> Option<(&Key, Time)> {

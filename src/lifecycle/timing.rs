@@ -1,4 +1,4 @@
-//! The timing rules T1 to T7: which lengths of time can't be safe together.
+//! The timing rules T1 to T8: which lengths of time can't be safe together.
 //!
 //! T1, T3 and T5 are of the order in which signing keys live. A profile for encryption needs only what is said of it.
 //!
@@ -7,12 +7,14 @@
 
 use std::fmt;
 
+use super::planned::fits;
 use super::settings::{Profile, Settings, Windows};
 use crate::types::{KeyUse, ProfileName, Span};
 
 /// The most keys that may be published at once: AWS IAM fails above.
 pub const MAX_PUBLISHED: usize = 100;
-/// The most keys of one signing profile in the JWKS: three on their way or signing, one retiring, and one more after an emergency.
+/// The most keys of one signing profile in the JWKS: three on their way or signing, one retiring, and one more after an emergency
+/// or while its algorithm changes.
 const MAX_PUBLISHED_PER_PROFILE: usize = 5;
 /// The most keys of one encryption profile that are not yet unpublished: one staged, one published, and one more after an emergency.
 const MAX_BEFORE_UNPUBLISHED: usize = 3;
@@ -34,6 +36,8 @@ pub enum TimingRule {
     T6,
     /// Every length of time above zero and below ten years.
     T7,
+    /// With an anchor: `interval` is a whole number of days, or a day is a whole number of intervals.
+    T8,
 }
 
 /// One rule that one profile breaks, or all of them together. Its text names the rule, the numbers and what to change.
@@ -61,7 +65,7 @@ impl fmt::Display for Violation {
 #[must_use]
 pub fn check(settings: &Settings) -> Vec<Violation> {
     let each = settings.profiles.values().flat_map(|profile| {
-        let rules = [t1, t2, t3, t4, t5, t7];
+        let rules = [t1, t2, t3, t4, t5, t7, t8];
         rules.into_iter().filter_map(|rule| rule(settings, profile))
     });
     each.chain(t6(settings)).collect()
@@ -220,6 +224,15 @@ fn t7(_: &Settings, profile: &Profile) -> Option<Violation> {
     let certificate = (!inside).then(|| format!("certificate_life ({life}) must be above 0s and at most ten years"));
     let broken: Vec<_> = windows.into_iter().chain([certificate]).collect();
     violation(TimingRule::T7, profile, &broken, "bring each within its limits")
+}
+
+fn t8(_: &Settings, profile: &Profile) -> Option<Violation> {
+    let Windows { anchor, interval, .. } = profile.windows;
+    let broken = anchor.filter(|_| !fits(interval)).map(|anchor| {
+        format!("with anchor {anchor} interval ({interval}) must be a whole number of days, or a day a whole number of intervals")
+    });
+    let change = "give interval such a length, 12h or 48h for example, or take anchor out";
+    violation(TimingRule::T8, profile, &[broken], change)
 }
 
 #[cfg(test)]

@@ -33,6 +33,9 @@ pub struct Status {
     pub refused_enrolments: u64,
     /// The profiles, by name.
     pub profiles: Vec<ProfileStatus>,
+    /// Profiles that are configured no more and still have keys, by name.
+    #[serde(default)]
+    pub leaving: Vec<LeavingProfile>,
     /// The keys, by profile and age.
     pub keys: Vec<KeyStatus>,
     /// The nodes, by name.
@@ -75,6 +78,28 @@ pub struct ProfileStatus {
     pub active: Option<Kid>,
     /// Whether another key is ready to take over at once.
     pub standby: StandbyStatus,
+    /// What is in use still, while the profile rotates into another algorithm.
+    pub rotating: Option<Rotating>,
+}
+
+/// A rotation into another algorithm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rotating {
+    /// What the key in use is.
+    pub from: KeySpec,
+    /// When a key of the new algorithm is meant to take over; none while that is not known.
+    pub at: Option<Time>,
+}
+
+/// A profile that is configured no more. Its keys stay as long as the rules ask.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeavingProfile {
+    /// Its name.
+    pub profile: ProfileName,
+    /// When its last key goes; a floor while nodes are missing.
+    pub until: Time,
+    /// Nodes that must confirm something first.
+    pub missing: Vec<NodeName>,
 }
 
 /// How far the key is that is next in a profile.

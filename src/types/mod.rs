@@ -3,6 +3,7 @@
 //! Nothing here knows a clock, a disk or a network. Values are checked where they are parsed, and are right from then on.
 
 mod actor;
+mod anchor;
 mod host_port;
 mod ids;
 mod name;
@@ -12,6 +13,7 @@ mod spec;
 mod time;
 
 pub use actor::{Actor, Comment, Reason};
+pub use anchor::{Anchor, AnchorError};
 pub use host_port::{HostPort, HostPortError};
 pub use ids::{Enrolment, Epoch, Generation, Seq, Version};
 pub use name::{Kid, NameError, NodeName, ProfileName, SpiffeId, TrustDomain};

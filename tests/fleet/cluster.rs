@@ -139,6 +139,16 @@ impl Cluster {
         Ok(())
     }
 
+    /// SIGHUP with the profiles of `text`: they hold at once, or are refused.
+    pub async fn reload(&mut self, text: &str) -> Result<(), String> {
+        let (head, _) = self.text.split_once("admin_group = \"\"\n").unwrap();
+        let next = format!("{head}admin_group = \"\"\n{text}");
+        let config = LeaderConfig::parse(&next, None).map_err(|why| why.to_string())?;
+        self.leader.as_ref().expect("a leader runs").handle.configure(&config).await?;
+        self.text = next;
+        Ok(())
+    }
+
     /// Stops the leader cleanly.
     pub async fn stop_leader(&mut self) {
         let RunningLeader { stop, done, .. } = self.leader.take().expect("a leader runs");

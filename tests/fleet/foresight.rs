@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use jkeys::rpc::admin::{Accepted, Compromised, Document, Finished, PlanCall, Progress, RotateCall, schema};
-use jkeys::rpc::documents::{Decided, DryRun, Happening, Plan, Planned, PlannedKey, Trust};
+use jkeys::rpc::documents::{Awaited, Decided, DryRun, Happening, Plan, Planned, PlannedKey, Trust};
 use jkeys::rpc::proto;
-use jkeys::types::{NodeName, Reason, Span, Time};
+use jkeys::types::{KeySpec, NodeName, Reason, Span, Time};
 
 use crate::cluster::{Cluster, ES256, rotate_now};
 
@@ -99,6 +99,45 @@ async fn what_happens_is_what_the_plan_said_event_by_event() {
     cluster.pass(Span::hours(5), Span::hours(1)).await;
     let plan = plan(&cluster, Span::hours(7 * 24)).await;
     assert!(plan.events.len() > 25 && plan.absent.is_empty(), "{plan:#?}");
+    comes_true(&mut cluster, &plan).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_foresees_anchored_rotations_a_change_of_algorithm_and_a_profile_that_leaves() {
+    let profile = |name: &str, rest: &str| format!("[[profile]]\nname = \"{name}\"\n{rest}\nanchor = \"02:00Z\"\n");
+    let api = profile("api", "alg = \"Ed25519\"\ninterval = \"72h\"");
+    let before = format!(
+        "{}{api}{}",
+        profile("web", "alg = \"ES256\""),
+        profile("old", "alg = \"ES256\"")
+    );
+    let mut cluster = Cluster::with_nodes(&before, &["a", "b"]).await;
+    cluster.pass(Span::hours(9), Span::hours(1)).await;
+    let after = format!("{}{api}", profile("web", "alg = \"ES384\""));
+    cluster.reload(&after).await.unwrap();
+    cluster
+        .until(|status| status.keys.iter().any(|key| key.spec == KeySpec::Es384))
+        .await;
+    cluster.rest().await;
+    let plan = plan(&cluster, Span::hours(9 * 24)).await;
+    let of = |event, profile: &str| {
+        let of_profile = |row: &&Planned| row.event == event && row.profile.as_ref().is_some_and(|of| of.as_str() == profile);
+        plan.events.iter().filter(of_profile).collect::<Vec<_>>()
+    };
+    for (profile, days) in [("web", &[17, 19, 21, 23][..]), ("api", &[18, 21, 24])] {
+        let signs: Vec<String> = of(Happening::Signs, profile).iter().map(|row| row.at.to_string()).collect();
+        let expected: Vec<String> = days.iter().map(|day| format!("2027-01-{day}T02:00:00.000Z")).collect();
+        assert_eq!(signs, expected, "{profile}");
+    }
+    assert_eq!(of(Happening::Signs, "web")[0].into, Some(KeySpec::Es384));
+    assert!(of(Happening::Signs, "web")[1..].iter().all(|row| row.into.is_none()));
+    let gives_way = of(Happening::Removed, "web")[0];
+    assert_eq!(gives_way.waits_for, Awaited::Successor, "the standby of the old algorithm");
+    assert_eq!(
+        of(Happening::Removed, "old").len(),
+        1,
+        "its key is removed, and nothing follows"
+    );
     comes_true(&mut cluster, &plan).await;
 }
 

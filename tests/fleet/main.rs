@@ -6,5 +6,6 @@ mod emergency;
 mod encryption;
 mod foresight;
 mod joining;
+mod live;
 mod restarts;
 mod rotations;

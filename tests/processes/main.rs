@@ -7,5 +7,6 @@ mod enrolling;
 mod fleet;
 mod full_disk;
 mod kills;
+mod live;
 mod process;
 mod signals;

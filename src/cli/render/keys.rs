@@ -27,7 +27,7 @@ fn table(status: &Status, kid_width: usize) -> Table {
     for key in &status.keys {
         table.row([
             shortened(key.kid.as_str(), kid_width),
-            key.profile.to_string(),
+            profile(status, key),
             key.spec.to_string(),
             key.state.clone(),
             relative(key.published_at, status.now),
@@ -35,6 +35,11 @@ fn table(status: &Status, kid_width: usize) -> Table {
         ]);
     }
     table
+}
+
+fn profile(status: &Status, key: &KeyStatus) -> String {
+    let is_removed = status.leaving.iter().any(|leaving| leaving.profile == key.profile);
+    format!("{}{}", key.profile, if is_removed { " (removed)" } else { "" })
 }
 
 /// `armed in 3h 12m`, and what it waits for besides.

@@ -61,7 +61,7 @@ fn table(events: &[Planned], now: Time, key_width: usize) -> Table {
             left.strip_prefix("in ").unwrap_or(&left).to_owned(),
             event.profile.as_ref().map(ToString::to_string).unwrap_or_default(),
             shortened(&key(event.key.as_ref()), key_width),
-            happens(event),
+            happens(event) + &event.into.map_or_else(String::new, |spec| format!(" ({spec})")),
             waits_for(event),
         ]);
     }

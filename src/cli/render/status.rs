@@ -5,13 +5,14 @@ use super::table::Table;
 use super::text::{elapsed, list, plain, relative};
 use super::{history::waited, keys::keys, text};
 use crate::lifecycle::Doubt;
-use crate::rpc::documents::{ClockStatus, NodeStatus, StandbyStatus, Status};
+use crate::rpc::documents::{ClockStatus, NodeStatus, Rotating, StandbyStatus, Status};
 use crate::types::{KeyUse, Time};
 
 pub(in crate::cli) fn status(status: &Status, columns: Option<usize>) -> String {
     let sections = [
         leader(status),
         loud(status),
+        under_way(status),
         profiles(status),
         keys(status, columns),
         nodes(status),
@@ -73,6 +74,28 @@ fn loud(status: &Status) -> String {
         .chain(revocations)
         .chain(nodes);
     text::lines(lines.map(|line| format!("! {line}")))
+}
+
+/// Profiles that come to another algorithm, or leave: nothing is wrong, and an operator waits for it.
+fn under_way(status: &Status) -> String {
+    let at = |time: Time| format!("{time} ({})", relative(time, status.now));
+    let rotating = status.profiles.iter().filter_map(|profile| {
+        let Rotating { from, at: planned } = profile.rotating?;
+        let into = format!("profile {} rotates from {from} into {}", profile.profile, profile.spec);
+        Some(match planned {
+            Some(planned) => format!("{into} at {}", at(planned)),
+            None => format!("{into}, once its key is made and every node has confirmed it"),
+        })
+    });
+    let leaving = status.leaving.iter().map(|leaving| {
+        let waits = if leaving.missing.is_empty() { "" } else { ", waits for " };
+        let (profile, until) = (&leaving.profile, at(leaving.until.max(status.now)));
+        format!(
+            "profile {profile} is removed: its keys stay until {until}{waits}{}",
+            list(&leaving.missing)
+        )
+    });
+    text::lines(rotating.chain(leaving))
 }
 
 /// What is wrong with the leader's clock, and what ends that.

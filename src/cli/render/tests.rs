@@ -3,7 +3,7 @@ use std::path::Path;
 use super::super::samples::{NOW, a_dry_run, a_plan, decided as a_decision, kid, names, quiet, troubled};
 use super::*;
 use crate::rpc::admin::{Confirmation, Finished, Trusted};
-use crate::rpc::documents::{ProfileStatus, StandbyStatus};
+use crate::rpc::documents::{LeavingProfile, ProfileStatus, Rotating, StandbyStatus};
 use crate::types::{Generation, Span};
 
 #[test]
@@ -56,6 +56,29 @@ vm-3  joining 0s         nothing         never
 }
 
 #[test]
+fn a_profile_that_changes_its_algorithm_or_leaves_says_until_when() {
+    let mut fleet = quiet();
+    let [before, from] = ["RS256/2048", "ES256"].map(|spec| spec.parse().unwrap());
+    (fleet.profiles[0].spec, fleet.keys[1].profile) = (from, "old".parse().unwrap());
+    let rotating = |at| Some(Rotating { from: before, at });
+    fleet.profiles[0].rotating = rotating(Some(NOW + Span::hours(3)));
+    fleet.leaving = vec![LeavingProfile {
+        profile: "old".parse().unwrap(),
+        until: NOW + Span::mins(65),
+        missing: names(&["vm-2"]),
+    }];
+    let shown = status(&fleet, None);
+    let line = "profile main rotates from RS256/2048 into ES256 at 2026-11-23T09:05:04.000Z (in 3h)\n";
+    assert!(shown.contains(line), "{shown}");
+    let line = "profile old is removed: its keys stay until 2026-11-23T07:10:04.000Z (in 1h 5m), waits for vm-2\n";
+    assert!(shown.contains(line), "{shown}");
+    assert!(shown.contains("  old (removed)  RS256/2048  prepublished"), "{shown}");
+    fleet.profiles[0].rotating = rotating(None);
+    let line = "profile main rotates from RS256/2048 into ES256, once its key is made and every node has confirmed it\n";
+    assert!(status(&fleet, None).contains(line));
+}
+
+#[test]
 fn a_profile_for_encryption_says_what_is_staged_and_what_is_lacking() {
     let mut fleet = quiet();
     let enc = |active: Option<&str>, standby| ProfileStatus {
@@ -63,6 +86,7 @@ fn a_profile_for_encryption_says_what_is_staged_and_what_is_lacking() {
         spec: "ECDH-ES/256".parse().unwrap(),
         active: active.map(kid),
         standby,
+        rotating: None,
     };
     let staged = |missing: &[&str]| StandbyStatus::Staged {
         kid: kid("next"),

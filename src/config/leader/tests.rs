@@ -162,6 +162,28 @@ fn numbers_that_nobody_meant_are_not_held_against_the_rules() {
 }
 
 #[test]
+fn the_anchor_is_of_all_profiles_or_of_one_and_in_utc() {
+    let text = format!(
+        "[defaults]\nanchor = \"02:00Z\"\n{WEB}[[profile]]\nname = \"b\"\nalg = \"ES256\"\nanchor = \"14:30Z\"\n\
+         [[profile]]\nname = \"c\"\nalg = \"ES256\"\nanchor = \"\"\ninterval = \"60h\"\n"
+    );
+    let config = LeaderConfig::parse(&text, None).unwrap();
+    let anchors = config.settings.profiles.values().map(|profile| profile.windows.anchor);
+    let shown: Vec<String> = anchors.map(|anchor| anchor.map_or_else(String::new, String::from)).collect();
+    assert_eq!(shown, ["14:30Z", "", "02:00Z"]);
+    let zone = refused(&format!("{WEB}anchor = \"02:00+01:00\"\n"));
+    assert!(
+        zone.contains("line 4: [[profile]] number 1 anchor: \"02:00+01:00\" is not in UTC"),
+        "{zone}"
+    );
+    let interval = refused(&format!("{WEB}anchor = \"02:00Z\"\ninterval = \"50h\"\n"));
+    assert!(
+        interval.contains("rule T8, profile web: with anchor 02:00Z interval (2days 2h)"),
+        "{interval}"
+    );
+}
+
+#[test]
 fn a_profile_for_encryption_says_so_and_names_an_algorithm_for_it() {
     let with = |lines: &str| format!("{WEB}[[profile]]\nname = \"enc\"\n{lines}");
     for (alg, spec) in [

@@ -67,6 +67,7 @@ fn look(nodes: Vec<NodeStatus>, failures: usize) -> Look {
             waits: vec![],
             refused_enrolments: 0,
             profiles: vec![],
+            leaving: vec![],
             keys: vec![key],
             nodes,
             revocations: vec![],

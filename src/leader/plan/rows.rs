@@ -6,7 +6,7 @@ use super::course::{Course, Moment};
 use crate::leader::core::Leader;
 use crate::lifecycle::{Cause, Event, Keeping, Key, Phase, Publication, Retirement, Staging, Windows, unconfirmed};
 use crate::rpc::documents::{Awaited, Happening, Planned};
-use crate::types::{Kid, NodeName, ProfileName, Time};
+use crate::types::{KeySpec, Kid, NodeName, ProfileName, Time};
 
 /// What an event is in a plan; none for what a plan does not show.
 pub(super) fn happening(event: &Event) -> Option<Happening> {
@@ -32,6 +32,7 @@ pub(super) fn happening(event: &Event) -> Option<Happening> {
 #[derive(Debug, Clone)]
 struct Known {
     profile: ProfileName,
+    spec: KeySpec,
     windows: Windows,
     unpublished: Vec<NodeName>,
     unswitched: Vec<NodeName>,
@@ -41,6 +42,8 @@ struct Known {
 pub(super) struct Rows<'a> {
     course: &'a Course,
     keys: BTreeMap<Kid, Known>,
+    /// What is in use in each profile.
+    in_use: BTreeMap<ProfileName, KeySpec>,
     unconfirmed: BTreeMap<Kid, Vec<NodeName>>,
 }
 
@@ -51,6 +54,7 @@ impl<'a> Rows<'a> {
         let absent = |nodes: Vec<NodeName>| nodes.into_iter().filter(|node| !answering.contains(node)).collect();
         let known = |key: &Key| Known {
             profile: key.profile.clone(),
+            spec: key.public.spec,
             windows: key.windows,
             unpublished: absent(match key.phase {
                 Phase::Staged => Staging::of(state, seen, key).missing,
@@ -65,8 +69,11 @@ impl<'a> Rows<'a> {
             },
         };
         let unconfirmed = |kid: &Kid| absent(unconfirmed(state, seen, kid));
+        let is_in_use = |key: &&Key| matches!(key.phase, Phase::Active { .. } | Phase::Published { .. });
+        let in_use = state.keys.values().filter(is_in_use);
         let mut rows = Self {
             course,
+            in_use: in_use.map(|key| (key.profile.clone(), key.public.spec)).collect(),
             keys: state.keys.values().map(|key| (key.kid().clone(), known(key))).collect(),
             unconfirmed: state.revocations.keys().map(|kid| (kid.clone(), unconfirmed(kid))).collect(),
         };
@@ -76,6 +83,7 @@ impl<'a> Rows<'a> {
     fn row(&mut self, moment: &Moment) -> Option<Planned> {
         let event = happening(&moment.event)?;
         self.learn(moment);
+        let into = self.change_of_algorithm(&moment.event);
         let kid = moment.event.kid();
         let key = kid.and_then(|kid| self.keys.get(kid));
         Some(Planned {
@@ -91,9 +99,22 @@ impl<'a> Rows<'a> {
                 _ => None,
             },
             event,
+            into,
             waits_for: self.condition(&moment.event, event, key),
             if_answered: None,
         })
+    }
+
+    /// What a key is that comes or takes over, where the one in use is of another algorithm.
+    fn change_of_algorithm(&mut self, event: &Event) -> Option<KeySpec> {
+        let key = self.keys.get(event.kid()?)?;
+        let (profile, spec) = (key.profile.clone(), key.spec);
+        let before = match event {
+            Event::Prepublished { .. } | Event::Staged { .. } => self.in_use.get(&profile).copied(),
+            Event::Activated { .. } | Event::Published { .. } => self.in_use.insert(profile, spec),
+            _ => None,
+        };
+        before.filter(|before| *before != spec).map(|_| spec)
     }
 
     fn learn(&mut self, moment: &Moment) {
@@ -101,6 +122,7 @@ impl<'a> Rows<'a> {
             Event::Prepublished { profile, key, windows } | Event::Staged { profile, key, windows } => {
                 let known = Known {
                     profile: profile.clone(),
+                    spec: key.spec,
                     windows: *windows,
                     unpublished: moment.absent.clone(),
                     unswitched: Vec::new(),
@@ -119,6 +141,8 @@ impl<'a> Rows<'a> {
     fn condition(&self, event: &Event, happening: Happening, key: Option<&Known>) -> Awaited {
         match (happening, key) {
             (Happening::Published | Happening::Staged, _) => Awaited::Key,
+            // It never served: another takes its place.
+            (Happening::Removed | Happening::Discarded, _) if never_served(event) => Awaited::Successor,
             (Happening::Encrypts, Some(key)) => Awaited::Halves {
                 missing: key.unpublished.clone(),
             },
@@ -149,6 +173,14 @@ impl<'a> Rows<'a> {
             (Happening::LeavesService, _) => Awaited::Silence,
             (Happening::Armed | Happening::Removed | Happening::Encrypts | Happening::Discarded, None) => Awaited::Time,
         }
+    }
+}
+
+fn never_served(event: &Event) -> bool {
+    match event {
+        Event::Removed { last_signature, .. } => last_signature.is_none(),
+        Event::Discarded { published_until, .. } => published_until.is_none(),
+        _ => false,
     }
 }
 

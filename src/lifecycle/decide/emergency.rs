@@ -7,6 +7,7 @@ use super::succession::{self, Standby};
 use super::{Compromised, Decision, Refusal, RotateNow, encryption, schedule};
 use crate::lifecycle::event::{Event, Why};
 use crate::lifecycle::sightings::Sightings;
+use crate::lifecycle::standby::NextUp;
 use crate::lifecycle::state::{Key, Phase, PrivateHalf, State};
 use crate::types::{Comment, KeyUse, Kid, ProfileName, Reason, Time};
 
@@ -74,7 +75,13 @@ pub(super) fn revoke(
 }
 
 /// The next rotation is due now; it is armed as soon as rule R1 allows.
-pub(super) fn hasten(state: &State, profiles: &[ProfileName], why: &Why) -> Result<Decision, Refusal> {
+pub(super) fn hasten(
+    state: &State,
+    seen: &Sightings,
+    profiles: &[ProfileName],
+    why: &Why,
+    now: Time,
+) -> Result<Decision, Refusal> {
     let mut decision = Decision::default();
     for profile in named_or_all(state, profiles)? {
         if let Some((key, activate_at)) = state.armed(&profile) {
@@ -83,6 +90,9 @@ pub(super) fn hasten(state: &State, profiles: &[ProfileName], why: &Why) -> Resu
                 key.kid()
             ));
         } else {
+            let next = NextUp::of(state, seen, &profile, now, now);
+            let remark = next.and_then(|next| succession::of_algorithm_before(state, seen, next.key));
+            decision.remarks.extend(remark);
             decision.push(Event::Hastened {
                 profile,
                 why: why.clone(),

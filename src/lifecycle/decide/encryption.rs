@@ -2,7 +2,7 @@
 
 use super::draft::Draft;
 use super::emergency::Revocation;
-use super::schedule::Waits;
+use super::schedule::{Waits, unused};
 use super::{Decision, Refusal};
 use crate::lifecycle::encryption::{Keeping, Staging};
 use crate::lifecycle::event::{Event, Evidence, Grounds, Why};
@@ -15,10 +15,33 @@ use crate::types::{Kid, ProfileName, PublicKey, Reason, Time};
 pub(super) const AFTER_ALL: &str = "profiles for encryption publish nothing until a new key is made and every node in service \
     has confirmed it (rule E1)";
 
-/// Whether a profile needs a key: it has none staged, and the published one is about to be replaced or is not there.
+/// Whether a profile needs a key: it has none staged, and the published one is about to be replaced or is not there. One of an
+/// algorithm that the profile has left behind is replaced at once.
 pub(super) fn needs_key(state: &State, profile: &ProfileName, now: Time) -> bool {
     let is_due = |(key, replace_at): (&Key, Time)| replace_at - key.windows.arm_lead <= now;
-    state.staged(profile).next().is_none() && state.encrypted_to(profile).is_none_or(is_due)
+    match state.staged(profile).next() {
+        Some(staged) => !state.asks_for(staged),
+        None => state.encrypted_to(profile).is_none_or(is_due),
+    }
+}
+
+/// The staged keys of an algorithm before that are of no more use: all once one that the profile asks for can be published at any
+/// moment, or is; else all but the one that would serve in its place.
+pub(super) fn superseded<'a>(state: &'a State, seen: &Sightings, profile: &'a ProfileName) -> Vec<&'a Key> {
+    let (asked, mut others): (Vec<&Key>, Vec<&Key>) = state.staged(profile).partition(|key| state.asks_for(key));
+    let is_ready = |key: &&Key| Staging::of(state, seen, key).holds();
+    let is_published = state.encrypted_to(profile).is_some_and(|(key, _)| state.asks_for(key));
+    if !is_published && !asked.iter().any(is_ready) && !others.is_empty() {
+        let kept = others.iter().position(is_ready).unwrap_or(0);
+        others.remove(kept);
+    }
+    others
+}
+
+/// The staged key that is published next: one that every node in service holds, and of those one that the profile asks for.
+fn next_up<'a>(state: &'a State, seen: &Sightings, profile: &'a ProfileName) -> Option<(&'a Key, Staging)> {
+    let staged = state.staged(profile).map(|key| (key, Staging::of(state, seen, key)));
+    staged.min_by_key(|(_, staging)| !staging.holds())
 }
 
 /// A key has been made: its private half goes to the nodes first.
@@ -41,11 +64,12 @@ pub(super) fn publish_due(
     waits: &mut Waits,
 ) {
     let published = state.encrypted_to(profile);
-    let Some(staged) = state.staged(profile).next() else { return };
     if published.is_some_and(|(_, replace_at)| now < replace_at) {
         return;
     }
-    let staging = Staging::of(state, seen, staged);
+    let Some((staged, staging)) = next_up(state, seen, profile) else {
+        return;
+    };
     if !staging.holds() {
         waits.insert(Wait::Publish(profile.clone()), staging.missing);
         return;
@@ -60,7 +84,7 @@ pub(super) fn publish_due(
     let evidence = confirmations(decision, state, seen, &kid);
     decision.push(Event::Published {
         kid,
-        replace_at: now + staged.windows.interval,
+        replace_at: staged.handover(now),
         grounds: Grounds::Scheduled { evidence },
         why: Why::default(),
     });
@@ -95,7 +119,7 @@ pub(super) fn rotate(
 ) -> Result<(), Refusal> {
     let staged = match take {
         Some(kid) => Some(named(draft, profile, kid)?),
-        None => draft.state.staged(profile).next().cloned(),
+        None => next_up(&draft.state, draft.seen, profile).map(|(key, _)| key.clone()),
     };
     let Some(staged) = staged else {
         draft.push(Event::Hastened {
@@ -155,7 +179,8 @@ pub(super) fn revoke(draft: &mut Draft, revocation: &Revocation<'_>, key: &Key, 
     if theft {
         taint(draft, revocation, &key.profile, take);
     }
-    let successor = taken.or_else(|| draft.state.staged(&key.profile).next().cloned());
+    let next_up = || next_up(&draft.state, draft.seen, &key.profile).map(|(key, _)| key.clone());
+    let successor = taken.or_else(next_up);
     let ready = successor.filter(|staged| Staging::of(&draft.state, draft.seen, staged).holds());
     if let Some(staged) = ready {
         let why = Why {
@@ -187,12 +212,8 @@ pub(super) fn put_away(draft: &mut Draft, key: &Key) {
     match key.phase {
         Phase::Published { .. } => draft.push(Event::Unpublished { kid, successor: None }),
         Phase::Staged => {
-            let evidence = draft.decision.evidence(&draft.state, draft.seen, |_| None);
-            draft.push(Event::Discarded {
-                kid,
-                published_until: None,
-                evidence,
-            });
+            let event = unused(&mut draft.decision, &draft.state, draft.seen, key);
+            draft.push(event);
         }
         _ => {}
     }
@@ -251,7 +272,7 @@ fn named(draft: &Draft, profile: &ProfileName, kid: &Kid) -> Result<Key, Refusal
 fn publish(draft: &mut Draft, staged: &Key, grounds: Grounds, why: &Why) {
     draft.push(Event::Published {
         kid: staged.kid().clone(),
-        replace_at: draft.now + staged.windows.interval,
+        replace_at: staged.handover(draft.now),
         grounds,
         why: why.clone(),
     });

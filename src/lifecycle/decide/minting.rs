@@ -6,9 +6,11 @@ use super::{Decision, Refusal};
 use crate::lifecycle::clock::Reading;
 use crate::lifecycle::event::{Cause, Event, Why};
 use crate::lifecycle::mutant::{Mutant, is_out};
+use crate::lifecycle::planned::handover;
 use crate::lifecycle::publication::Publication;
 use crate::lifecycle::settings::Profile;
 use crate::lifecycle::sightings::Sightings;
+use crate::lifecycle::standby::NextUp;
 use crate::lifecycle::state::{Key, Phase, State};
 use crate::lifecycle::timing::MAX_PUBLISHED;
 use crate::types::{KeyUse, Kid, ProfileName, PublicKey, Reason, Time};
@@ -38,7 +40,7 @@ pub fn wanted(state: &State, seen: &Sightings, clock: impl Into<Reading>) -> Vec
     let (urgent, others): (Vec<_>, Vec<_>) = profiles.partition(|profile| is_without_key(state, &profile.name));
     let needing = others
         .into_iter()
-        .filter(|profile| !waits_for_nodes && needs_key(state, profile, now));
+        .filter(|profile| !waits_for_nodes && needs_key(state, seen, profile, now));
     let first = urgent.into_iter().chain(needing);
     first
         .take(room)
@@ -53,7 +55,7 @@ fn is_without_key(state: &State, profile: &ProfileName) -> bool {
     state.activated.contains(profile) && state.keys_of(profile).all(is_past)
 }
 
-fn needs_key(state: &State, profile: &Profile, now: Time) -> bool {
+fn needs_key(state: &State, seen: &Sightings, profile: &Profile, now: Time) -> bool {
     let name = &profile.name;
     if profile.spec.key_use() == KeyUse::Enc {
         return encryption::needs_key(state, name, now);
@@ -61,10 +63,11 @@ fn needs_key(state: &State, profile: &Profile, now: Time) -> bool {
     if is_out(Mutant::R1) {
         return is_needed_at_once(state, name, now);
     }
-    match state.prepublished(name).count() {
+    let is_owed = state.owed_standby.contains(name) && state.prepublished(name).count() < 3;
+    match state.prepublished(name).filter(|key| state.asks_for(key)).count() {
         0 => true,
-        1 => state.owed_standby.contains(name) || successor_due_at(state, name).is_some_and(|due| due <= now),
-        _ => state.owed_standby.contains(name) && state.prepublished(name).count() < 3,
+        1 => is_owed || successor_due_at(state, seen, name).is_some_and(|due| due <= now),
+        _ => is_owed,
     }
 }
 
@@ -75,18 +78,21 @@ fn is_needed_at_once(state: &State, name: &ProfileName, now: Time) -> bool {
     !has_next && state.active(name).is_none_or(is_ending)
 }
 
-/// When the key after the standby must be published, so that it is a standby by the time that this one is armed.
+/// When the key after the standby must be published, so that it is a standby by the time that this one is armed. Where the next to be
+/// armed is of an algorithm that the profile has left behind, the key after it stands by already.
 #[must_use]
-pub fn successor_due_at(state: &State, profile: &ProfileName) -> Option<Time> {
+pub fn successor_due_at(state: &State, seen: &Sightings, profile: &ProfileName) -> Option<Time> {
     if state.armed(profile).is_some() {
         return None;
     }
     let Some(Phase::Active { retire_at, .. }) = state.active(profile).map(|key| &key.phase) else {
         return None;
     };
-    let windows = &state.prepublished(profile).next()?.windows;
-    let armed_at = *retire_at - windows.arm_lead;
-    Some(armed_at - windows.min_prepublish - windows.clock_skew * 2)
+    let next = NextUp::of(state, seen, profile, *retire_at, Time::default())?.key;
+    let settings = state.settings.profiles.get(profile).filter(|_| state.asks_for(next))?;
+    let armed_at = *retire_at - next.windows.arm_lead;
+    // The key to be made waits for as long as the settings of today say.
+    Some(armed_at - settings.windows.min_prepublish - state.settings.clock_skew() * 2)
 }
 
 /// A key has been made: it is published and, where nothing signs and nothing else can, it signs at once.
@@ -109,7 +115,7 @@ pub(super) fn key_made(
     }
     let mut windows = wanted.profile.windows;
     windows.clock_skew = state.settings.clock_skew();
-    let retire_at = now + windows.interval;
+    let retire_at = handover(&windows, key.spec.key_use(), now);
     if key.spec.key_use() == KeyUse::Enc {
         return Ok(encryption::stage(profile, key, windows));
     }

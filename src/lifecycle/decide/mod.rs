@@ -201,10 +201,16 @@ pub enum Refusal {
          destroys it at once"
     )]
     RevokedAlready(Kid),
+    /// A configuration that leaves nothing to sign with.
+    #[error(
+        "the configuration has no profile, so nothing would sign any more: leave one in it; to end all trust in the keys that \
+         stand use `jkeys rotate --now --compromised all`"
+    )]
+    NoProfiles,
     /// A profile that would change from signing to encryption, or back.
     #[error(
         "profile {0} has keys of the other use: keys that sign and keys that decrypt can't share a profile; give the new one \
-         another name"
+         another name, or take {0} out and bring it back when `jkeys keys list` shows no key of it"
     )]
     OtherUse(ProfileName),
     /// `--compromised` and `--profile` contradict each other.
@@ -277,7 +283,7 @@ pub fn decide(state: &State, seen: &Sightings, command: &Command, clock: impl In
         Command::Configure(settings) => configure::configure(state, seen, settings, now),
         Command::KeyMade { profile, key, asked_at } => minting::key_made(state, seen, profile, key, *asked_at, clock),
         Command::RotateNow(request) => emergency::rotate_now(state, seen, request, now),
-        Command::Hasten { profiles, why } => emergency::hasten(state, profiles, why),
+        Command::Hasten { profiles, why } => emergency::hasten(state, seen, profiles, why, now),
         Command::Revoke {
             kid,
             reason,

@@ -8,11 +8,11 @@ use super::{Decision, encryption, service};
 use crate::lifecycle::clock::Reading;
 use crate::lifecycle::event::{Cause, Event, Why};
 use crate::lifecycle::mutant::{Mutant, is_out};
-use crate::lifecycle::publication::Publication;
 use crate::lifecycle::retirement::Retirement;
 use crate::lifecycle::sightings::Sightings;
+use crate::lifecycle::standby::{self, NextUp};
 use crate::lifecycle::state::{Key, Node, Phase, Standing, State, Wait};
-use crate::types::{Kid, NodeName, ProfileName, Time};
+use crate::types::{KeyUse, Kid, NodeName, ProfileName, Time};
 
 /// What the schedule waits for, with the nodes that are missing.
 pub(super) type Waits = BTreeMap<Wait, Vec<NodeName>>;
@@ -43,8 +43,11 @@ fn scheduled(state: &State, seen: &Sightings, now: Time, decision: &mut Decision
     decision.events.extend(service::evictions(state, seen, now));
     for profile in state.settings.profiles.keys() {
         decision.events.extend(activation(state, profile, now));
-        arm(state, seen, profile, now, decision, waits);
-        encryption::publish_due(state, seen, profile, now, decision, waits);
+        // What is dropped is not looked at any more: the rest is due in the next decision.
+        if !drop_superseded(state, seen, profile, now, decision) {
+            arm(state, seen, profile, now, decision, waits);
+            encryption::publish_due(state, seen, profile, now, decision, waits);
+        }
     }
     for key in state.keys.values() {
         remove(state, seen, key, now, decision, waits);
@@ -57,7 +60,7 @@ fn activation(state: &State, profile: &ProfileName, now: Time) -> Vec<Event> {
     let Some((key, activate_at)) = state.armed(profile).filter(|(_, activate_at)| *activate_at <= now) else {
         return Vec::new();
     };
-    let (kid, retire_at) = (key.kid().clone(), activate_at + key.windows.interval);
+    let (kid, retire_at) = (key.kid().clone(), key.handover(activate_at));
     let before = state.active(profile).filter(|_| !is_out(Mutant::R4TwoActive));
     let retired = before.map(|before| Event::Retired {
         kid: before.kid().clone(),
@@ -88,31 +91,58 @@ fn arm(state: &State, seen: &Sightings, profile: &ProfileName, now: Time, decisi
     if state.armed(profile).is_some() {
         return;
     }
-    let Some(standby) = state.prepublished(profile).next() else {
-        return;
-    };
     let Some(planned) = planned_activation(state, profile, now) else {
         return;
     };
-    let lead = standby.windows.arm_lead;
+    let Some(NextUp { key, publication, .. }) = NextUp::of(state, seen, profile, planned, now) else {
+        return;
+    };
+    let lead = key.windows.arm_lead;
     if now + lead < planned {
         return;
     }
-    let publication = Publication::of(state, seen, standby);
     let activate_at = planned.max(now + lead);
     // A node whose clock is ahead by all that is tolerated signs that much earlier.
-    let earliest = activate_at - standby.windows.clock_skew;
+    let earliest = activate_at - key.windows.clock_skew;
     if !publication.holds_at(earliest) && !is_out(Mutant::R2ArmEarly) {
         waits.insert(Wait::Arm(profile.clone()), publication.missing);
         return;
     }
-    let kid = standby.kid().clone();
+    let kid = key.kid().clone();
     let evidence = decision.evidence(state, seen, |sighting| sighting.published.get(&kid).copied());
     decision.push(Event::Armed {
         kid,
         activate_at,
         evidence,
     });
+}
+
+/// Keys that were made for an algorithm that the profile has left behind, and that never served. Says whether there were any.
+fn drop_superseded(state: &State, seen: &Sightings, profile: &ProfileName, now: Time, decision: &mut Decision) -> bool {
+    let standbys = standby::superseded(state, seen, profile, now);
+    let staged = encryption::superseded(state, seen, profile);
+    for key in standbys.iter().chain(&staged) {
+        let event = unused(decision, state, seen, key);
+        decision.push(event);
+    }
+    !standbys.is_empty() || !staged.is_empty()
+}
+
+/// The end of a key that has never signed, or never been published to encrypt to.
+pub(super) fn unused(decision: &mut Decision, state: &State, seen: &Sightings, key: &Key) -> Event {
+    let (kid, evidence) = (key.kid().clone(), decision.evidence(state, seen, |_| None));
+    match key.key_use() {
+        KeyUse::Sig => Event::Removed {
+            kid,
+            last_signature: None,
+            evidence,
+        },
+        KeyUse::Enc => Event::Discarded {
+            kid,
+            published_until: None,
+            evidence,
+        },
+    }
 }
 
 /// When the standby is meant to take over; at once for a profile that has never had an active key.

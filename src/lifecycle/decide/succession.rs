@@ -5,7 +5,9 @@ use super::draft::Draft;
 use crate::lifecycle::event::{Cause, Event, Evidence, Why};
 use crate::lifecycle::mutant::{Mutant, is_out};
 use crate::lifecycle::publication::Publication;
-use crate::lifecycle::state::{Key, Phase};
+use crate::lifecycle::sightings::Sightings;
+use crate::lifecycle::standby::ready_first;
+use crate::lifecycle::state::{Key, Phase, State};
 use crate::types::{Kid, ProfileName, Reason};
 
 /// The key that takes over, and what allows it.
@@ -36,9 +38,9 @@ fn planned(draft: &mut Draft, profile: &ProfileName, take: Option<&Kid>, force: 
     let key = if let Some(kid) = take {
         named(draft, profile, kid)?
     } else {
-        let armed = draft.state.armed(profile).map(|(key, _)| key);
-        let first = draft.state.prepublished(profile).next();
-        armed.or(first).ok_or_else(|| Refusal::NoStandby(profile.clone()))?.clone()
+        let armed = draft.state.armed(profile).map(|(key, _)| key.clone());
+        let standby = standby(draft, profile, armed);
+        standby.ok_or_else(|| Refusal::NoStandby(profile.clone()))?
     };
     let kid = key.kid().clone();
     let Publication { missing, ready_at } = Publication::of(&draft.state, draft.seen, &key);
@@ -117,7 +119,39 @@ fn trusted_standby(draft: &mut Draft, profile: &ProfileName, reason: Reason) -> 
         ));
     }
     let trusted = armed.filter(|_| reason != Reason::Compromised);
-    trusted.or_else(|| draft.state.prepublished(profile).next().cloned())
+    standby(draft, profile, trusted)
+}
+
+/// The key that takes over: the armed one, unless only a standby is of the algorithm that the profile asks for and relying parties
+/// know it.
+fn standby(draft: &mut Draft, profile: &ProfileName, armed: Option<Key>) -> Option<Key> {
+    let (state, seen, now) = (&draft.state, draft.seen, draft.now);
+    let ready = ready_first(state, seen, profile, now).cloned();
+    let is_better = |key: &Key| state.asks_for(key) && Publication::of(state, seen, key).holds_at(now);
+    let taken = match armed {
+        Some(armed) if state.asks_for(&armed) || !ready.as_ref().is_some_and(is_better) => Some(armed),
+        _ => ready,
+    };
+    let remark = taken.as_ref().and_then(|key| of_algorithm_before(state, seen, key));
+    if let Some(remark) = remark {
+        draft.remark(remark);
+    }
+    taken
+}
+
+/// Said where a key takes over that is not of the algorithm that its profile asks for.
+pub(super) fn of_algorithm_before(state: &State, seen: &Sightings, key: &Key) -> Option<String> {
+    let asked = state.standbys(&key.profile).next().filter(|next| state.asks_for(next))?;
+    let (kid, spec, new) = (key.kid(), key.public.spec, asked.public.spec);
+    let ready_at = Publication::of(state, seen, asked).ready_at;
+    (!state.asks_for(key)).then(|| {
+        format!(
+            "key {kid} of {spec} takes over: relying parties may not know the key of {new}, {}, before {ready_at}; profile {} \
+             rotates into {new} with the rotation after this one",
+            asked.kid(),
+            key.profile
+        )
+    })
 }
 
 /// The key that an operator named, which must be a standby of the profile.
@@ -155,7 +189,7 @@ pub(super) fn retire(draft: &mut Draft, kid: Kid, successor: Option<Kid>) {
 pub(super) fn activate(draft: &mut Draft, standby: Standby, why: &Why) {
     let Standby { kid, cause } = standby;
     let key = &draft.state.keys[&kid];
-    let retire_at = draft.now + key.windows.interval;
+    let retire_at = key.handover(draft.now);
     if let Some(before) = draft.state.active(&key.profile) {
         let before = before.kid().clone();
         retire(draft, before, Some(kid.clone()));

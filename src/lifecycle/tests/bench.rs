@@ -8,6 +8,7 @@ use crate::types::*;
 pub const START: Time = Time(1_800_000_000_000);
 pub const RSA: &str = "rs256";
 
+#[derive(Clone)]
 pub struct Bench {
     pub state: State,
     pub seen: Sightings,
@@ -80,7 +81,9 @@ impl Bench {
             switches: BTreeMap::new(),
         };
         bench.run(&Command::Start { last_up: None }).unwrap();
-        bench.run(&Command::Configure(settings(profiles))).unwrap();
+        if !profiles.is_empty() {
+            bench.run(&Command::Configure(settings(profiles))).unwrap();
+        }
         bench.settle();
         bench
     }
@@ -138,9 +141,10 @@ impl Bench {
     pub fn key_made(&mut self, profile: &ProfileName) -> Command {
         self.made += 1;
         let kid: Kid = format!("{profile}-{}", self.made).parse().unwrap();
+        let configured = self.state.settings.profiles.get(profile);
         let key = PublicKey {
             kid: kid.clone(),
-            spec: spec_of(profile),
+            spec: configured.map_or_else(|| spec_of(profile), |profile| profile.spec),
             jwk: BTreeMap::from([("kid".to_owned(), kid.to_string())]).try_into().unwrap(),
             thumbprint: kid.to_string(),
             certificate_der: vec![],

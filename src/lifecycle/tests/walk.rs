@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::bench::*;
 use super::walk_fleet::{Machine, Truth};
+use super::walk_settings::{Variant, assert_not_retimed};
 use crate::lifecycle::*;
 use crate::types::*;
 
@@ -25,7 +26,7 @@ enum Act {
     CompromisedAll { destroy: bool },
     Revoke { key: usize, destroy: bool },
     Hasten,
-    Configure { which: usize },
+    Configure(Variant),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +59,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => any::<bool>().prop_map(|destroy| Act::CompromisedAll { destroy }),
         1 => (0..8usize, any::<bool>()).prop_map(|(key, destroy)| Act::Revoke { key, destroy }),
         2 => Just(Act::Hasten),
-        1 => (0..4usize).prop_map(|which| Act::Configure { which }),
+        3 => Variant::any().prop_map(Act::Configure),
     ]
 }
 
@@ -146,9 +147,10 @@ impl Walk {
                 profiles: vec![],
                 why: Why::default(),
             }),
-            Act::Configure { which } => {
-                let profiles: &[&str] = [&[RSA, ENC][..], &[RSA, "ec", ENC], &["ec", ENC], &[RSA]][which];
-                self.ask(&Command::Configure(settings(profiles)));
+            Act::Configure(variant) => {
+                let before = self.bench.state.clone();
+                self.ask(&Command::Configure(variant.settings()));
+                assert_not_retimed(&before, &self.bench.state);
             }
         }
         self.bench.settle();
@@ -321,7 +323,7 @@ impl Walk {
 
     fn check_e2(&self, kid: &Kid, at: Time) {
         let Phase::Unpublished { .. } = self.replayed.keys[kid].phase else {
-            return;
+            return assert_eq!(self.replayed.keys[kid].phase, Phase::Staged, "E2: {kid} was published");
         };
         let window = self.replayed.keys[kid].windows.decrypt_window;
         for (enrolment, truth) in &self.truths {

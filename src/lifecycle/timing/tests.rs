@@ -41,6 +41,7 @@ fn the_defaults_and_the_fast_schedule_are_safe() {
             straggler_after: Span::secs(10),
             start_grace: Span::secs(2),
             max_age: Span::secs(1),
+            anchor: None,
         };
     });
 }
@@ -261,4 +262,27 @@ fn a_rule_allows_for_what_another_profile_brings_to_the_fleet() {
             .to_string()
             .contains("arm_lead (1h) must be less than straggler_after (50m)")
     );
+}
+
+#[test]
+fn t8_an_anchored_schedule_has_whole_days_or_whole_parts_of_one() {
+    let anchored = |interval| {
+        move |windows: &mut Windows| {
+            windows.anchor = Some("02:00Z".parse().unwrap());
+            windows.interval = interval;
+        }
+    };
+    for hours in [48, 72, 168] {
+        assert_safe(anchored(Span::hours(hours)));
+    }
+    assert_safe(|windows| {
+        anchored(Span::hours(12))(windows);
+        (windows.min_prepublish, windows.straggler_after) = (Span::hours(6), Span::hours(6));
+    });
+    assert_eq!(
+        refused(TimingRule::T8, anchored(Span::hours(60))),
+        "rule T8, profile web: with anchor 02:00Z interval (2days 12h) must be a whole number of days, or a day a whole number of \
+         intervals; give interval such a length, 12h or 48h for example, or take anchor out"
+    );
+    assert_safe(|windows| windows.interval = Span::hours(60));
 }

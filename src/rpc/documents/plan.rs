@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::lifecycle::Halt;
-use crate::types::{Epoch, Generation, Kid, NodeName, ProfileName, Span, Time};
+use crate::types::{Epoch, Generation, KeySpec, Kid, NodeName, ProfileName, Span, Time};
 
 /// What comes, if nobody decides anything else meanwhile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,7 +51,7 @@ pub enum Subject {
 /// One timing rule that is broken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BrokenRule {
-    /// Its name: `T1` to `T7`.
+    /// Its name: `T1` to `T8`.
     pub rule: String,
     /// The profile that breaks it; none where all do together.
     pub profile: Option<ProfileName>,
@@ -72,6 +72,8 @@ pub struct Planned {
     pub node: Option<NodeName>,
     /// What happens.
     pub event: Happening,
+    /// What the key is, where that is another algorithm than the one in use: the profile rotates into it.
+    pub into: Option<KeySpec>,
     /// What it waits for.
     pub waits_for: Awaited,
     /// When it would happen if the nodes that are missing answered now; none where that makes no difference.
