@@ -205,10 +205,8 @@ impl Store {
     }
 
     fn privates(&self, set: &KeySet) -> Result<BTreeMap<Kid, Secret>, StoreError> {
-        let carrying = set.members.iter().filter(|member| member.stage.carries_private());
-        let kids = carrying.map(|member| member.public.kid.clone());
-        kids.map(|kid| Ok((kid.clone(), self.keystore.secret(&SecretName::Key(kid))?)))
-            .collect()
+        let half = |kid: &Kid| Ok((kid.clone(), self.keystore.secret(&SecretName::Key(kid.clone()))?));
+        set.carried().map(half).collect()
     }
 }
 

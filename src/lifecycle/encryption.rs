@@ -1,9 +1,10 @@
 //! Rules E1 and E2: when an encryption key may be published, and when its private half may go.
 
 use super::key::{Key, Phase};
+use super::mutant::{Mutant, is_out};
 use super::sightings::Sightings;
 use super::state::State;
-use crate::types::{NodeName, Time};
+use crate::types::{NodeName, Span, Time};
 
 /// How far a staged key is from its publication (rule E1).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +21,8 @@ impl Staging {
             seen.get(enrolment)
                 .is_some_and(|sighting| sighting.decrypting.contains_key(key.kid()))
         };
-        let missing = state.in_service().filter(|(_, node, _)| !holds(&node.enrolment));
+        let waited_for = state.in_service().filter(|_| !is_out(Mutant::E1Missing));
+        let missing = waited_for.filter(|(_, node, _)| !holds(&node.enrolment));
         Self {
             missing: missing.map(|(name, ..)| name.clone()).collect(),
         }
@@ -61,15 +63,21 @@ impl Keeping {
                 .get(&node.enrolment)
                 .and_then(|sighting| sighting.unpublished.get(key.kid()))
             {
+                None if is_out(Mutant::E2Missing) => {}
                 None => missing.push(name.clone()),
-                Some(at) if *at > in_service_since => published_until = published_until.max(*at),
+                Some(at) if *at > in_service_since && !is_out(Mutant::E2Confirmed) => published_until = published_until.max(*at),
                 Some(_) => {}
             }
         }
+        let window = if is_out(Mutant::E2Window) {
+            Span(0)
+        } else {
+            key.windows.decrypt_window
+        };
         Some(Self {
             missing,
             published_until,
-            kept_until: published_until + key.windows.decrypt_window,
+            kept_until: published_until + window,
         })
     }
 }

@@ -372,6 +372,9 @@ impl State {
     }
 
     fn stop_serving(&mut self, until: &BTreeMap<Kid, Time>) {
+        if is_out(Mutant::E2Departed) {
+            return;
+        }
         for (kid, until) in until {
             if let Some(Key {
                 phase: Phase::Unpublished { served_until, .. },

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::mutant::{Mutant, is_out};
 use crate::types::{Epoch, Generation, KeyUse, Kid, ProfileName, PublicKey, Span, Time};
 
 /// What a generation says of one key.
@@ -33,7 +34,8 @@ impl Stage {
     pub fn carries_private(self) -> bool {
         match self {
             Self::Prepublished | Self::Retiring => false,
-            Self::Armed { .. } | Self::Active | Self::Staged | Self::Published | Self::Unpublished => true,
+            Self::Unpublished => !is_out(Mutant::E2Unsent),
+            Self::Armed { .. } | Self::Active | Self::Staged | Self::Published => true,
         }
     }
 
@@ -92,6 +94,12 @@ impl KeySet {
     #[must_use]
     pub fn member(&self, kid: &Kid) -> Option<&Member> {
         self.members.iter().find(|member| member.public.kid == *kid)
+    }
+
+    /// The keys whose private half is sent to every node with this generation, and to one that joins later.
+    pub fn carried(&self) -> impl Iterator<Item = &Kid> {
+        let carrying = self.members.iter().filter(|member| member.stage.carries_private());
+        carrying.map(|member| &member.public.kid)
     }
 
     /// The next instant at which the clock carries an armed key on to active.

@@ -67,6 +67,10 @@ mutants! {
     R5StartGrace = "r5-start-grace",
     /// R5: a leader that was set back goes on.
     R5Halt = "r5-halt",
+    /// R6: a leader counts half a view as a whole one.
+    R6HalfCounts = "r6-half-counts",
+    /// R6: a node does not look whether what it read back is what it wrote.
+    R6NotRead = "r6-not-read",
     /// R7: a generation is sent before it is durable.
     R7PublishFirst = "r7-publish-first",
     /// R7: a caller is answered before the decision is durable.
@@ -81,12 +85,40 @@ mutants! {
     R9ClockBack = "r9-clock-back",
     /// R9: a record's time is what the clock shows.
     R9RecordTime = "r9-record-time",
+    /// R9: a clock that leaves the monotonic one is obeyed.
+    R9Jumped = "r9-jumped",
+    /// R9: a clock that is wrong from the start is obeyed.
+    R9Unconfirmed = "r9-unconfirmed",
+    /// R9: what the clocks of most nodes say is not heard.
+    R9Outvoted = "r9-outvoted",
+    /// R9: one node is enough to make the leader believe its clock.
+    R9OneAgrees = "r9-one-agrees",
     /// R10: a node does not remember a switch.
     R10SwitchForgotten = "r10-switch-forgotten",
     /// R10: the sealed cache is written after the trusted state.
     R10CacheLate = "r10-cache-late",
     /// R10: a node that starts does nothing before its leader answers.
     R10NeedsLeader = "r10-needs-leader",
+    /// E1: a node that has not confirmed a staged key is not waited for.
+    E1Missing = "e1-missing",
+    /// E1: a private half in the sealed cache counts as ready.
+    E1Cached = "e1-cached",
+    /// E1: `rotate --now` publishes a staged key without being forced to.
+    E1Now = "e1-now",
+    /// E1: a staged key is used although a thief of a node knows it.
+    E1Taint = "e1-taint",
+    /// E2: an unpublished key goes as soon as nobody publishes it.
+    E2Window = "e2-window",
+    /// E2: a node that publishes the key still is not waited for.
+    E2Missing = "e2-missing",
+    /// E2: the time does not count from the last node's confirmation.
+    E2Confirmed = "e2-confirmed",
+    /// E2: what a node that left service published until then is forgotten.
+    E2Departed = "e2-departed",
+    /// E2: the private half of a revoked key goes at once.
+    E2Revoked = "e2-revoked",
+    /// E2: nodes are not sent the private halves of unpublished keys.
+    E2Unsent = "e2-unsent",
 }
 
 /// Whether this is taken out.

@@ -116,7 +116,7 @@ impl Sighting {
             if installed.published.contains(kid) {
                 self.published.entry(kid.clone()).or_insert(now);
             }
-            if installed.decrypting.contains(kid) {
+            if installed.decrypting.contains(kid) || is_out(Mutant::E1Cached) && installed.held.contains(kid) {
                 self.decrypting.entry(kid.clone()).or_insert(now);
             }
             if stopped_publishing(key, installed) {
@@ -238,7 +238,7 @@ fn beyond(state: &State, installed: &Installed) -> Option<String> {
 
 /// How what was read back differs from the generation in force, when it claims to be that generation.
 fn difference(state: &State, installed: &Installed) -> Option<String> {
-    if installed.generation != state.head.generation {
+    if installed.generation != state.head.generation || is_out(Mutant::R6HalfCounts) {
         return None;
     }
     // Ten thousand nodes report in a row after an emergency: no key is copied for any of them.

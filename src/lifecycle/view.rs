@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::generation::{KeySet, Stage};
+use super::mutant::{Mutant, is_out};
 use crate::types::{Generation, Kid, ProfileName, Time};
 
 /// The switches that a node has made within one generation: the armed keys that it already signs with.
@@ -75,6 +76,7 @@ pub(super) fn view_of<'a>(
         }
         match stage {
             Stage::Prepublished | Stage::Retiring => {}
+            Stage::Unpublished if is_out(Mutant::E2Unsent) => {}
             Stage::Staged | Stage::Published | Stage::Unpublished => {
                 view.decrypting.insert(kid.clone());
                 view.held.insert(kid.clone());

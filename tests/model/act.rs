@@ -1,8 +1,8 @@
 //! What can happen to a world: time, faults and their repairs, and what operators ask for.
 
 use jkeys::agent::core::ViewId;
-use jkeys::lifecycle::{Command, Compromised, Key, Phase, Profile};
-use jkeys::types::{KeySpec, Kid, NodeName, Seq, Span};
+use jkeys::lifecycle::{Compromised, Key, Phase, Profile};
+use jkeys::types::{Curve, KeySpec, KeyUse, Kid, NodeName, ProfileName, Seq, Span};
 
 use crate::world::World;
 use crate::world::disk::Mood;
@@ -42,7 +42,9 @@ pub enum Act {
     MendHooks(Who),
     /// The disk is full.
     FillDisk(Who),
-    /// It has room again.
+    /// The disk takes half of a view, and says that it has taken all of it.
+    TearDisk(Who),
+    /// It works again.
     ClearDisk(Who),
     /// The node's clock is this many minutes ahead.
     SetClock(Who, i64),
@@ -60,14 +62,16 @@ pub enum Act {
     Hasten,
     /// `jkeys revoke`.
     Revoke(Which),
+    /// `jkeys revoke --destroy`.
+    Destroy(Which),
     /// `jkeys rotate --now --compromised`.
     Compromised(Which),
     /// `jkeys rotate --now --compromised all`.
     CompromisedAll,
-    /// A profile is added to the settings.
-    AddProfile,
-    /// Everything works again, for days: nothing more happens after that.
-    Recover,
+    /// A profile is added to the settings, of keys for this use.
+    AddProfile(KeyUse),
+    /// It is taken out of them.
+    RemoveProfile,
 }
 
 /// How much time passes.
@@ -87,6 +91,7 @@ pub enum Who {
     A,
     B,
     C,
+    D,
 }
 
 /// A key, by where it is in its life.
@@ -96,6 +101,9 @@ pub enum Which {
     Armed,
     Active,
     Retiring,
+    Staged,
+    Published,
+    Unpublished,
 }
 
 impl Who {
@@ -104,6 +112,7 @@ impl Who {
             Self::A => "a",
             Self::B => "b",
             Self::C => "c",
+            Self::D => "d",
         };
         name.parse().expect("a node's name")
     }
@@ -118,6 +127,9 @@ impl Which {
                     | (Phase::Armed { .. }, Self::Armed)
                     | (Phase::Active { .. }, Self::Active)
                     | (Phase::Retiring { .. }, Self::Retiring)
+                    | (Phase::Staged, Self::Staged)
+                    | (Phase::Published { .. }, Self::Published)
+                    | (Phase::Unpublished { .. }, Self::Unpublished)
             )
         };
         world.leader.store.state.keys.values().find(is).map(|key| key.kid().clone())
@@ -137,7 +149,6 @@ impl Act {
                 | Self::MendHooks(_)
                 | Self::ClearDisk(_)
                 | Self::MakeKeys
-                | Self::Recover
         )
     }
 
@@ -147,7 +158,7 @@ impl Act {
         let agent = |who: Who| node(who).filter(|node| node.agent.is_some());
         let leads = world.leader.core.is_some();
         match self {
-            Self::Pass(_) | Self::Recover => true,
+            Self::Pass(_) => true,
             Self::CrashLeaderAfter(_) => leads && world.leader.fuse.is_none(),
             Self::StartLeader => !leads,
             Self::Cut(who) => node(who).is_some_and(|node| !node.link.is_cut),
@@ -163,15 +174,17 @@ impl Act {
             Self::FailHooks(who) => node(who).is_some_and(|node| !node.hooks_fail),
             Self::MendHooks(who) => node(who).is_some_and(|node| node.hooks_fail),
             Self::FillDisk(who) => node(who).is_some_and(|node| node.disk.mood == Mood::Works),
-            Self::ClearDisk(who) => node(who).is_some_and(|node| node.disk.mood == Mood::Full),
+            Self::TearDisk(who) => node(who).is_some_and(|node| node.disk.mood == Mood::Works),
+            Self::ClearDisk(who) => node(who).is_some_and(|node| node.disk.mood != Mood::Works),
             Self::SetClock(who, mins) => node(who).is_some_and(|node| node.ahead_ms != mins * 60_000),
             Self::SetLeaderClock(mins) => world.leader.ahead_ms != mins * 60_000,
-            Self::Join(who) => leads && (who != Who::C || node(who).is_none()),
+            Self::Join(who) => leads && (!matches!(who, Who::C | Who::D) || node(who).is_none()),
             Self::StopMakingKeys => world.leader.makes_keys,
             Self::MakeKeys => !world.leader.makes_keys,
             Self::CrashLeader | Self::RotateNow(_) | Self::Hasten | Self::CompromisedAll => leads,
-            Self::Revoke(which) | Self::Compromised(which) => leads && which.key(world).is_some(),
-            Self::AddProfile => leads && world.leader.store.state.settings.profiles.len() == 1,
+            Self::Revoke(which) | Self::Destroy(which) | Self::Compromised(which) => leads && which.key(world).is_some(),
+            Self::AddProfile(_) => leads && !has_added(world),
+            Self::RemoveProfile => leads && has_added(world),
         }
     }
 
@@ -189,10 +202,10 @@ impl Act {
             | Self::FailHooks(who)
             | Self::MendHooks(who)
             | Self::FillDisk(who)
+            | Self::TearDisk(who)
             | Self::ClearDisk(who)
             | Self::SetClock(who, _) => self.on_node(world, who),
             Self::Join(who) => drop(world.join(&who.name())),
-            Self::Recover => world.recover(),
             _ => self.on_leader(world),
         }
         world.settle();
@@ -229,6 +242,7 @@ impl Act {
             Self::FailHooks(_) => node.hooks_fail = true,
             Self::MendHooks(_) => node.hooks_fail = false,
             Self::FillDisk(_) => node.disk.mood = Mood::Full,
+            Self::TearDisk(_) => node.disk.mood = Mood::Tears,
             Self::ClearDisk(_) => node.disk.mood = Mood::Works,
             Self::SetClock(_, mins) => node.ahead_ms = mins * 60_000,
             _ => unreachable!("not an act on a node"),
@@ -240,26 +254,39 @@ impl Act {
             Self::CrashLeader => world.crash_leader(),
             Self::CrashLeaderAfter(effects) => world.leader.fuse = Some(effects),
             Self::StartLeader => world.start_leader(),
-            Self::SetLeaderClock(mins) => world.leader.ahead_ms = mins * 60_000,
+            Self::SetLeaderClock(mins) => world.set_leader_clock(mins * 60_000),
             Self::StopMakingKeys => world.leader.makes_keys = false,
             Self::MakeKeys => world.leader.makes_keys = true,
             Self::RotateNow(force) => drop(world.rotate_now(None, force)),
             Self::Hasten => drop(world.hasten()),
-            Self::Revoke(which) => drop(which.key(world).and_then(|kid| world.revoke(kid))),
+            Self::Revoke(which) => drop(which.key(world).and_then(|kid| world.revoke(kid, false))),
+            Self::Destroy(which) => drop(which.key(world).and_then(|kid| world.revoke(kid, true))),
             Self::Compromised(which) => {
                 let kid = which.key(world);
                 drop(kid.and_then(|kid| world.rotate_now(Some(Compromised::Key(kid)), false)));
             }
             Self::CompromisedAll => drop(world.rotate_now(Some(Compromised::All), false)),
-            Self::AddProfile => {
-                let mut settings = world.leader.store.state.settings.clone();
-                let added = Profile::new("added".parse().expect("a profile's name"), KeySpec::Ed25519);
-                settings.profiles.insert(added.name.clone(), added);
-                drop(world.ask(&Command::Configure(settings)));
+            Self::AddProfile(of) => {
+                let spec = match of {
+                    KeyUse::Sig => KeySpec::Ed25519,
+                    KeyUse::Enc => KeySpec::EcdhEs(Curve::P256),
+                };
+                let added = Profile::new(added(), spec);
+                world.configure(|settings| drop(settings.profiles.insert(added.name.clone(), added)));
             }
+            Self::RemoveProfile => world.configure(|settings| drop(settings.profiles.remove(&added()))),
             _ => unreachable!("not an act on the leader"),
         }
     }
+}
+
+/// The profile that comes and goes.
+pub fn added() -> ProfileName {
+    "added".parse().expect("a profile's name")
+}
+
+fn has_added(world: &World) -> bool {
+    world.leader.store.state.settings.profiles.contains_key(&added())
 }
 
 /// Passes time until there is a new record, or another view on a node, but not for longer than thirty hours.

@@ -7,29 +7,31 @@ use jkeys::types::Span;
 use stateright::{Checker as _, HasDiscoveries, Model, Property};
 
 use crate::act::Act;
-use crate::scenario::Scenario;
+use crate::scenarios::Scenario;
 use crate::world::World;
 use crate::world::oracle::Broken;
 
 const RULES: &str = "no rule is broken";
+const ENDS: &str = "everything comes right once nothing is broken any more";
 
 /// A world, and how many faults may still come.
 #[derive(Debug, Clone)]
 pub struct Step {
     world: World,
     faults_left: u8,
-    over: bool,
+    /// The fingerprint of both.
+    print: u64,
 }
 
 impl Hash for Step {
     fn hash<H: Hasher>(&self, into: &mut H) {
-        (self.world.fingerprint(), self.faults_left, self.over).hash(into);
+        self.print.hash(into);
     }
 }
 
 impl PartialEq for Step {
     fn eq(&self, other: &Self) -> bool {
-        (self.faults_left, self.over) == (other.faults_left, other.over) && self.world.fingerprint() == other.world.fingerprint()
+        self.print == other.print
     }
 }
 
@@ -38,16 +40,11 @@ impl Model for Scenario {
     type Action = Act;
 
     fn init_states(&self) -> Vec<Step> {
-        let (world, faults_left) = ((self.start)(), self.faults);
-        vec![Step {
-            world,
-            faults_left,
-            over: false,
-        }]
+        vec![Step::new((self.start)(), self.faults)]
     }
 
     fn actions(&self, step: &Step, actions: &mut Vec<Act>) {
-        if step.over || step.world.oracle.broken.is_some() {
+        if step.world.oracle.broken.is_some() {
             return;
         }
         let allowed = |act: &&Act| step.faults_left > 0 || !act.is_fault();
@@ -55,15 +52,42 @@ impl Model for Scenario {
     }
 
     fn next_state(&self, step: &Step, act: Act) -> Option<Step> {
-        let mut next = step.clone();
-        next.faults_left -= u8::from(act.is_fault());
-        next.over = act == Act::Recover;
-        act.perform(&mut next.world);
-        Some(next)
+        let mut world = step.world.clone();
+        act.perform(&mut world);
+        Some(Step::new(world, step.faults_left - u8::from(act.is_fault())))
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        vec![Property::always(RULES, |_, step: &Step| step.world.oracle.broken.is_none())]
+        vec![
+            Property::always(RULES, |_, step: &Step| step.world.oracle.broken.is_none()),
+            Property::always(ENDS, |scenario: &Self, step: &Step| {
+                !step.is_looked_into(scenario.look_into) || step.recovered().oracle.broken.is_none()
+            }),
+        ]
+    }
+}
+
+impl Step {
+    fn new(world: World, faults_left: u8) -> Self {
+        let print = world.fingerprint() ^ u64::from(faults_left).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        Self {
+            world,
+            faults_left,
+            print,
+        }
+    }
+
+    /// Whether this is one of the states that are mended: one of `every`, always the same ones. What is broken already is found
+    /// without that.
+    fn is_looked_into(&self, every: u64) -> bool {
+        self.world.oracle.broken.is_none() && every > 0 && self.print.is_multiple_of(every)
+    }
+
+    /// What comes of it when nothing is broken any more, and days pass.
+    fn recovered(&self) -> World {
+        let mut world = self.world.clone();
+        world.recover();
+        world
     }
 }
 
@@ -89,9 +113,14 @@ impl Scenario {
         // after it would be cut off by the bound. The bound counts the first state, and a state that reaches it is not looked at.
         let builder = self.clone().checker().target_max_depth(self.depth + 2);
         let checker = builder.finish_when(HasDiscoveries::Any).spawn_bfs().join();
-        let counterexample = checker.discovery(RULES).map(|path| {
+        let of_rules = checker.discovery(RULES).map(|path| {
             let broken = path.last_state().world.oracle.broken.clone();
             (path.into_actions(), broken.expect("a rule is broken"))
+        });
+        let counterexample = of_rules.or_else(|| {
+            let path = checker.discovery(ENDS)?;
+            let broken = path.last_state().recovered().oracle.broken;
+            Some((path.into_actions(), broken.expect("it does not come right")))
         });
         Found {
             states: checker.unique_state_count(),

@@ -3,15 +3,16 @@
 
 #[path = "../model/act.rs"]
 mod act;
-#[path = "../model/scenario.rs"]
-mod scenario;
+#[path = "../model/scenarios/mod.rs"]
+mod scenarios;
 #[path = "../model/search.rs"]
 mod search;
 #[path = "../world/mod.rs"]
 mod world;
 
 use jkeys::lifecycle::mutant::{Mutant, take_out};
-use scenario::{Scenario, scenarios};
+use scenarios::{Scenario, scenarios};
+use search::Found;
 
 /// The theme in which the absence of a rule shows.
 fn theme(mutant: Mutant) -> &'static str {
@@ -26,13 +27,50 @@ fn theme(mutant: Mutant) -> &'static str {
         Mutant::R5Epoch => "a leader that was set back by two terms",
         Mutant::R5Generation | Mutant::R5Altered | Mutant::R5Halt => "a leader that was set back",
         Mutant::R5GoneKid => "a leader that was set back before a revocation",
-        Mutant::R5Durable | Mutant::R10CacheLate => "a crash at each write",
+        Mutant::R5Durable => "a crash at each write",
+        Mutant::R10CacheLate => "a crash while a key is armed",
         Mutant::R5StartGrace => "a start before the nodes are back",
         Mutant::R7ReplyFirst | Mutant::R7Observed | Mutant::R8Waits => "crashes of the leader",
         Mutant::R8OutOfService => "a revocation and a node that was evicted",
         Mutant::R9ClockBack | Mutant::R9RecordTime => "a clock of the leader put back",
+        Mutant::R6HalfCounts => "half a view on a node that comes back",
+        Mutant::R6NotRead => "half a view",
+        Mutant::R9Jumped => "a clock of the leader put forward",
+        Mutant::R9Unconfirmed => "a clock that is wrong at a start, and nobody to ask",
+        Mutant::R9Outvoted => "most clocks of the nodes differ",
+        Mutant::R9OneAgrees => "one node agrees with a leader whose clock is wrong",
+        Mutant::E1Missing | Mutant::E1Now => "a staged key that a node lacks",
+        Mutant::E1Cached => "a staged key that is in the cache only",
+        Mutant::E1Taint | Mutant::E2Revoked => "a stolen encryption key",
+        Mutant::E2Window | Mutant::E2Unsent => "a key is unpublished",
+        Mutant::E2Missing | Mutant::E2Confirmed | Mutant::E2Departed => "a node that publishes an unpublished key",
         Mutant::R10SwitchForgotten | Mutant::R10NeedsLeader => "a switch without the leader",
     }
+}
+
+/// With as few faults as it takes: most mutants are found with one, among far fewer states.
+fn search(scenario: &Scenario) -> Found {
+    let with = |faults: u8| {
+        let bounded = Scenario {
+            faults,
+            look_into: 0,
+            ..scenario.clone()
+        };
+        bounded.search()
+    };
+    let mut found = with(0);
+    for faults in 1..=scenario.faults {
+        if found.counterexample.is_some() {
+            break;
+        }
+        let further = with(faults);
+        found = Found {
+            states: found.states + further.states,
+            took: found.took + further.took,
+            ..further
+        };
+    }
+    found
 }
 
 #[test]
@@ -54,7 +92,7 @@ fn every_rule_that_is_taken_out_is_missed() {
             .find(|scenario| scenario.name == theme(mutant))
             .expect("a theme of the model");
         take_out(Some(mutant));
-        let found = scenario.search();
+        let found = search(scenario);
         take_out(None);
         let (name, states, depth, took) = (mutant.name(), found.states, found.depth, found.took.std().as_secs_f64());
         let seen = found

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jkeys::agent::core::{CacheHolds, DiskResult, DiskWork, Found, Trusted, ViewId};
 use jkeys::lifecycle::{Installed, View};
 use jkeys::rpc::fleet::Bundle;
-use jkeys::types::Kid;
+use jkeys::types::{Kid, Time};
 use std::collections::BTreeSet;
 
 use super::keys;
@@ -34,6 +34,8 @@ pub struct Live {
     pub signing: BTreeSet<Kid>,
     /// The kids in the private file that decrypt.
     pub decrypting: BTreeSet<Kid>,
+    /// Whether the private file is that of the view before.
+    pub is_torn: bool,
 }
 
 /// How a disk takes work.
@@ -44,19 +46,21 @@ pub enum Mood {
     Works,
     /// It fails, and nothing is changed.
     Full,
+    /// It says that it has done it, and has swapped the public files only.
+    Tears,
     /// It does it when it is told to: see [`Node::resume`](super::node::Node).
     Stalls,
 }
 
 impl Disk {
     /// What an agent finds when it starts.
-    pub fn found(&self) -> Found {
+    pub fn found(&self, booted_at: Time) -> Found {
         Found {
             trusted: self.trusted.clone(),
             cached: self.cache.as_deref().map(keys::copy),
             installed: self.read_back(),
             problem: None,
-            boot: Some("1".to_owned()),
+            boot: Some(booted_at.to_string()),
         }
     }
 
@@ -94,7 +98,7 @@ impl Disk {
         {
             return DiskResult::Failed(format!("the private half of {kid} is not at hand"));
         }
-        self.live = Some(Live {
+        let whole = Live {
             id: ViewId {
                 generation: view.generation,
                 switches: view.switches.clone(),
@@ -102,6 +106,17 @@ impl Disk {
             published: view.published.iter().cloned().collect(),
             signing,
             decrypting: view.decrypting.clone(),
+            is_torn: false,
+        };
+        let before = self.live.take().filter(|_| self.mood == Mood::Tears);
+        self.live = Some(match before {
+            None => whole,
+            Some(before) => Live {
+                is_torn: before.signing != whole.signing || before.decrypting != whole.decrypting,
+                signing: before.signing,
+                decrypting: before.decrypting,
+                ..whole
+            },
         });
         DiskResult::Installed(self.read_back().expect("a view is live"))
     }
@@ -119,6 +134,11 @@ impl Disk {
             held: cached.chain(&live.signing).chain(&live.decrypting).cloned().collect(),
             hooks_succeeded: false,
         })
+    }
+
+    /// Whether a key stands in the JWKS on it.
+    pub fn publishes(&self, kid: &Kid) -> bool {
+        self.live.as_ref().is_some_and(|live| live.published.contains(kid))
     }
 
     /// The kids that are anywhere on it.

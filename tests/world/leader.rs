@@ -4,9 +4,9 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use jkeys::leader::core::{Ask, Effect, Input, Leader, Ticket};
-use jkeys::lifecycle::{Command, Decision, Event, Fleet, Profile, Refusal, Sightings, State, owing_since};
+use jkeys::lifecycle::{Command, Decision, Event, Fleet, Profile, Refusal, Sightings, State};
 use jkeys::rpc::fleet::Bundle;
-use jkeys::types::{Actor, Enrolment, Generation, Kid, Now, ProfileName, PublicKey, Seq, Time, WitnessKey};
+use jkeys::types::{Actor, Enrolment, Generation, Kid, Now, ProfileName, PublicKey, Seq, Span, Time, WitnessKey};
 
 use super::network::Down;
 use super::{START, World, keys, shown};
@@ -24,7 +24,7 @@ pub struct LeaderHost {
     pub fuse: Option<u8>,
     /// Whether keys take until [`World::make_keys`] is let.
     pub makes_keys: bool,
-    /// When the process next has something to do, by its clock.
+    /// When the process next has something to do.
     wakes_at: Option<Time>,
     /// The generation that new streams are sent.
     bundle: Option<Arc<Bundle>>,
@@ -102,13 +102,14 @@ impl LeaderHost {
     /// When it next has something to do.
     pub fn due_at(&self) -> Option<Time> {
         self.core.as_ref()?;
-        self.wakes_at.map(|clock| shown(clock, -self.ahead_ms))
+        self.wakes_at
     }
 
-    /// Notes that it is there.
+    /// Notes that it is there, by the time that counts.
     pub fn note_up(&mut self, now: Time) {
-        if self.core.is_some() {
-            self.store.up = Some(self.clock(now));
+        let clocks = self.clocks(now);
+        if let Some(core) = &self.core {
+            self.store.up = Some(core.time(clocks));
         }
     }
 
@@ -128,26 +129,6 @@ impl LeaderHost {
         self.fuse = None;
         self.wanted.clear();
         self.made.clear();
-    }
-
-    /// When the leader next looks: what is due by its own word, and where a node will have been silent or owing for too long. The
-    /// real one looks every few seconds besides.
-    fn looks_at(&self, now: Time) -> Option<Time> {
-        let clock = self.clock(now);
-        let core = self.core.as_ref()?;
-        let (state, limit) = (core.state(), core.state().settings.straggler_after());
-        let stragglers = state.in_service().flat_map(|(_, node, since)| {
-            let sighting = core.seen().get(&node.enrolment);
-            let heard = sighting.map_or(since, |sighting| sighting.heard_at);
-            [Some(heard), owing_since(state, sighting, clock)].into_iter().flatten()
-        });
-        let left = stragglers.map(|since| limit - state.present_for(since, clock));
-        let late = left.filter(|left| left.0 > 0).min();
-        let late = late.map(|left| clock + left + jkeys::types::Span(1));
-        let behind = state.last_record_at - state.settings.clock_skew();
-        let caught_up = (behind > clock).then_some(behind);
-        let wakes = core.wakes_in(self.clocks(now)).map(|left| clock + left);
-        wakes.into_iter().chain(late).chain(caught_up).min()
     }
 }
 
@@ -169,6 +150,15 @@ impl World {
         self.settle();
     }
 
+    /// Sets the leader's wall clock to be this far ahead of the time, in milliseconds. A process that works looks at it within seconds.
+    pub fn set_leader_clock(&mut self, ahead_ms: i64) {
+        let soon = self.now + Span::secs(1);
+        self.leader.wakes_at = Some(self.leader.wakes_at.map_or(soon, |at| at.min(soon)));
+        let forward = ahead_ms - std::mem::replace(&mut self.leader.ahead_ms, ahead_ms);
+        self.oracle
+            .leader_clock_moved(forward, self.leader.store.state.settings.clock_skew());
+    }
+
     /// Ends the leader's process as a crash does.
     pub fn crash_leader(&mut self) {
         self.leader.crash();
@@ -187,6 +177,7 @@ impl World {
         };
         self.leader.answer = None;
         self.witness();
+        self.oracle.asks(command);
         self.lead(vec![Input::Ask(Ask {
             ticket: Ticket(0),
             actor,
@@ -207,7 +198,7 @@ impl World {
             let clocks = self.leader.clocks(self.now);
             let Some(core) = &mut self.leader.core else { return };
             if let Input::Report { enrolment, report, .. } = &input {
-                self.oracle.reported(*enrolment, report, &self.leader.store.state);
+                self.oracle.reported(*enrolment, report, &self.leader.store.state, self.now);
             }
             for effect in core.step(input, clocks) {
                 if self.leader.fuse == Some(0) {
@@ -223,7 +214,9 @@ impl World {
         if let Some(core) = &self.leader.core {
             self.oracle.compare(core, &self.leader.store);
         }
-        self.leader.wakes_at = self.leader.looks_at(self.now);
+        let clocks = self.leader.clocks(self.now);
+        let wakes_in = self.leader.core.as_ref().and_then(|core| core.wakes_in(clocks));
+        self.leader.wakes_at = wakes_in.map(|left| self.now + left);
     }
 
     fn carry_out(&mut self, effect: Effect) {
@@ -265,11 +258,10 @@ impl World {
     /// Sends what is durable to every stream.
     fn publish(&mut self) {
         let set = self.leader.store.state.key_set();
-        let carrying = set.members.iter().filter(|member| member.stage.carries_private());
-        let privates: BTreeSet<Kid> = carrying.map(|member| member.public.kid.clone()).collect();
+        let privates: BTreeSet<Kid> = set.carried().cloned().collect();
         if let Some(kid) = privates.difference(&self.leader.store.privates).next() {
             self.oracle
-                .breaks("R8", format!("the private half of {kid}, which signs, is destroyed"));
+                .breaks("R8", format!("the private half of {kid} is to be sent, and is destroyed"));
             return;
         }
         let bundle = Arc::new(keys::bundle(set, &privates));

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use jkeys::agent::core as agent;
 use jkeys::leader::core as leading;
-use jkeys::lifecycle::{Profile, Settings, Windows};
+use jkeys::lifecycle::{Profile, Settings};
 use jkeys::types::{KeySpec, NodeName, Span, Time};
 
 use leader::LeaderHost;
@@ -41,12 +41,17 @@ pub struct Config {
 }
 
 impl Config {
-    /// The two-day schedule, for these profiles.
+    /// The two-day schedule, for these profiles of keys that sign.
     pub fn usual(profiles: &[&str]) -> Self {
         let profile = |name: &&str| Profile::new(name.parse().expect("a profile's name"), KeySpec::Es256);
+        Self::of(profiles.iter().map(profile))
+    }
+
+    /// These profiles. Nodes report twice a day, when they have nothing new to say.
+    pub fn of(profiles: impl IntoIterator<Item = Profile>) -> Self {
         Self {
-            settings: profiles.iter().map(profile).collect(),
-            report_every: Span(Windows::default().straggler_after.0 / 5),
+            settings: profiles.into_iter().collect(),
+            report_every: Span::hours(12),
             agent: agent::Settings {
                 has_hooks: true,
                 ..agent::Settings::default()
@@ -81,6 +86,8 @@ impl World {
             oracle: Oracle::default(),
         };
         world.start_leader();
+        let taken = &world.leader.store.state.settings;
+        assert_eq!(*taken, world.config.settings, "the settings are safe");
         world
     }
 
@@ -111,7 +118,7 @@ impl World {
 
     /// The next instant at which some machine has something to do by its clocks.
     pub fn next_due(&self) -> Option<Time> {
-        let nodes = self.nodes.values().filter_map(Node::due_at);
+        let nodes = self.nodes.values().filter_map(|node| node.due_at(self.now));
         nodes.chain(self.leader.due_at()).min().map(|due| due.max(self.now))
     }
 
@@ -119,7 +126,7 @@ impl World {
         self.now = time;
         self.witness();
         for name in self.names() {
-            if self.nodes[&name].due_at().is_some_and(|due| due <= time) {
+            if self.nodes[&name].due_at(time).is_some_and(|due| due <= time) {
                 self.agent(&name, agent::Input::Tick);
             }
         }
@@ -145,7 +152,8 @@ impl World {
             &self.leader.ahead_ms,
             &self.leader.fuse,
         );
-        let parts = (&self.now, leader, self.leader.pending(), &self.nodes, &self.oracle);
+        let reloads = Some(&self.config.settings).filter(|settings| **settings != self.leader.store.state.settings);
+        let parts = (&self.now, leader, self.leader.pending(), &self.nodes, &self.oracle, reloads);
         std::fmt::write(&mut into, format_args!("{parts:?}")).expect("a hasher takes everything");
         into.0.finish()
     }

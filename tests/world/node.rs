@@ -54,8 +54,19 @@ pub struct Fuse {
 pub struct Server {
     /// The kids that it is sure to publish; none before it has read anything.
     pub published: Option<BTreeSet<Kid>>,
+    /// The kids that it may publish.
+    pub offering: BTreeSet<Kid>,
     /// The kids that it may sign with.
     pub signing: BTreeSet<Kid>,
+    /// The kids that it is sure to decrypt with.
+    pub decrypting: BTreeSet<Kid>,
+}
+
+impl Server {
+    /// Whether relying parties may read a key from it.
+    pub fn offers(&self, kid: &Kid) -> bool {
+        self.offering.contains(kid)
+    }
 }
 
 impl Node {
@@ -87,28 +98,42 @@ impl Node {
     }
 
     /// When its agent next has something to do.
-    pub fn due_at(&self) -> Option<Time> {
-        self.agent.as_ref()?;
+    pub fn due_at(&self, now: Time) -> Option<Time> {
+        let agent = self.agent.as_ref()?;
         let wall = self.wake.wall.map(|wall| shown(wall, -self.ahead_ms));
-        wall.into_iter()
-            .chain(self.wake.monotonic.map(|at| self.booted_at + at))
-            .min()
+        let monotonic = self.wake.monotonic.map(|at| self.booted_at + at);
+        // What fails for days is tried each minute, and each time in vain: once an hour tells the same.
+        let fails = self.hooks_fail || matches!(self.disk.mood, Mood::Full | Mood::Tears);
+        let is_near = |change: Time| change.distance(now) < Span::hours(2);
+        let coarse = fails && !agent.status(self.clocks(now)).next_change.is_some_and(is_near);
+        let monotonic = monotonic.map(|at| if coarse { next_hour(at) } else { at });
+        wall.into_iter().chain(monotonic).min()
     }
 
     /// The server reads the files anew, as a hook makes it.
     fn reload(&mut self) {
         if let Some(live) = &self.disk.live {
-            self.server.published = Some(live.published.clone());
-            self.server.signing.clone_from(&live.signing);
+            self.server = Server {
+                published: Some(live.published.clone()),
+                offering: live.published.clone(),
+                signing: live.signing.clone(),
+                decrypting: live.decrypting.clone(),
+            };
         }
     }
 
     /// The files have changed under the server.
     fn files_changed(&mut self) {
         let Some(live) = &self.disk.live else { return };
+        if self.server.published.is_none() {
+            return self.reload();
+        }
+        self.server.offering.extend(live.published.iter().cloned());
         self.server.signing.extend(live.signing.iter().cloned());
-        let sure = self.server.published.get_or_insert_with(|| live.published.clone());
-        sure.retain(|kid| live.published.contains(kid));
+        self.server.decrypting.retain(|kid| live.decrypting.contains(kid));
+        if let Some(sure) = &mut self.server.published {
+            sure.retain(|kid| live.published.contains(kid));
+        }
     }
 }
 
@@ -117,17 +142,21 @@ impl World {
     pub fn agent(&mut self, name: &NodeName, input: Input) {
         let now = self.now;
         let Some(node) = self.nodes.get_mut(name) else { return };
-        let mut inputs = VecDeque::from([input]);
+        let (mut inputs, mut touched) = (VecDeque::from([input]), false);
         while let Some(input) = inputs.pop_front() {
             let Some(state) = node.agent.take() else { return };
             let (state, effects) = agent::step(state, input, node.clocks(now));
             node.wake = state.wake(node.clocks(now));
             node.agent = Some(state);
             for effect in effects {
+                touched |= matches!(effect, Effect::Disk(_) | Effect::RunHooks(_));
                 inputs.extend(node.carry_out(effect));
             }
         }
-        self.witness();
+        // Nothing else changes what the node holds and serves.
+        if touched {
+            self.witness();
+        }
     }
 
     /// Starts the agent on what is on the disk.
@@ -137,7 +166,7 @@ impl World {
             return;
         };
         let clocks = node.clocks(now);
-        let (state, effects) = agent::start(settings, keys::PROOFS, node.disk.found(), clocks);
+        let (state, effects) = agent::start(settings, keys::PROOFS, node.disk.found(node.booted_at), clocks);
         node.agent_started = now;
         node.wake = state.wake(clocks);
         node.agent = Some(state);
@@ -242,3 +271,8 @@ impl Node {
 
 /// How long after a start an agent asks its leader before it goes by its cache, and a little more.
 pub const STARTS_WITHIN: Span = Span::secs(31);
+
+fn next_hour(time: Time) -> Time {
+    let hour = Span::hours(1).0;
+    Time(time.0.div_ceil(hour) * hour)
+}

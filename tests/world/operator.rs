@@ -1,7 +1,10 @@
 //! What operators do.
 
-use jkeys::lifecycle::{Command, Compromised, Phase, RotateNow, Why};
-use jkeys::types::{Digest, Kid, NodeName, Reason, Span, Time, WitnessKey};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jkeys::lifecycle::{Command, Compromised, Key, Phase, RotateNow, Settings, Why};
+use jkeys::types::{Digest, Kid, NodeName, ProfileName, Reason, Span, Time, WitnessKey};
 
 use super::World;
 use super::disk::Mood;
@@ -56,10 +59,9 @@ impl World {
         self.ask(&Command::Hasten { profiles: vec![], why })
     }
 
-    /// `jkeys revoke`.
-    pub fn revoke(&mut self, kid: Kid) -> Option<Answer> {
+    /// `jkeys revoke`, with or without `--destroy`.
+    pub fn revoke(&mut self, kid: Kid, destroy: bool) -> Option<Answer> {
         let (reason, comment) = (Reason::Superseded, None);
-        let destroy = false;
         self.ask(&Command::Revoke {
             kid,
             reason,
@@ -67,12 +69,19 @@ impl World {
             destroy,
         })
     }
+
+    /// A change of configuration and a reload. The leader is started with it from now on, too.
+    pub fn configure(&mut self, change: impl FnOnce(&mut Settings)) {
+        change(&mut Arc::make_mut(&mut self.config).settings);
+        let settings = self.config.settings.clone();
+        drop(self.ask(&Command::Configure(settings)));
+    }
 }
 
 impl World {
     /// Everything works again, for as long as two rotations take; by then both must have happened.
     pub fn recover(&mut self) {
-        self.leader.ahead_ms = 0;
+        self.set_leader_clock(0);
         self.leader.fuse = None;
         self.leader.makes_keys = true;
         for node in self.nodes.values_mut() {
@@ -88,35 +97,55 @@ impl World {
         }
         let healed_at = self.now;
         let windows = self.config.settings.profiles.values().map(|profile| profile.windows);
-        let enough = windows.map(|windows| windows.interval * 2 + windows.straggler_after + windows.min_prepublish);
+        let enough = windows
+            .map(|windows| windows.interval * 2 + windows.straggler_after + windows.min_prepublish + windows.decrypt_window);
         self.advance(healed_at + enough.max().unwrap_or_default());
         self.check_recovered(healed_at);
     }
 
     fn check_recovered(&mut self, healed_at: Time) {
+        if self.leader.store.state.halted.is_none()
+            && let Some(how) = self.unrecovered(healed_at)
+        {
+            self.oracle.breaks("liveness", how);
+        }
+    }
+
+    /// What has not come right since then.
+    fn unrecovered(&self, healed_at: Time) -> Option<String> {
         let state = &self.leader.store.state;
-        if state.halted.is_some() {
-            return;
+        let turned =
+            |key: &Key| matches!(key.phase, Phase::Active { since, .. } | Phase::Published { since, .. } if since > healed_at);
+        let stuck = |profile: &&ProfileName| !state.keys_of(profile).any(turned);
+        if let Some(profile) = state.settings.profiles.keys().find(stuck) {
+            return Some(format!("no key has taken over in {profile} since {healed_at}"));
         }
-        let turned = |profile| matches!(state.active(profile).map(|key| &key.phase), Some(Phase::Active { since, .. }) if *since > healed_at);
-        let stuck = state.settings.profiles.keys().find(|profile| !turned(profile)).cloned();
-        let behind = self.nodes.values().find(|node| {
-            let live = node.disk.live.as_ref().map(|live| live.id.generation);
-            live != Some(state.head.generation)
-        });
-        let behind = behind.map(|node| node.name.clone());
-        let unconfirmed = state.revocations.keys().next().cloned();
-        if let Some(profile) = stuck {
-            self.oracle
-                .breaks("liveness", format!("no key has taken over in {profile} since {healed_at}"));
+        let lingers = |key: &&Key| matches!(key.phase, Phase::Retiring { since, .. } | Phase::Unpublished { since, .. } if since < healed_at);
+        if let Some(key) = state.keys.values().find(lingers) {
+            return Some(format!(
+                "{} is past its time since before {healed_at}, and still there",
+                key.kid()
+            ));
         }
-        if let Some(node) = behind {
-            self.oracle
-                .breaks("liveness", format!("node {node} has not come to the newest generation"));
+        let set = state.key_set();
+        let published: BTreeSet<&Kid> = set
+            .members
+            .iter()
+            .filter(|member| member.stage.is_published())
+            .map(|member| &member.public.kid)
+            .collect();
+        let is_current = |node: &Node| {
+            let live = node.disk.live.as_ref();
+            live.is_some_and(|live| live.id.generation == set.generation && live.published.iter().eq(published.iter().copied()))
+        };
+        if let Some(node) = self.nodes.values().find(|node| !is_current(node)) {
+            return Some(format!("node {} has not come to the newest generation", node.name));
         }
-        if let Some(kid) = unconfirmed {
-            self.oracle
-                .breaks("liveness", format!("the revocation of {kid} has not been confirmed"));
+        let serves = |name: &NodeName| state.in_service().any(|(in_service, ..)| in_service == name);
+        if let Some(name) = self.nodes.keys().find(|name| !serves(name)) {
+            return Some(format!("node {name} has not come back into service"));
         }
+        let kid = state.revocations.keys().next()?;
+        Some(format!("the revocation of {kid} has not been confirmed"))
     }
 }

@@ -81,8 +81,7 @@ pub fn verify(bundle: &Bundle, trusted: &Trusted, known: bool, proofs: Proofs) -
     if standing == Standing::Same && known {
         return Ok(standing);
     }
-    let needed = bundle.set.members.iter().filter(|member| member.stage.carries_private());
-    check_keys(bundle, needed.map(|member| &member.public.kid), proofs)?;
+    check_keys(bundle, bundle.set.carried(), proofs)?;
     Ok(standing)
 }
 

@@ -118,11 +118,13 @@ impl Leader {
         self.state.time(self.reading(now))
     }
 
-    /// How long until [`Input::Woke`] has something to do by time alone.
+    /// How long until [`Input::Woke`] has something to do by time alone: a decision falls due, or the clock may be believed again.
     #[must_use]
     pub fn wakes_in(&self, now: impl Into<Now>) -> Option<Span> {
-        let time = self.time(now);
-        next_due(&self.state, &self.seen, time).map(|due| due.since(time))
+        let now = now.into();
+        let (time, carried) = (self.time(now), self.reading(now).carried);
+        let due = next_due(&self.state, &self.seen, time).map(|due| due.since(carried));
+        due.into_iter().chain(self.timekeeper.changes_in(&self.state, now)).min()
     }
 
     /// How long the leader may go without looking for nodes that have been silent for too long.

@@ -212,6 +212,8 @@ fn r9_a_clock_set_back_with_the_nodes_agreement_rests_until_it_gets_to_the_last_
         all_confirm(&mut leader, &["a", "b"], now.wall, now);
     }
     assert_eq!(doubt(&leader), Some(Doubt::Behind));
+    let caught_up = (leader.state().last_record_at - Span::mins(5)).since(now.wall);
+    assert_eq!(leader.wakes_in(now), Some(caught_up), "it looks again then");
     let later = set(after(HOUR * 15), START + HOUR * 11);
     all_confirm(&mut leader, &["a", "b"], later.wall, later);
     assert_eq!(doubt(&leader), None);
@@ -261,7 +263,8 @@ fn r9_what_a_silent_node_said_of_the_time_counts_no_more_after_straggler_after()
         leader.step(Input::Woke, after(HOUR * hours));
         assert!(doubt(&leader).is_some());
     }
-    leader.step(Input::Woke, after(HOUR * 26));
+    assert_eq!(leader.wakes_in(after(HOUR * 25)), Some(Span(1)));
+    leader.step(Input::Woke, after(HOUR * 25 + Span(1)));
     assert_eq!(doubt(&leader), None);
 }
 

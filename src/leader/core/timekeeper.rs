@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::lifecycle::mutant::{Mutant, is_out};
 use crate::lifecycle::{Doubt, Reading, State, Vote};
 use crate::types::{Enrolment, Now, Span, Time};
 
@@ -62,7 +63,7 @@ impl Timekeeper {
     ///
     /// Where no node is in service there is nobody to ask and nobody to harm: the clock is taken as it is.
     pub(super) fn start(&mut self, state: &State, last_known: Option<Time>, now: Now) {
-        let known = last_known.filter(|_| state.in_service().next().is_some());
+        let known = last_known.filter(|_| state.in_service().next().is_some() && !is_out(Mutant::R9Unconfirmed));
         *self = Self {
             anchor: Some(Now {
                 wall: known.unwrap_or(now.wall),
@@ -88,7 +89,7 @@ impl Timekeeper {
     /// What the clock is worth, by what the last look has found out.
     pub(super) fn reading(&self, skew: Span, now: Now) -> Reading {
         let carried = self.carried(now);
-        let (carried, doubt) = if carried.distance(now.wall) <= skew {
+        let (carried, doubt) = if carried.distance(now.wall) <= skew || is_out(Mutant::R9Jumped) {
             (now.wall, self.is_outvoted.then_some(Doubt::Outvoted))
         } else if self.is_proven {
             (carried, Some(Doubt::Jumped))
@@ -109,7 +110,8 @@ impl Timekeeper {
         let vote = self.vote(state, now);
         let mut findings: Vec<Finding> = self.stood_still(state, before.carried, now).into_iter().collect();
         let has_left = matches!(before.doubt, Some(Doubt::Jumped | Doubt::Unconfirmed));
-        if has_left && vote.agrees() {
+        let one_agrees = is_out(Mutant::R9OneAgrees) && vote.differing < vote.heard;
+        if has_left && (vote.agrees() || one_agrees) {
             findings.push(Finding::Confirmed {
                 doubted_since: self.doubted_since.unwrap_or(before.carried),
                 from: before.carried,
@@ -118,7 +120,7 @@ impl Timekeeper {
             });
             self.anchor = Some(now);
         }
-        self.is_outvoted = vote.differs();
+        self.is_outvoted = vote.differs() && !is_out(Mutant::R9Outvoted);
         let after = self.reading(skew, now);
         if after.carried == now.wall {
             self.is_proven = true;
@@ -130,6 +132,16 @@ impl Timekeeper {
             ..now
         });
         findings
+    }
+
+    /// How long until time alone can change what the clock is worth: it gets to the last record, or what a node said of it is too old.
+    pub(super) fn changes_in(&self, state: &State, now: Now) -> Option<Span> {
+        let (skew, limit) = (state.settings.clock_skew(), state.settings.straggler_after());
+        let behind = (state.last_record_at - skew).since(now.wall);
+        let is_disputed = self.reading(skew, now).doubt.is_some() || self.vote(state, now).differing > 0;
+        let last_heard = self.nodes.values().filter_map(VecDeque::back).filter(|_| is_disputed);
+        let expiries = last_heard.map(|last| (last.monotonic + limit + Span(1)) - now.monotonic);
+        expiries.chain([behind]).filter(|left| left.0 > 0).min()
     }
 
     /// The clocks of the nodes in service that were heard in this term, against the leader's; one that is silent for

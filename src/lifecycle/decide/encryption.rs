@@ -6,6 +6,7 @@ use super::schedule::{Waits, unused};
 use super::{Decision, Refusal};
 use crate::lifecycle::encryption::{Keeping, Staging};
 use crate::lifecycle::event::{Event, Evidence, Grounds, Why};
+use crate::lifecycle::mutant::{Mutant, is_out};
 use crate::lifecycle::settings::{Settings, Windows};
 use crate::lifecycle::sightings::Sightings;
 use crate::lifecycle::state::{Key, Phase, PrivateHalf, State, Wait};
@@ -134,7 +135,7 @@ pub(super) fn rotate(
     };
     let missing = Staging::of(&draft.state, draft.seen, &staged).missing;
     let kid = staged.kid().clone();
-    let grounds = if missing.is_empty() {
+    let grounds = if missing.is_empty() || is_out(Mutant::E1Now) {
         emergency(draft, &kid)
     } else if force {
         let missing = missing.into();
@@ -176,7 +177,7 @@ pub(super) fn revoke(draft: &mut Draft, revocation: &Revocation<'_>, key: &Key, 
     if !matches!(key.phase, Phase::Published { .. }) {
         return Ok(());
     }
-    if theft {
+    if theft && !is_out(Mutant::E1Taint) {
         taint(draft, revocation, &key.profile, take);
     }
     let next_up = || next_up(&draft.state, draft.seen, &key.profile).map(|(key, _)| key.clone());
@@ -201,7 +202,7 @@ pub(super) fn revoke(draft: &mut Draft, revocation: &Revocation<'_>, key: &Key, 
 /// What becomes of the private half of a key that is revoked: nothing was ever encrypted to one that was not published.
 pub(super) fn fate(key: &Key, destroy: bool) -> PrivateHalf {
     match key.phase {
-        Phase::Published { .. } | Phase::Unpublished { .. } if !destroy => PrivateHalf::Kept,
+        Phase::Published { .. } | Phase::Unpublished { .. } if !destroy && !is_out(Mutant::E2Revoked) => PrivateHalf::Kept,
         _ => PrivateHalf::Destroyed,
     }
 }

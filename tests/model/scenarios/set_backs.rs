@@ -1,0 +1,67 @@
+//! Leaders that know less than their nodes; and what must come right again.
+
+use super::starts::{before_arming, set_back, set_back_before_revocation, set_back_by_two_terms};
+use super::{Scenario, TIME, scenario};
+use crate::act::Act::{
+    self, CrashAgent, CrashLeader, Cut, FailHooks, FillDisk, Heal, Join, Revoke, RotateNow, SetClock, StartLeader, StopMakingKeys,
+};
+use crate::act::Pass;
+use crate::act::Which::{Active, Retiring};
+use crate::act::Who::{A, B, C};
+
+/// All of them.
+pub fn set_backs() -> Vec<Scenario> {
+    vec![
+        scenario(
+            "a leader that was set back",
+            set_back,
+            4,
+            2,
+            &[
+                &[Act::Pass(Pass::Minutes)],
+                &TIME,
+                &[StartLeader, RotateNow(true), Revoke(Active), Heal(A), Heal(B)],
+            ],
+        ),
+        scenario(
+            "a leader that was set back by two terms",
+            set_back_by_two_terms,
+            5,
+            2,
+            &[
+                &[Act::Pass(Pass::Minutes), Act::Pass(Pass::ToNext)],
+                &[StartLeader, RotateNow(true), Revoke(Retiring), Heal(A)],
+            ],
+        ),
+        scenario(
+            "a leader that was set back before a revocation",
+            set_back_before_revocation,
+            5,
+            2,
+            &[
+                &[Act::Pass(Pass::Minutes), Act::Pass(Pass::ToNext)],
+                &[StartLeader, RotateNow(true), Revoke(Retiring), Heal(A)],
+            ],
+        ),
+        scenario(
+            "several things break",
+            before_arming,
+            2,
+            2,
+            &[
+                &TIME,
+                &[
+                    CrashLeader,
+                    Cut(A),
+                    CrashAgent(B),
+                    FailHooks(A),
+                    FillDisk(B),
+                    StopMakingKeys,
+                    Revoke(Active),
+                    Join(C),
+                    SetClock(A, 120),
+                ],
+            ],
+        ),
+    ]
+}

@@ -1,0 +1,350 @@
+//! What the leader decides, and what becomes of it: rules R5, R7, R8, R9.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jkeys::leader::core::{Commit, Leader};
+use jkeys::lifecycle::{Cause, Command, Event, Grounds, PrivateHalf, Report, Stage, State};
+use jkeys::rpc::fleet::Bundle;
+use jkeys::types::{Actor, Enrolment, Kid, NodeName, Reason, Time};
+
+use super::super::leader::{Answer, Store};
+use super::super::node::Node;
+use super::super::shown;
+use super::{Facts, Oracle, Sealing, Term};
+
+impl Oracle {
+    /// A leader's process has started.
+    pub fn leader_started(&mut self, clock: Time) {
+        self.leader = Term {
+            started_at: clock,
+            ..Term::default()
+        };
+    }
+
+    /// The leader is given a report.
+    pub fn reported(&mut self, enrolment: Enrolment, report: &Report, durable: &State, now: Time) {
+        if durable.nodes.values().any(|node| node.enrolment == enrolment) {
+            self.leader.heard.insert(enrolment, (report.sent_at, now));
+            if report.installed.as_ref().is_some_and(|installed| self.is_torn(installed)) {
+                self.leader.torn.insert(enrolment);
+            } else {
+                self.leader.torn.remove(&enrolment);
+            }
+            let ahead = report.highest_epoch > durable.epoch || report.highest_generation > durable.head.generation;
+            self.leader.told_of_a_later_leader |= ahead;
+        }
+    }
+
+    /// A decision is made durable.
+    pub fn decided(&mut self, before: &Store, commit: &Commit, clock: Time, now: Time, nodes: &BTreeMap<NodeName, Node>) {
+        self.committed = commit.records.iter().map(|record| record.event.clone()).collect();
+        let mut replayed = before.state.clone();
+        let at = commit.records.first().map_or(clock, |record| record.time);
+        replayed.apply(&self.committed, at);
+        if replayed != commit.state {
+            self.breaks("R7", "the records do not rebuild the state".to_owned());
+        }
+        if commit.records.iter().any(|record| record.time < before.state.last_record_at) {
+            self.breaks(
+                "R9",
+                format!("a record of {at} follows one of {}", before.state.last_record_at),
+            );
+        }
+        self.check_record_time(&before.state, at, now);
+        let by_schedule = commit.records.iter().all(|record| record.actor == Actor::Schedule);
+        for event in self.committed.clone() {
+            if by_schedule && is_of_the_schedule(&event) {
+                self.check_hold(&event, &before.state, clock, now);
+            }
+            if self.leader.told_of_a_later_leader && event.changes_nodes() {
+                let how = format!("a leader that was set back, and told so, decided {}", event.name());
+                self.breaks("R5", how);
+            }
+            self.take_in(&event, now, nodes, &commit.state);
+        }
+    }
+
+    /// No record bears the time of a clock that is ahead and that most nodes have not agreed with: later ones could not go before it.
+    fn check_record_time(&mut self, state: &State, at: Time, now: Time) {
+        let agreed = self
+            .committed
+            .iter()
+            .any(|event| matches!(event, Event::ClockConfirmed { .. }));
+        let ahead = at > shown(now, self.trusted_ahead_ms) + state.settings.clock_skew() && at > state.last_record_at;
+        if ahead && !agreed && state.in_service().next().is_some() {
+            self.breaks("R9", format!("a record bears the time {at}, and it is {now}"));
+        }
+    }
+
+    /// When the schedule must hold.
+    fn check_hold(&mut self, event: &Event, state: &State, clock: Time, now: Time) {
+        if let Some(doubt) = self.doubt(state, clock, now) {
+            self.breaks("R9", format!("{} while {doubt}", event.name()));
+        }
+        if clock + state.settings.clock_skew() < state.last_record_at {
+            let how = format!("{} while the clock showed {clock}, before the last record", event.name());
+            self.breaks("R9", how);
+        }
+        let silent = state
+            .in_service()
+            .find(|(_, node, _)| !self.leader.heard.contains_key(&node.enrolment));
+        let in_grace = state.time(clock) < self.leader.started_at + state.settings.start_grace();
+        if let (true, Some((name, ..))) = (in_grace, silent) {
+            let how = format!("{} right after a start, before node {name} had reported", event.name());
+            self.breaks("R5", how);
+        }
+    }
+
+    /// Why the leader's clock is not to be believed. Where no node is in service there is nobody to harm.
+    fn doubt(&self, state: &State, clock: Time, now: Time) -> Option<String> {
+        let skew = state.settings.clock_skew();
+        state.in_service().next()?;
+        let (heard, differing) = self.vote(state, clock, now);
+        if differing * 2 > heard {
+            return Some(format!(
+                "{differing} of {heard} clocks heard differ from the leader's, {clock}"
+            ));
+        }
+        let trusted = shown(now, self.trusted_ahead_ms);
+        let left = clock.distance(trusted) > skew && differing * 2 >= heard;
+        left.then(|| format!("the leader's clock shows {clock}, it is {now}, and most nodes heard have not agreed with it"))
+    }
+
+    /// How many clocks of nodes in service were heard, none of them too long ago, and how many of them differ from the leader's.
+    fn vote(&self, state: &State, clock: Time, now: Time) -> (usize, usize) {
+        let heard = state.in_service().filter_map(|(_, node, _)| {
+            let (showed, at) = self.leader.heard.get(&node.enrolment)?;
+            let ago = now.since(*at);
+            (ago <= state.settings.straggler_after()).then(|| *showed + ago)
+        });
+        let theirs: Vec<Time> = heard.collect();
+        let differs = |theirs: &&Time| theirs.distance(clock) > state.settings.clock_skew();
+        (theirs.len(), theirs.iter().filter(differs).count())
+    }
+
+    fn take_in(&mut self, event: &Event, now: Time, nodes: &BTreeMap<NodeName, Node>, after: &State) {
+        self.take_in_sealing(event);
+        match event {
+            Event::Prepublished { profile, key, windows } => {
+                let facts = Facts {
+                    profile: profile.clone(),
+                    windows: *windows,
+                    lacked_at: if self.anyone_in_service { now } else { Time(0) },
+                    signed_at: None,
+                    is_exempt: false,
+                    is_revoked: false,
+                };
+                self.keys.insert(key.kid.clone(), facts);
+            }
+            Event::Activated { kid, cause, .. } => self.activated(kid, cause),
+            Event::ClockConfirmed { to, .. } => {
+                let (heard, differing) = self.vote(after, *to, now);
+                if differing * 2 >= heard {
+                    self.breaks(
+                        "R9",
+                        format!("the leader believes its clock, {to}, and {differing} of {heard} nodes do not"),
+                    );
+                }
+                self.trusted_ahead_ms = ahead_ms(*to, now);
+            }
+            Event::Revoked { kid, .. } => {
+                if let Some(facts) = self.keys.get_mut(kid) {
+                    facts.is_revoked = true;
+                    self.profiles.entry(facts.profile.clone()).or_default().has_lost_a_key = true;
+                }
+            }
+            Event::RevocationConfirmed { kid, .. } => {
+                let is_in = |node: &Node| after.nodes.get(&node.name).is_some_and(|row| row.tls_key == node.tls_key);
+                let is_kept = self.sealing.get(kid).is_some_and(|facts| !facts.is_destroyed);
+                let has = |node: &Node| node.disk.publishes(kid) || !is_kept && node.disk.has(kid);
+                if let Some(node) = nodes.values().find(|node| is_in(node) && has(node)) {
+                    let how = format!("the revocation of {kid} counts as confirmed, and it is on node {}", node.name);
+                    self.breaks("R8", how);
+                }
+            }
+            Event::EnteredService { node, enrolment } => {
+                self.anyone_in_service = true;
+                if self.leader.torn.contains(enrolment) {
+                    self.breaks(
+                        "R6",
+                        format!("node {node} comes into service, and half a view is on its disk"),
+                    );
+                }
+            }
+            Event::Configured { settings } => {
+                for facts in self.keys.values_mut() {
+                    if let Some(profile) = settings.profiles.get(&facts.profile) {
+                        let life = &mut facts.windows.token_lifetime;
+                        *life = profile.windows.token_lifetime.max(*life);
+                    }
+                    facts.windows.clock_skew = facts.windows.clock_skew.max(settings.clock_skew());
+                }
+                for facts in self.sealing.values_mut() {
+                    if let Some(profile) = settings.profiles.get(&facts.profile) {
+                        let window = &mut facts.windows.decrypt_window;
+                        *window = profile.windows.decrypt_window.max(*window);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn take_in_sealing(&mut self, event: &Event) {
+        match event {
+            Event::Staged { profile, key, windows } => {
+                let facts = Sealing {
+                    profile: profile.clone(),
+                    windows: *windows,
+                    served_at: None,
+                    is_published: false,
+                    is_forced: false,
+                    is_stolen: false,
+                    is_destroyed: false,
+                };
+                self.sealing.insert(key.kid.clone(), facts);
+            }
+            Event::Published { kid, grounds, .. } => self.unveiled(kid, grounds),
+            Event::Unpublished { kid, .. } => {
+                if let Some(facts) = self.sealing.get_mut(kid) {
+                    facts.is_published = false;
+                }
+            }
+            Event::Revoked {
+                kid,
+                reason,
+                private_half,
+                ..
+            } => self.unsealed(kid, *reason, *private_half),
+            _ => {}
+        }
+    }
+
+    /// An encryption key is published.
+    fn unveiled(&mut self, kid: &Kid, grounds: &Grounds) {
+        let was_forced = matches!(&self.request, Some(Command::RotateNow(request)) if request.force);
+        let Some(facts) = self.sealing.get_mut(kid) else { return };
+        facts.is_published = true;
+        facts.is_forced |= matches!(grounds, Grounds::Forced { .. });
+        if facts.is_stolen {
+            self.breaks("E1", format!("{kid} is published, and whoever stole a node knows it"));
+        } else if facts.is_forced && !was_forced {
+            self.breaks(
+                "E1",
+                format!("the publication of {kid} counts as forced, and nobody asked for that"),
+            );
+        }
+    }
+
+    /// An encryption key is revoked. After a theft, whoever stole a node knows the key that was to be the next, too.
+    fn unsealed(&mut self, kid: &Kid, reason: Reason, private_half: PrivateHalf) {
+        let asked = match &self.request {
+            Some(Command::Revoke { destroy, .. }) => *destroy,
+            Some(Command::RotateNow(request)) => request.destroy,
+            _ => false,
+        };
+        let Some(facts) = self.sealing.get_mut(kid) else { return };
+        let was_published = std::mem::take(&mut facts.is_published);
+        let destroyed = private_half == PrivateHalf::Destroyed;
+        facts.is_destroyed |= destroyed && (asked || facts.served_at.is_none());
+        if asked && !destroyed {
+            self.breaks("R8", format!("the private half of {kid} is kept, and was to be destroyed"));
+        } else if reason == Reason::Compromised && was_published {
+            let profile = self.sealing[kid].profile.clone();
+            let others = self.sealing.values_mut().filter(|facts| facts.profile == profile);
+            for facts in others.filter(|facts| !facts.is_published && facts.served_at.is_none()) {
+                facts.is_stolen = true;
+            }
+        }
+    }
+
+    fn activated(&mut self, kid: &Kid, cause: &Cause) {
+        let Some(facts) = self.keys.get_mut(kid) else { return };
+        facts.is_exempt |= !matches!(cause, Cause::Scheduled | Cause::Emergency { .. });
+        let lost = self
+            .profiles
+            .get(&facts.profile)
+            .is_some_and(|profile| profile.has_lost_a_key);
+        match cause {
+            Cause::Bootstrap if self.anyone_in_service => {
+                self.breaks(
+                    "R1",
+                    format!("{kid} is the first key of its profile, in a fleet that is in service"),
+                );
+            }
+            Cause::Compromised { .. } if !lost => {
+                self.breaks("R1", format!("{kid} takes over from a revoked key, and there was none"));
+            }
+            _ => {}
+        }
+    }
+
+    /// A caller is answered.
+    pub fn replied(&mut self, answer: &Answer) {
+        if let Ok((decision, _)) = answer
+            && decision.events.iter().any(|event| !self.committed.contains(event))
+        {
+            self.breaks("R7", "a caller was told of a decision that was not durable".to_owned());
+        }
+    }
+
+    /// A caller asks for something.
+    pub fn asks(&mut self, command: &Command) {
+        self.request = Some(command.clone());
+    }
+
+    /// What came of it.
+    pub fn asked(&mut self, command: &Command, answer: Option<&Answer>, durable: &State) {
+        self.request = None;
+        if let (Command::Revoke { kid, .. }, Some(answer)) = (command, answer) {
+            let set = durable.key_set();
+            let stands = set.member(kid).is_some_and(|member| member.stage != Stage::Unpublished);
+            if stands && durable.halted.is_none() {
+                self.breaks("R8", format!("a revocation of {kid} was not carried out at once: {answer:?}"));
+            }
+        }
+    }
+
+    /// A generation is sent.
+    pub fn published(&mut self, bundle: &Arc<Bundle>) {
+        let mut signing = BTreeSet::new();
+        let taking_part = |stage: Stage| matches!(stage, Stage::Active | Stage::Published);
+        for member in bundle.set.members.iter().filter(|member| taking_part(member.stage)) {
+            if !signing.insert(&member.profile) {
+                let how = format!(
+                    "generation {} has two active keys in {}",
+                    bundle.set.generation, member.profile
+                );
+                self.breaks("R4", how);
+            }
+        }
+        self.sent.insert(bundle.digest, bundle.clone());
+    }
+
+    /// What the leader goes by must be what is durable.
+    pub fn compare(&mut self, core: &Leader, store: &Store) {
+        if core.seen() != &store.seen || core.state() != &store.state {
+            self.breaks("R7", "the leader goes by what is not durable".to_owned());
+        }
+        self.committed.clear();
+    }
+}
+
+/// What only the schedule decides, and not while it is held.
+fn is_of_the_schedule(event: &Event) -> bool {
+    match event {
+        Event::Armed { .. } | Event::LeftService { .. } => true,
+        Event::Activated { cause, .. } => *cause == Cause::Scheduled,
+        Event::Removed { last_signature, .. } => last_signature.is_some(),
+        Event::Published { grounds, .. } => matches!(grounds, Grounds::Scheduled { .. }),
+        Event::Discarded { published_until, .. } => published_until.is_some(),
+        _ => false,
+    }
+}
+
+/// How far a clock is ahead of the time.
+fn ahead_ms(clock: Time, now: Time) -> i64 {
+    let apart = i64::try_from(clock.distance(now).0).unwrap_or(i64::MAX);
+    if clock < now { -apart } else { apart }
+}
