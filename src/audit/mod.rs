@@ -1,5 +1,29 @@
-//! The audit log's records: what each holds, in one byte-exact form.
+//! The audit log: its records in one byte-exact form, the Merkle tree over them, signed checkpoints, and proofs.
+//!
+//! Everything here is computed from bytes that are handed in; nothing reads a disk or holds a private key. A signature is made by
+//! a function that the keeper of the key hands in ([`Sign`]).
 
+mod accept;
+mod checkpoint;
+mod note;
+mod proof;
+mod proof_file;
 mod record;
+mod tile;
+mod tree;
+mod verify;
 
+#[cfg(test)]
+mod tests;
+
+pub use accept::{LogRefusal, Sent, accept, follows};
+pub use checkpoint::{Checkpoint, CheckpointError, add_cosignature, cosign, cosignatures, cosigned_at, origin, witness_name};
+pub use note::{MAX_NOTE_BYTES, NoteError, NoteKey, NoteKeyError, NoteSignature, Sign, SignedNote};
+pub use proof::{
+    MAX_PROOF_HASHES, ProofError, TreeHead, prove_consistency, prove_inclusion, root_at, verify_consistency, verify_inclusion,
+};
+pub use proof_file::{RecordProof, RecordProofError};
 pub use record::{Record, RecordError, SCHEMA, canonical, public_form};
+pub use tile::{bundle_bytes, bundle_path, edge_files, full_tile_file, tile_bytes, tile_hashes, tile_path};
+pub use tree::{FullTile, Hashes, TILE_WIDTH, Tree, leaf_hash, node_hash};
+pub use verify::{Broken, LogCheck, Whole};

@@ -5,76 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::event::{Cause, Event};
 use super::mutant::{Mutant, is_out};
 use super::settings::{Settings, Windows};
-use super::state::{Absence, Head, JoinToken, Key, Node, Phase, PrivateHalf, Revocation, Standing, State};
-use crate::types::{Generation, Kid, NodeName, ProfileName, PublicKey, Reason, Span, Time};
-
-/// How many generations are remembered with their times at least, to tell since when a node owes a confirmation.
-const RECENT_GENERATIONS: usize = 64;
+use super::state::{Absence, JoinToken, Key, Node, Phase, PrivateHalf, Revocation, Standing, State};
+use crate::types::{Kid, NodeName, ProfileName, PublicKey, Reason, Time};
 
 impl State {
-    /// Applies one decision, made at `at`: its events in order, and a new generation if they change what nodes must hold.
-    pub fn apply(&mut self, events: &[Event], at: Time) {
-        self.last_record_at = self.last_record_at.max(at);
-        let wire = self.wire_settings();
-        let changes_nodes = events.iter().any(Event::changes_nodes);
-        if changes_nodes {
-            self.head.generation = self.head.generation.next();
-        }
-        for event in events {
-            self.evolve(event, at);
-        }
-        if changes_nodes {
-            self.make_generation(at);
-        } else if self.head.generation.0 > 0 && self.wire_settings() != wire {
-            self.head.generation = self.head.generation.next();
-            self.make_generation(at);
-        }
-    }
-
-    fn make_generation(&mut self, at: Time) {
-        let (clock_skew, max_age, straggler_after) = self.wire_settings();
-        let (generation, epoch) = (self.head.generation, self.epoch);
-        self.head = Head {
-            generation,
-            epoch,
-            committed_at: at,
-            clock_skew,
-            max_age,
-            straggler_after,
-        };
-        self.recent.push((generation, at));
-        self.forget_old_generations(at);
-    }
-
-    /// A generation is forgotten only when whoever owes the one after it has left service for that already.
-    fn forget_old_generations(&mut self, now: Time) {
-        let surplus = self.recent.len().saturating_sub(RECENT_GENERATIONS);
-        let limit = self.settings.straggler_after();
-        let overdue = |next: &(Generation, Time)| self.present_for(next.1, now) > limit;
-        let old = self
-            .recent
-            .iter()
-            .skip(1)
-            .take(surplus)
-            .take_while(|next| overdue(next))
-            .count();
-        self.recent.drain(..old);
-    }
-
     /// An absence matters as long as the leader was there for less than a node may be silent since.
     fn forget_old_absences(&mut self, now: Time) {
         let limit = self.settings.straggler_after() * 2;
         let matters = |absence: &Absence| self.present_for(absence.until, now) <= limit;
         self.absences = self.absences.iter().copied().filter(matters).collect();
-    }
-
-    /// The settings that travel in each generation.
-    fn wire_settings(&self) -> (Span, Span, Span) {
-        (
-            self.settings.clock_skew(),
-            self.settings.max_age(),
-            self.settings.straggler_after(),
-        )
     }
 
     /// Applies one event, without making a generation of it.
@@ -114,12 +53,10 @@ impl State {
                 self.owed_standby.remove(profile);
                 self.add_key(profile, key, *windows, Phase::Prepublished, at);
             }
-            Event::Armed { kid, activate_at, .. } => self.set_phase(
-                kid,
-                Phase::Armed {
-                    activate_at: *activate_at,
-                },
-            ),
+            Event::Armed { kid, activate_at, .. } => {
+                let activate_at = *activate_at;
+                self.set_phase(kid, Phase::Armed { activate_at });
+            }
             Event::Activated {
                 kid,
                 since,

@@ -108,6 +108,8 @@ impl Bench {
         let decision = decide(&self.state, &self.seen, command, self.now)?;
         let at = self.state.time(self.now);
         if !decision.is_empty() {
+            // Whatever is decided, a reader of the log finds lawful.
+            self.state.clone().replay(&decision.events, at).expect("a lawful decision");
             self.state.apply(&decision.events, at);
             self.decisions.push((at, decision.events.clone()));
         }

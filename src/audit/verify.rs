@@ -1,0 +1,240 @@
+//! The check of a whole log, record by record: form, order, a lawful story, the generations that came of it, and the signed root.
+
+use std::collections::BTreeSet;
+
+use super::checkpoint::{Checkpoint, CheckpointError, cosignatures, cosigned_at, origin, witness_name};
+use super::note::{NoteKey, SignedNote};
+use super::record::{Record, RecordError, SCHEMA, public_form};
+use super::tree::{Tree, leaf_hash};
+use crate::lifecycle::{Event, State, Unlawful};
+use crate::types::{Digest, Generation, Kid, NodeName, Seq, Time};
+
+/// Why a log is not what it should be.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    /// A record can't be read.
+    #[error("record {0}: {1}")]
+    Record(Seq, RecordError),
+    /// A record is not in the one form that records have.
+    #[error("record {0} is not in the form in which records are written: it was changed")]
+    Form(Seq),
+    /// A record stands in another place than its own.
+    #[error("where record {expected} belongs, there is record {found}: records were dropped, put in, or swapped")]
+    Place {
+        /// The place.
+        expected: Seq,
+        /// What the record says.
+        found: Seq,
+    },
+    /// A record's time lies before that of the record before it, or before its own raw clock.
+    #[error("record {0} has a time that goes back (rule R9)")]
+    Time(Seq),
+    /// The log does not begin with the founding of the fleet whose key was given.
+    #[error("the log does not begin with the founding of the fleet with the log key {0}; take the key that belongs to this log")]
+    Founding(String),
+    /// A record tells of what no rule allows.
+    #[error("record {seq}: {why}")]
+    Unlawful {
+        /// The record, or the last one of its decision.
+        seq: Seq,
+        /// What is wrong.
+        why: Unlawful,
+    },
+    /// A kid was used for a second key.
+    #[error("record {0} brings back the kid {1}, which an earlier key had")]
+    KidAgain(Seq, Kid),
+    /// The generation of a record does not follow from the records.
+    #[error("record {seq} says generation {found}, or a content of it, that does not follow from the records up to it")]
+    Generation {
+        /// The last record of the decision.
+        seq: Seq,
+        /// What it says.
+        found: Generation,
+    },
+    /// The checkpoint.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The checkpoint is of more or of fewer records.
+    #[error(
+        "the checkpoint is of {signed} records, and there are {found}: records were dropped from the end, or put there unsigned"
+    )]
+    Size {
+        /// What the log's key signed.
+        signed: u64,
+        /// What there is.
+        found: u64,
+    },
+    /// The records have another root.
+    #[error("the records have another root than the one that the log's key signed: some were changed")]
+    Root,
+}
+
+/// A log that was found whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Whole {
+    /// What the log's key signed.
+    pub checkpoint: Checkpoint,
+    /// When the last record was made.
+    pub last_at: Time,
+    /// The newest generation.
+    pub generation: Generation,
+    /// How many keys there ever were.
+    pub keys: usize,
+    /// The nodes that cosigned the checkpoint, each by the key with which it enrolled last, and when.
+    pub witnesses: Vec<(NodeName, Time)>,
+    /// How many signatures under the checkpoint are nobody's who is known, or do not verify.
+    pub unknown_signatures: usize,
+}
+
+/// Takes in a log from its first record on. Memory stays flat but for the names of keys.
+#[derive(Debug)]
+pub struct LogCheck {
+    key: NoteKey,
+    tree: Tree,
+    state: State,
+    kids: BTreeSet<Kid>,
+    /// The public form of the generation in force.
+    digest: Digest,
+    /// The records of the decision that is being read, all of one time, actor and generation.
+    open: Option<Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    first: Record,
+    last: Seq,
+    events: Vec<Event>,
+}
+
+impl Open {
+    fn new(record: Record) -> Self {
+        Self {
+            last: record.seq,
+            events: vec![record.event.clone()],
+            first: record,
+        }
+    }
+
+    /// Whether `record` may be of the same decision. Two that follow in one millisecond and make no generation read as one, which
+    /// leads to the same state; but a start and new settings always begin a decision, and what they change is seen in it.
+    fn goes_on_with(&self, record: &Record) -> bool {
+        let begins = matches!(record.event, Event::Started { .. } | Event::Configured { .. });
+        let of = |record: &Record| (record.time, record.clock, record.generation, record.digest);
+        !begins && of(&self.first) == of(record) && self.first.actor == record.actor
+    }
+}
+
+impl LogCheck {
+    /// The check of the log that `key` signs.
+    #[must_use]
+    pub fn new(key: NoteKey) -> Self {
+        let state = State::default();
+        let (_, digest) = public_form(&state.key_set());
+        Self {
+            key,
+            tree: Tree::default(),
+            state,
+            kids: BTreeSet::new(),
+            digest,
+            open: None,
+        }
+    }
+
+    /// Takes in the next record, given as its exact bytes.
+    ///
+    /// # Errors
+    /// What is wrong with it, or with the decision that ends before it.
+    pub fn take(&mut self, bytes: &[u8]) -> Result<(), Broken> {
+        let expected = Seq(self.tree.size());
+        let record = Record::from_bytes(bytes).map_err(|why| Broken::Record(expected, why))?;
+        if record.schema != SCHEMA || record.to_bytes() != bytes {
+            return Err(Broken::Form(expected));
+        }
+        let found = record.seq;
+        if found != expected {
+            return Err(Broken::Place { expected, found });
+        }
+        let last_at = self.open.as_ref().map_or(self.state.last_record_at, |open| open.first.time);
+        if record.time < last_at || record.clock.is_some_and(|clock| clock >= record.time) {
+            return Err(Broken::Time(found));
+        }
+        if found == Seq(0) && !self.founds(&record.event) {
+            return Err(Broken::Founding(self.key.to_string()));
+        }
+        self.tree.append(leaf_hash(bytes), &mut Vec::new());
+        match &mut self.open {
+            Some(open) if open.goes_on_with(&record) => {
+                open.last = found;
+                open.events.push(record.event);
+            }
+            _ => {
+                self.close()?;
+                self.open = Some(Open::new(record));
+            }
+        }
+        Ok(())
+    }
+
+    fn founds(&self, event: &Event) -> bool {
+        let Event::Founded { fleet } = event else { return false };
+        NoteKey::of_log(&origin(&fleet.trust_domain), fleet.log_public_key) == self.key
+    }
+
+    /// Replays the decision that has been read.
+    fn close(&mut self) -> Result<(), Broken> {
+        let Some(Open { first, last, events }) = self.open.take() else {
+            return Ok(());
+        };
+        for event in &events {
+            if let Event::Prepublished { key, .. } = event
+                && !self.kids.insert(key.kid.clone())
+            {
+                return Err(Broken::KidAgain(last, key.kid.clone()));
+            }
+        }
+        let before = self.state.head.generation;
+        self.state
+            .replay(&events, first.time)
+            .map_err(|why| Broken::Unlawful { seq: last, why })?;
+        if self.state.head.generation != before {
+            (_, self.digest) = public_form(&self.state.key_set());
+        }
+        if (first.generation, first.digest) != (self.state.head.generation, self.digest) {
+            let found = first.generation;
+            return Err(Broken::Generation { seq: last, found });
+        }
+        Ok(())
+    }
+
+    /// Holds what was taken in against the signed checkpoint.
+    ///
+    /// # Errors
+    /// The last decision, the signature, the number of records or their root is wrong.
+    pub fn finish(mut self, note: &SignedNote) -> Result<Whole, Broken> {
+        self.close()?;
+        let checkpoint = Checkpoint::open(note, &self.key)?;
+        let (signed, found) = (checkpoint.head.size, self.tree.size());
+        if signed != found {
+            return Err(Broken::Size { signed, found });
+        }
+        if checkpoint.head.root != self.tree.root() {
+            return Err(Broken::Root);
+        }
+        let domain = self.state.fleet.as_ref().map(|fleet| fleet.trust_domain.clone());
+        let witnesses: Vec<_> = domain.map_or_else(Vec::new, |domain| {
+            let cosigned = self.state.nodes.iter().filter_map(|(node, row)| {
+                let key = NoteKey::of_witness(&witness_name(&domain, node), row.witness_key);
+                Some((node.clone(), cosigned_at(note, &key)?))
+            });
+            cosigned.collect()
+        });
+        Ok(Whole {
+            last_at: self.state.last_record_at,
+            generation: self.state.head.generation,
+            keys: self.kids.len(),
+            unknown_signatures: cosignatures(note, &self.key).saturating_sub(witnesses.len()),
+            witnesses,
+            checkpoint,
+        })
+    }
+}
