@@ -25,7 +25,7 @@ const IMPORTS: &[(&str, &str)] = &[
         "agent audit clock config crypto durable leader lifecycle outputs rpc types",
     ),
     ("hooks", "clock types"),
-    ("keystore", "crypto durable types"),
+    ("keystore", "audit crypto durable types"),
     ("leader", "audit clock config crypto durable keystore lifecycle pki rpc types"),
     ("lifecycle", "types"),
     ("main", "cli clock"),
@@ -40,7 +40,7 @@ const TESTS_IMPORT: &[(&str, &str)] = &[("lifecycle", "audit"), ("rpc", "clock")
 
 /// What the pure cores may import, and `lifecycle` with them.
 const CORES_IMPORT: &[(&str, &str)] = &[
-    ("agent/core", "lifecycle rpc types"),
+    ("agent/core", "audit lifecycle rpc types"),
     ("leader/core", "audit lifecycle rpc types"),
     ("leader/plan", "lifecycle rpc types"),
     ("lifecycle", "types"),

@@ -9,6 +9,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 use tonic::transport::Channel;
 
+use super::cosigner::Cosigner;
 use super::papers::{self, Papers, PapersError};
 use super::renewal::Renewal;
 use super::shell::LinkEvent;
@@ -104,6 +105,7 @@ impl Link {
             return Err(LinkError::OtherFleet);
         }
         let channel = self.dial(&papers).await?;
+        let cosigner = Cosigner::new(&papers)?;
         let renewal = Renewal::new(papers, channel.clone(), self.folder.clone(), self.clock.clone()).await?;
         let (to_leader, outgoing) = mpsc::channel(4);
         let hello = Hello {
@@ -121,7 +123,7 @@ impl Link {
         let mut stream = stream.into_inner();
         self.welcomed(&mut stream, attempt).await?;
         tokio::select! {
-            ended = self.carry(stream, to_leader) => ended,
+            ended = self.carry(stream, to_leader, cosigner) => ended,
             never = renewal.keep() => match never {},
         }
     }
@@ -149,18 +151,22 @@ impl Link {
         &mut self,
         mut stream: Streaming<LeaderUpdate>,
         to_leader: mpsc::Sender<AgentReport>,
+        mut cosigner: Cosigner,
     ) -> Result<(), LinkError> {
         loop {
             tokio::select! {
                 message = next(&mut stream) => {
-                    if self.events.send(LinkEvent::Message(message?)).await.is_err() {
+                    if self.events.send(LinkEvent::Message(message?.into())).await.is_err() {
                         return Ok(());
                     }
                 }
                 report = self.reports.recv() => match report {
                     Some(report) => {
-                        let sent = to_leader.send(AgentReport::from(AgentMessage::Report(report))).await;
-                        sent.map_err(|_| LinkError::Closed)?;
+                        let own = report.checkpoint.and_then(|head| cosigner.cosign(head, self.clock.now()));
+                        for message in [AgentMessage::Report(report)].into_iter().chain(own.map(AgentMessage::Cosigned)) {
+                            let sent = to_leader.send(AgentReport::from(message)).await;
+                            sent.map_err(|_| LinkError::Closed)?;
+                        }
                     }
                     None => return Ok(()),
                 },

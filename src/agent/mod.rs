@@ -4,6 +4,7 @@
 
 pub(crate) mod blocking;
 pub mod core;
+mod cosigner;
 pub mod disk;
 mod enroll;
 mod folder;

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::blocking::blocking;
 use super::folder;
+use crate::audit::{NoteKey, origin};
 use crate::durable::{self, DurableError};
 use crate::pki::{
     CaCertificate, CertificateDer, Membership, NodeKeys, PkiError, TlsIdentity, private_key_from_pem, private_key_to_pem,
@@ -139,6 +140,12 @@ impl Papers {
     #[must_use]
     pub fn fleet(&self) -> WitnessKey {
         WitnessKey(self.membership.log_public_key)
+    }
+
+    /// The key of the fleet's audit log.
+    #[must_use]
+    pub fn log(&self) -> NoteKey {
+        NoteKey::of_log(&origin(&self.membership.trust_domain), self.fleet())
     }
 
     /// What the node shows in a TLS handshake.

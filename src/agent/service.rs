@@ -7,13 +7,14 @@ use super::blocking::blocking;
 use super::core::Settings;
 use super::disk::{CacheKey, DiskError};
 use super::link::{Link, LinkEnd};
+use super::papers::Papers;
 use super::shell::{self, AgentConfig, Monitor};
 use super::{folder, papers};
+use crate::audit::NoteKey;
 use crate::clock::Clock;
 use crate::config;
 use crate::hooks::Hook;
 use crate::rpc::group_id;
-use crate::types::WitnessKey;
 
 /// How many messages of the link may wait for the shell.
 const WAITING_EVENTS: usize = 16;
@@ -72,8 +73,9 @@ async fn serve_in_fleet(
     mut shutdown: watch::Receiver<bool>,
 ) -> Result<LinkEnd, AgentError> {
     // What is wrong with the identity the link says, again and again; the node keeps what it has (rule R10).
-    let fleet = papers::load(&config.state_dir).await.ok().map(|papers| papers.fleet());
-    let own = in_terms_of_the_shell(config, fleet)?;
+    let papers = papers::load(&config.state_dir).await.ok();
+    let fleet = papers.as_ref().map(Papers::fleet);
+    let own = in_terms_of_the_shell(config, papers.as_ref().map(Papers::log))?;
     let (events, from_link) = mpsc::channel(WAITING_EVENTS);
     let (reports, to_link) = mpsc::channel(WAITING_REPORTS);
     let link = Link {
@@ -101,12 +103,12 @@ async fn serve_in_fleet(
     Ok(link_end)
 }
 
-fn in_terms_of_the_shell(config: &config::AgentConfig, fleet: Option<WitnessKey>) -> Result<AgentConfig, AgentError> {
+fn in_terms_of_the_shell(config: &config::AgentConfig, log: Option<NoteKey>) -> Result<AgentConfig, AgentError> {
     let group = |name: &String| group_id(name).ok_or_else(|| AgentError::NoGroup(name.clone()));
     let hooks = config.hooks.iter().map(|hook| Hook::new(hook.argv.clone(), hook.timeout));
     Ok(AgentConfig {
         folder: config.state_dir.clone(),
-        fleet,
+        log,
         private_group: config.private_group.as_ref().map(group).transpose()?,
         cache_credential: config.cache_key_file.clone(),
         hooks: hooks.collect::<Result<_, _>>().map_err(AgentError::Hook)?,

@@ -1,13 +1,14 @@
 //! For tests: generations as a leader would send them, with real keys.
 
 use std::collections::BTreeSet;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex};
 
 pub(super) use super::shell::PROOFS;
-use crate::audit::public_form;
+use crate::audit::testing::{Log, record};
+use crate::audit::{NoteKey, Record, public_form};
 use crate::crypto::{CertificateLife, NewKey, make_key};
 use crate::lifecycle::{KeySet, Member, Stage};
-use crate::rpc::fleet::{Answer, Bundle, Welcome};
+use crate::rpc::fleet::{Answer, Bundle, Consistency, Logged, Welcome};
 use crate::types::{Curve, Epoch, Generation, KeySpec, Kid, KidFormat, Secret, Span, Time};
 
 /// The instant at which the tests begin.
@@ -86,6 +87,38 @@ pub(super) fn bundle_of(set: KeySet) -> Bundle {
 /// Generation `number` as the leader sends it.
 pub(super) fn bundle(number: u64, members: &[(usize, Stage)]) -> Bundle {
     bundle_of(key_set(number, members))
+}
+
+/// The audit log of all tests.
+static LOG: LazyLock<Mutex<Log>> = LazyLock::new(|| Mutex::new(Log::new(7)));
+
+/// The key of that log.
+pub(super) fn log_key() -> NoteKey {
+    LOG.lock().unwrap().key()
+}
+
+/// A generation as the leader sends it, recorded just now, to a node that remembers a log of `from` records.
+pub(super) fn logged(bundle: Bundle, from: u64) -> Logged {
+    logged_in(&mut LOG.lock().unwrap(), bundle, from)
+}
+
+/// The same in a log of one's own.
+pub(super) fn logged_in(log: &mut Log, bundle: Bundle, from: u64) -> Logged {
+    let seq = log.records.len() as u64;
+    let (generation, digest) = (bundle.set.generation, bundle.digest);
+    let record = Record {
+        generation,
+        digest,
+        ..record(seq, "")
+    };
+    log.push(record.to_bytes());
+    let proof = log.prove(seq);
+    let hashes = if from <= seq { log.consistency(from) } else { Vec::new() };
+    Logged {
+        bundle,
+        proof,
+        consistency: Consistency { from, hashes },
+    }
 }
 
 /// Armed for so long after [`START`].

@@ -1,11 +1,11 @@
 //! What a node checks before it takes anything: the generation is in the log, and the log goes on from what the node remembers.
 
-use super::checkpoint::{Checkpoint, CheckpointError};
+use super::checkpoint::Checkpoint;
 use super::note::NoteKey;
 use super::proof::{ProofError, verify_consistency};
 use super::proof_file::{RecordProof, RecordProofError};
 use super::record::Record;
-use crate::types::{Digest, Generation, Seq};
+use crate::types::{Digest, Generation, Seq, TreeHead};
 
 /// Why a node takes nothing from a leader that shows this.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +35,14 @@ pub enum LogRefusal {
         /// What the proof fails with.
         why: ProofError,
     },
+    /// The proof leads from another log than the one that the node remembers. It says nothing, for or against.
+    #[error("the proof leads from a log of {from} records, and this node remembers one of {seen}")]
+    OtherBase {
+        /// Where the proof begins.
+        from: u64,
+        /// The size that the node remembers.
+        seen: u64,
+    },
     /// The record is about another generation, or about another content of it.
     #[error(
         "record {seq} is not about this content of generation {generation}: what the leader sent is not what it recorded; stop the \
@@ -57,21 +65,30 @@ pub struct Sent {
     pub digest: Digest,
 }
 
-/// Checks a generation against the log. `consistency` leads from the remembered checkpoint to the one in `proof`.
+/// The proof that the log goes on from an earlier one of `from` records.
+#[derive(Debug, Clone, Copy)]
+pub struct GoesOn<'a> {
+    /// How many records the earlier one has.
+    pub from: u64,
+    /// The hashes of the proof.
+    pub hashes: &'a [Digest],
+}
+
+/// Checks a generation against the log. `goes_on` leads to the checkpoint in `proof`, from the head that the node remembers.
 /// Returns the record, and the checkpoint to remember from now on.
 ///
 /// # Errors
 /// Whatever does not hold; nothing is to be taken then.
 pub fn accept(
     log: &NoteKey,
-    remembered: Option<&Checkpoint>,
+    remembered: Option<TreeHead>,
     proof: &RecordProof,
-    consistency: &[Digest],
+    goes_on: GoesOn<'_>,
     sent: Sent,
 ) -> Result<(Record, Checkpoint), LogRefusal> {
     let (record, checkpoint) = proof.verify(log)?;
     if let Some(remembered) = remembered {
-        follows(remembered, &checkpoint, consistency)?;
+        follows(remembered, checkpoint.head, goes_on)?;
     }
     if (record.generation, record.digest) != (sent.generation, sent.digest) {
         return Err(LogRefusal::OtherContent {
@@ -82,17 +99,23 @@ pub fn accept(
     Ok((record, checkpoint))
 }
 
-/// Whether the log at `shown` goes on from what it was at `remembered`. Both are verified checkpoints.
+/// Whether the log of `shown` goes on from that of `remembered`. Both are heads that one log's key has signed.
 ///
 /// # Errors
-/// It is shorter, another log's, or another log in its first records.
-pub fn follows(remembered: &Checkpoint, shown: &Checkpoint, consistency: &[Digest]) -> Result<(), LogRefusal> {
-    if remembered.origin != shown.origin {
-        let (found, expected) = (shown.origin.clone(), remembered.origin.clone());
-        return Err(RecordProofError::from(CheckpointError::OtherLog { found, expected }).into());
-    }
-    let seen = remembered.head.size;
-    verify_consistency(remembered.head, shown.head, consistency).map_err(|why| match why {
+/// It is shorter, or another log in its first records; or the proof is not about the two.
+pub fn follows(remembered: TreeHead, shown: TreeHead, goes_on: GoesOn<'_>) -> Result<(), LogRefusal> {
+    let seen = remembered.size;
+    let hashes = match shown.size {
+        size if size > seen && goes_on.from != seen => {
+            return Err(LogRefusal::OtherBase {
+                from: goes_on.from,
+                seen,
+            });
+        }
+        size if size == seen => &[],
+        _ => goes_on.hashes,
+    };
+    verify_consistency(remembered, shown, hashes).map_err(|why| match why {
         ProofError::Shrunk { new, .. } => LogRefusal::RolledBack { shown: new, seen },
         why => LogRefusal::Forked { seen, why },
     })

@@ -7,8 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::note::{NoteError, NoteKey, NoteKind, NoteSignature, Sign, SignedNote};
-use super::proof::TreeHead;
-use crate::types::{Digest, NodeName, Time, TrustDomain};
+use crate::types::{Digest, NodeName, Time, TreeHead, TrustDomain};
 
 /// A log's origin: what its checkpoints begin with, and the name of its key.
 #[must_use]
@@ -132,6 +131,16 @@ pub fn cosign(checkpoint: &Checkpoint, witness: &NoteKey, at: Time, sign: &Sign<
     let time = at.0 / 1000;
     let signature = sign(&cosigned(time, &checkpoint.text()));
     NoteSignature::new(witness, [&time.to_be_bytes()[..], &signature].concat())
+}
+
+/// When `witness` cosigned the checkpoint in these bytes, whole seconds; `None` where the signature is wrong.
+#[must_use]
+pub fn cosignature_time(checkpoint: &Checkpoint, witness: &NoteKey, bytes: &[u8]) -> Option<Time> {
+    let note = SignedNote {
+        text: checkpoint.text(),
+        signatures: vec![NoteSignature::new(witness, bytes.to_vec())],
+    };
+    cosigned_at(&note, witness)
 }
 
 /// Puts a cosignature under a checkpoint, in the place of an earlier one by the same key.

@@ -14,16 +14,20 @@ mod tree;
 mod verify;
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
-pub use accept::{LogRefusal, Sent, accept, follows};
-pub use checkpoint::{Checkpoint, CheckpointError, add_cosignature, cosign, cosignatures, cosigned_at, origin, witness_name};
+pub use accept::{GoesOn, LogRefusal, Sent, accept, follows};
+pub use checkpoint::{
+    Checkpoint, CheckpointError, add_cosignature, cosign, cosignature_time, cosignatures, cosigned_at, origin, witness_name,
+};
 pub use note::{MAX_NOTE_BYTES, NoteError, NoteKey, NoteKeyError, NoteSignature, Sign, SignedNote};
 pub use proof::{
-    MAX_PROOF_HASHES, ProofError, TreeHead, prove_consistency, prove_inclusion, root_at, verify_consistency, verify_inclusion,
+    MAX_PROOF_HASHES, ProofError, prove_consistency, prove_inclusion, root_at, verify_consistency, verify_inclusion,
 };
 pub use proof_file::{RecordProof, RecordProofError};
 pub use record::{Record, RecordError, SCHEMA, canonical, public_form};
 pub use tile::{bundle_bytes, bundle_path, edge_files, full_tile_file, tile_bytes, tile_hashes, tile_path};
 pub use tree::{FullTile, Hashes, TILE_WIDTH, Tree, leaf_hash, node_hash};
-pub use verify::{Broken, LogCheck, Whole};
+pub use verify::{Broken, LogCheck, Seen, Whole};

@@ -142,12 +142,20 @@ pub struct NoteSignature {
 }
 
 impl NoteSignature {
-    pub(super) fn new(key: &NoteKey, bytes: Vec<u8>) -> Self {
+    /// The signature of `key` in these bytes, which are not looked at.
+    #[must_use]
+    pub fn new(key: &NoteKey, bytes: Vec<u8>) -> Self {
         Self {
             name: key.name.clone(),
             id: key.id(),
             bytes,
         }
+    }
+
+    /// Its bytes, without the key's id.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     pub(super) fn is_of(&self, key: &NoteKey) -> bool {

@@ -1,19 +1,10 @@
 //! That a record is in the log, and that one log goes on from another (RFC 9162, sections 2.1.3 and 2.1.4).
 
 use super::tree::{Hashes, node_hash, range_root};
-use crate::types::Digest;
+use crate::types::{Digest, TreeHead};
 
 /// The most hashes that a proof may have: a tree of 2^64 leaves has as many levels.
 pub const MAX_PROOF_HASHES: usize = 64;
-
-/// A tree's size and root.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TreeHead {
-    /// How many records it has.
-    pub size: u64,
-    /// Its root.
-    pub root: Digest,
-}
 
 /// Why a proof does not hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -1,13 +1,15 @@
 //! The check of a whole log, record by record: form, order, a lawful story, the generations that came of it, and the signed root.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
 
 use super::checkpoint::{Checkpoint, CheckpointError, cosignatures, cosigned_at, origin, witness_name};
 use super::note::{NoteKey, SignedNote};
 use super::record::{Record, RecordError, SCHEMA, public_form};
 use super::tree::{Tree, leaf_hash};
 use crate::lifecycle::{Event, State, Unlawful};
-use crate::types::{Digest, Generation, Kid, NodeName, Seq, Time};
+use crate::types::{Digest, Generation, Kid, NodeName, Seq, Time, TreeHead};
 
 /// Why a log is not what it should be.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +69,9 @@ pub enum Broken {
     /// The records have another root.
     #[error("the records have another root than the one that the log's key signed: some were changed")]
     Root,
+    /// An earlier checkpoint.
+    #[error("an earlier checkpoint, of {0} records, is not of this log: the log's key signed two histories, or it was rewritten")]
+    Earlier(u64),
 }
 
 /// A log that was found whole.
@@ -80,10 +85,19 @@ pub struct Whole {
     pub generation: Generation,
     /// How many keys there ever were.
     pub keys: usize,
-    /// The nodes that cosigned the checkpoint, each by the key with which it enrolled last, and when.
-    pub witnesses: Vec<(NodeName, Time)>,
-    /// How many signatures under the checkpoint are nobody's who is known, or do not verify.
+    /// The newest cosignature of each node, by the key with which it enrolled last.
+    pub witnesses: BTreeMap<NodeName, Seen>,
+    /// How many cosignatures are nobody's who is known, or do not verify.
     pub unknown_signatures: usize,
+}
+
+/// What a node cosigned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Seen {
+    /// How many records the log had.
+    pub size: u64,
+    /// When, whole seconds.
+    pub at: Time,
 }
 
 /// Takes in a log from its first record on. Memory stays flat but for the names of keys.
@@ -93,6 +107,10 @@ pub struct LogCheck {
     tree: Tree,
     state: State,
     kids: BTreeSet<Kid>,
+    /// Earlier checkpoints that the log must come by.
+    expected: BTreeMap<u64, TreeHead>,
+    /// Those checkpoints and the last one, with their cosignatures.
+    notes: Vec<(u64, SignedNote)>,
     /// The public form of the generation in force.
     digest: Digest,
     /// The records of the decision that is being read, all of one time, actor and generation.
@@ -135,8 +153,23 @@ impl LogCheck {
             tree: Tree::default(),
             state,
             kids: BTreeSet::new(),
+            expected: BTreeMap::new(),
+            notes: Vec::new(),
             digest,
             open: None,
+        }
+    }
+
+    /// Expects the log to come by an earlier checkpoint, before its first record is taken in.
+    ///
+    /// # Errors
+    /// It is none of this log's.
+    pub fn expect(&mut self, note: SignedNote) -> Result<(), Broken> {
+        let head = Checkpoint::open(&note, &self.key)?.head;
+        self.notes.push((head.size, note));
+        match self.expected.insert(head.size, head) {
+            Some(before) if before != head => Err(Broken::Earlier(head.size)),
+            _ => Ok(()),
         }
     }
 
@@ -162,6 +195,10 @@ impl LogCheck {
             return Err(Broken::Founding(self.key.to_string()));
         }
         self.tree.append(leaf_hash(bytes), &mut Vec::new());
+        let earlier = self.expected.get(&self.tree.size());
+        if earlier.is_some_and(|head| head.root != self.tree.root()) {
+            return Err(Broken::Earlier(self.tree.size()));
+        }
         match &mut self.open {
             Some(open) if open.goes_on_with(&record) => {
                 open.last = found;
@@ -220,21 +257,40 @@ impl LogCheck {
         if checkpoint.head.root != self.tree.root() {
             return Err(Broken::Root);
         }
-        let domain = self.state.fleet.as_ref().map(|fleet| fleet.trust_domain.clone());
-        let witnesses: Vec<_> = domain.map_or_else(Vec::new, |domain| {
-            let cosigned = self.state.nodes.iter().filter_map(|(node, row)| {
-                let key = NoteKey::of_witness(&witness_name(&domain, node), row.witness_key);
-                Some((node.clone(), cosigned_at(note, &key)?))
-            });
-            cosigned.collect()
-        });
+        if let Some(size) = self.expected.keys().next_back().filter(|size| **size > signed) {
+            return Err(Broken::Earlier(*size));
+        }
+        self.notes.push((signed, note.clone()));
+        let (witnesses, verified) = self.witnesses();
+        let all: usize = self.notes.iter().map(|(_, note)| cosignatures(note, &self.key)).sum();
         Ok(Whole {
             last_at: self.state.last_record_at,
             generation: self.state.head.generation,
             keys: self.kids.len(),
-            unknown_signatures: cosignatures(note, &self.key).saturating_sub(witnesses.len()),
+            unknown_signatures: all.saturating_sub(verified),
             witnesses,
             checkpoint,
         })
+    }
+
+    /// What each node cosigned last, and how many cosignatures verify.
+    fn witnesses(&self) -> (BTreeMap<NodeName, Seen>, usize) {
+        let (mut witnesses, mut verified) = (BTreeMap::new(), 0);
+        let Some(fleet) = &self.state.fleet else {
+            return (witnesses, verified);
+        };
+        for (node, row) in &self.state.nodes {
+            let key = NoteKey::of_witness(&witness_name(&fleet.trust_domain, node), row.witness_key);
+            for (size, note) in &self.notes {
+                let Some(at) = cosigned_at(note, &key) else { continue };
+                verified += 1;
+                let seen = Seen { size: *size, at };
+                let newest = witnesses.entry(node.clone()).or_insert(seen);
+                if newest.size < seen.size {
+                    *newest = seen;
+                }
+            }
+        }
+        (witnesses, verified)
     }
 }

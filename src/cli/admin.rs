@@ -101,6 +101,26 @@ impl Leader {
         answer(self.client.revoke(proto::RevokeRequest::from(call)).await)
     }
 
+    pub(super) async fn audit_log(&mut self, records: bool) -> Result<Streaming<proto::AuditLogPart>, Failure> {
+        answer(self.client.audit_log(proto::AuditLogRequest { records }).await)
+    }
+
+    pub(super) async fn prove_records(
+        &mut self,
+        of: proto::prove_records_request::Of,
+    ) -> Result<Streaming<proto::ProvedRecord>, Failure> {
+        answer(self.client.prove_records(proto::ProveRecordsRequest { of: Some(of) }).await)
+    }
+
+    pub(super) async fn prove_consistency(
+        &mut self,
+        old_size: u64,
+        new_size: u64,
+    ) -> Result<proto::ProveConsistencyResponse, Failure> {
+        let request = proto::ProveConsistencyRequest { old_size, new_size };
+        answer(self.client.prove_consistency(request).await)
+    }
+
     pub(super) async fn token(&mut self, call: TokenCall) -> Result<Token, Failure> {
         let made = answer(self.client.create_token(proto::CreateTokenRequest::from(call)).await)?;
         Ok(Token {

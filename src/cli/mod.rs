@@ -4,6 +4,7 @@
 //! place that makes texts, [`outcome`] how a command ends.
 
 mod admin;
+mod audit;
 mod dev;
 mod enroll;
 mod follow;
@@ -57,6 +58,9 @@ enum Verb {
     Keys(keys::KeysVerb),
     /// The audit log: who decided what, when, and why
     History(history::HistoryArgs),
+    /// Check the audit log, export it, and prove what is in it
+    #[command(subcommand)]
+    Audit(audit::AuditVerb),
     /// The nodes of the fleet
     #[command(subcommand)]
     Node(node::NodeVerb),
@@ -87,6 +91,7 @@ pub async fn run(cli: Cli, clock: &Clock, screen: &mut Screen<'_>) -> Result<Exi
         Verb::Revoke(args) => args.run(place, screen).await,
         Verb::Keys(verb) => verb.run(place, clock, screen).await,
         Verb::History(args) => args.run(place, clock, screen).await,
+        Verb::Audit(verb) => verb.run(place, screen).await,
         Verb::Node(verb) => verb.run(place, clock, screen).await,
         Verb::Init(verb) => verb.run(config, clock, screen),
         Verb::Enroll(args) => args.run(config, clock, screen).await,

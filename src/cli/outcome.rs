@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::audit::AuditError;
 use crate::agent::{AgentError, EnrollError};
 use crate::config::file::FileError;
 use crate::dev::DevError;
@@ -95,6 +96,9 @@ pub enum CliError {
     /// A configuration breaks timing rules.
     #[error("the configuration breaks {0} timing rules, named above; a leader would refuse it: change what they say")]
     Unsafe(usize),
+    /// The audit log, or a proof of it.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// There is no log.
     #[error(transparent)]
     Log(#[from] LogError),

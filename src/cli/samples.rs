@@ -71,6 +71,7 @@ pub(super) fn troubled() -> Status {
         node: "vm-1".parse().unwrap(),
         epoch: Epoch(4),
         generation: Generation(50),
+        checkpoint: None,
     });
     status.waits = vec![Waiting {
         wait: Wait::Arm("main".parse().unwrap()),

@@ -18,6 +18,8 @@ pub enum Tree {
     States,
     /// Records: seq.
     Records,
+    /// Full tiles of the log's tree: level, index.
+    Tiles,
     /// Which records speak of a key: kid, 0, seq.
     KidIndex,
     /// Chunks of lists of confirmations: digest, chunk.
@@ -34,10 +36,11 @@ pub enum Tree {
 
 impl Tree {
     /// Every tree.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Meta,
         Self::States,
         Self::Records,
+        Self::Tiles,
         Self::KidIndex,
         Self::Evidence,
         Self::Secrets,
@@ -53,6 +56,7 @@ impl Tree {
             Self::Meta => "meta",
             Self::States => "states",
             Self::Records => "records",
+            Self::Tiles => "tiles",
             Self::KidIndex => "kid_index",
             Self::Evidence => "evidence",
             Self::Secrets => "secrets",

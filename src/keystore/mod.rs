@@ -19,6 +19,7 @@ mod commit;
 mod error;
 mod form;
 mod lock;
+mod log;
 mod memory;
 mod meta;
 mod open;
@@ -42,6 +43,7 @@ pub use commit::{
     StoredRecord, VersionInfo,
 };
 pub use error::KeystoreError;
+pub use log::Log;
 pub use memory::Memory;
 pub use plan::KEPT_VERSIONS;
 pub use retention::{KEPT_DAYS, KEPT_NEWEST};
@@ -91,7 +93,7 @@ impl Keystore {
                 found: before.version,
             });
         }
-        let planned = plan::plan(&*self.backend, &self.forms, before, commit)?;
+        let planned = plan::plan(&*self.backend, &self.forms, &inner.current, commit)?;
         let first = before.next_seq;
         if self.replace_meta(inner, planned)? == Applied::Changed {
             return Err(KeystoreError::Conflict {
@@ -114,6 +116,7 @@ impl Keystore {
         let applied = self.backend.apply(expected, &planned.writes)?;
         if applied == Applied::Durable {
             inner.current.meta = planned.meta;
+            inner.current.log = planned.log;
             inner.current.meta_value = planned.meta_value;
         }
         Ok(applied)
@@ -126,7 +129,7 @@ impl Keystore {
     /// [`KeystoreError::Storage`]: some may be destroyed, and none may be called so.
     pub fn destroy(&self, names: &[SecretName]) -> Result<(), KeystoreError> {
         self.writing(|inner| {
-            let planned = plan::destruction(&*self.backend, &self.forms, &inner.current.meta, names)?;
+            let planned = plan::destruction(&*self.backend, &self.forms, &inner.current, names)?;
             if self.replace_meta(inner, planned)? == Applied::Changed {
                 return Err(KeystoreError::damaged("the secrets changed under an open keystore"));
             }
@@ -240,6 +243,15 @@ impl Keystore {
     /// Damage; an earlier failure of the storage.
     pub fn records_of(&self, kid: &Kid) -> Result<Vec<Seq>, KeystoreError> {
         self.reading(|reader| reader.records_of(kid))
+    }
+
+    /// Reads the tree over the records, as far as they are durable.
+    ///
+    /// # Errors
+    /// What `read` says; damage; an earlier failure of the storage.
+    pub fn log<T>(&self, read: impl FnOnce(&Log<'_>) -> Result<T, KeystoreError>) -> Result<T, KeystoreError> {
+        let tree = self.writing(|inner| Ok(inner.current.log.clone()))?;
+        self.reading(|reader| read(&Log::new(reader, tree)))
     }
 
     /// A list of confirmations, by its SHA-256.

@@ -74,8 +74,8 @@ impl Keystore {
             forms: &forms,
         };
         let current = match verify::current(reader)? {
-            Some(current) => {
-                verify::whole(reader, &current)?;
+            Some(mut current) => {
+                verify::whole(reader, &mut current)?;
                 current
             }
             None => begin(&*backend, &forms)?,
@@ -113,10 +113,10 @@ fn open_checked(dir: &Path, master: &MasterKey, min_free_mib: u64) -> Result<Key
         backend: &backend,
         forms: &forms,
     };
-    let Some(current) = verify::current(reader).map_err(unreadable)? else {
+    let Some(mut current) = verify::current(reader).map_err(unreadable)? else {
         return Err(empty_beside(dir, anchor));
     };
-    verify::whole(reader, &current).map_err(unreadable)?;
+    verify::whole(reader, &mut current).map_err(unreadable)?;
     match &anchor {
         Some(anchor) => verify::reaches(reader, &current, anchor).map_err(unreadable)?,
         None if current.meta.version > Version(0) => return Err(anchor::gone(dir)),

@@ -9,7 +9,10 @@ use super::error::KeystoreError;
 use super::form::{
     Forms, chained, evidence_key, index_key, number_at_end, record_key, secret_binding, secret_key, state_key, version_key,
 };
+use super::log::stored_tile;
 use super::meta::{META_KEY, Meta, OBSERVED_KEY, Observed};
+use super::verify::Current;
+use crate::audit::{self, leaf_hash};
 use crate::crypto::seal::DataKey;
 use crate::types::{Digest, Secret, Version};
 
@@ -21,25 +24,24 @@ pub(super) struct Plan<'a> {
     backend: &'a dyn Backend,
     forms: &'a Forms,
     meta: Meta,
+    log: audit::Tree,
     pending: BTreeMap<(Tree, Vec<u8>), Option<Vec<u8>>>,
 }
 
 /// What is to be written.
 pub(super) struct Planned {
     pub(super) meta: Meta,
+    /// The log's tree with the new records in it.
+    pub(super) log: audit::Tree,
     /// The stored form of `meta`, which is among the writes.
     pub(super) meta_value: Vec<u8>,
     pub(super) writes: Vec<Write>,
 }
 
 /// Carries out `commit` on paper.
-pub(super) fn plan(backend: &dyn Backend, forms: &Forms, before: &Meta, commit: &Commit) -> Result<Planned, KeystoreError> {
-    let mut plan = Plan {
-        backend,
-        forms,
-        meta: before.clone(),
-        pending: BTreeMap::new(),
-    };
+pub(super) fn plan(backend: &dyn Backend, forms: &Forms, current: &Current, commit: &Commit) -> Result<Planned, KeystoreError> {
+    let before = &current.meta;
+    let mut plan = Plan::on(backend, forms, current);
     plan.meta.version = before.version.next();
     plan.meta.made = commit.snapshot.map(|generation| (generation, commit.now));
     for record in &commit.records {
@@ -61,15 +63,10 @@ pub(super) fn plan(backend: &dyn Backend, forms: &Forms, before: &Meta, commit: 
 pub(super) fn destruction(
     backend: &dyn Backend,
     forms: &Forms,
-    before: &Meta,
+    current: &Current,
     names: &[SecretName],
 ) -> Result<Planned, KeystoreError> {
-    let mut plan = Plan {
-        backend,
-        forms,
-        meta: before.clone(),
-        pending: BTreeMap::new(),
-    };
+    let mut plan = Plan::on(backend, forms, current);
     for key in names.iter().map(secret_key) {
         plan.set(Tree::DataKeys, key.clone(), None)?;
         plan.set(Tree::Secrets, key, None)?;
@@ -83,13 +80,24 @@ pub(super) fn first(backend: &dyn Backend, forms: &Forms) -> Result<Planned, Key
         backend,
         forms,
         meta: Meta::new(),
+        log: audit::Tree::default(),
         pending: BTreeMap::new(),
     };
     plan.put_state(b"")?;
     plan.finish()
 }
 
-impl Plan<'_> {
+impl<'a> Plan<'a> {
+    fn on(backend: &'a dyn Backend, forms: &'a Forms, current: &Current) -> Self {
+        Self {
+            backend,
+            forms,
+            meta: current.meta.clone(),
+            log: current.log.clone(),
+            pending: BTreeMap::new(),
+        }
+    }
+
     fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, KeystoreError> {
         match self.pending.get(&(tree, key.to_vec())) {
             Some(pending) => Ok(pending.clone()),
@@ -123,6 +131,12 @@ impl Plan<'_> {
             .forms
             .authentic(Tree::Records, &key, &[&head.0[..], &record.bytes].concat());
         self.set(Tree::Records, key, Some(value))?;
+        let mut full = Vec::new();
+        self.log.append(leaf_hash(&record.bytes), &mut full);
+        for tile in &full {
+            let (key, value) = stored_tile(self.forms, tile);
+            self.set(Tree::Tiles, key, Some(value))?;
+        }
         for kid in &record.kids {
             let key = index_key(kid, seq);
             let value = self.forms.authentic(Tree::KidIndex, &key, b"");
@@ -202,6 +216,7 @@ impl Plan<'_> {
             .collect();
         Ok(Planned {
             meta: self.meta,
+            log: self.log,
             meta_value,
             writes,
         })

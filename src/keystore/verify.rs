@@ -6,14 +6,18 @@ use super::anchor::Anchor;
 use super::backend::Tree;
 use super::error::KeystoreError;
 use super::form::{FIRST_HEAD, TreeDigest, chained};
+use super::log;
 use super::meta::{META_KEY, Meta, OBSERVED_KEY, Observed};
 use super::read::Reader;
+use crate::audit;
 use crate::types::{Digest, Seq};
 
 /// The state of a store that was found whole.
 #[derive(Debug)]
 pub(super) struct Current {
     pub(super) meta: Meta,
+    /// The log's tree; that of no record before [`whole`].
+    pub(super) log: audit::Tree,
     /// As it is stored: the condition of the next commit.
     pub(super) meta_value: Vec<u8>,
     pub(super) observed: Observed,
@@ -34,14 +38,15 @@ pub(super) fn current(reader: Reader<'_>) -> Result<Option<Current>, KeystoreErr
     };
     Ok(Some(Current {
         meta,
+        log: audit::Tree::default(),
         meta_value,
         observed,
         observed_value,
     }))
 }
 
-/// Checks every entry of every tree against meta.
-pub(super) fn whole(reader: Reader<'_>, current: &Current) -> Result<(), KeystoreError> {
+/// Checks every entry of every tree against meta, and goes on with the log's tree.
+pub(super) fn whole(reader: Reader<'_>, current: &mut Current) -> Result<(), KeystoreError> {
     for tree in Tree::ALL {
         let stored = match tree {
             Tree::Meta | Tree::Records => continue,
@@ -67,6 +72,7 @@ pub(super) fn whole(reader: Reader<'_>, current: &Current) -> Result<(), Keystor
             end.0, current.meta.next_seq
         )));
     }
+    current.log = log::resume(reader, &current.meta)?;
     Ok(())
 }
 

@@ -1,18 +1,21 @@
 //! The shell around the core: one task that feeds it and carries out its effects, in order.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{RwLock, RwLockReadGuard, Semaphore, mpsc, oneshot, watch};
 
 use super::core::{Ask, Effect, Input, Leader, Ticket};
-use super::store::{Restored, Store, StoreError};
+use super::log::Log;
+use super::loud;
+use super::store::{Published, Restored, Store, StoreError};
 use super::streams::Streams;
 use crate::clock::{Clock, Guide};
 use crate::crypto::{CertificateLife, CryptoError, NewKey, make_key};
-use crate::lifecycle::{Command, Decision, Event, Profile, Refusal, Report, Settings, Sighting, Wait};
-use crate::rpc::{EncodedBundle, ErrorKind, Failure};
+use crate::lifecycle::{Command, Decision, Halt, Profile, Refusal, Report, Settings, Sighting};
+use crate::rpc::fleet::Cosignature;
+use crate::rpc::{ErrorKind, Failure};
 use crate::types::{Actor, Enrolment, Generation, NodeName, Now, ProfileName, Span};
 
 /// How often the leader notes that it is there, which tells the next start how long nobody was.
@@ -39,6 +42,10 @@ pub(super) enum Message {
         enrolment: Enrolment,
         report: Report,
     },
+    /// A node remembers a checkpoint that is not in the log.
+    ForeignLog { enrolment: Enrolment, halt: Halt },
+    /// A node has cosigned a checkpoint.
+    Cosigned { enrolment: Enrolment, cosignature: Cosignature },
     /// A key was made, or could not be.
     Made {
         profile: ProfileName,
@@ -63,7 +70,7 @@ pub(super) struct Shared {
     /// Changes after each step.
     pub(super) changed: watch::Receiver<u64>,
     /// The generation in force, encoded once for all streams.
-    pub(super) bundle: watch::Receiver<Option<EncodedBundle>>,
+    pub(super) bundle: watch::Receiver<Option<Published>>,
     /// Where messages go.
     pub(super) inbox: mpsc::Sender<Message>,
     /// The open streams.
@@ -104,7 +111,10 @@ pub(super) struct Engine {
     inbox: mpsc::Receiver<Message>,
     own_inbox: mpsc::WeakSender<Message>,
     changed: watch::Sender<u64>,
-    bundle: watch::Sender<Option<EncodedBundle>>,
+    bundle: watch::Sender<Option<Published>>,
+    log: Arc<Log>,
+    /// Cosignatures that are not durable yet.
+    cosigned: Vec<(Enrolment, Cosignature)>,
     streams: Streams,
     callers: BTreeMap<Ticket, oneshot::Sender<Decided>>,
     tickets: u64,
@@ -115,7 +125,7 @@ pub(super) struct Engine {
 
 impl Engine {
     /// An engine that goes on from what was stored. It does nothing before [`Self::start`].
-    pub(super) fn new(store: Store, restored: &Restored, clock: Clock) -> (Self, Shared) {
+    pub(super) fn new(store: Store, restored: &Restored, log: Arc<Log>, clock: Clock) -> (Self, Shared) {
         let Restored {
             state, seen, next_seq, ..
         } = restored;
@@ -147,6 +157,8 @@ impl Engine {
             own_inbox: sender.downgrade(),
             changed,
             bundle,
+            log,
+            cosigned: Vec::new(),
             streams,
             callers: BTreeMap::new(),
             tickets: 0,
@@ -262,6 +274,11 @@ impl Engine {
                 Some(Input::KeyFailed { profile, serial })
             }
             Message::Refused { actor, request, refusal } => Some(Input::Refused { actor, request, refusal }),
+            Message::ForeignLog { enrolment, halt } => Some(Input::ForeignLog { enrolment, halt }),
+            Message::Cosigned { enrolment, cosignature } => {
+                self.cosigned.push((enrolment, cosignature));
+                None
+            }
             Message::Ping { answer } => {
                 self.pings.push(answer);
                 Some(Input::Woke)
@@ -291,6 +308,15 @@ impl Engine {
                 }
             }
         }
+        // Of an enrolment that has ended nothing is kept.
+        let enrolled: BTreeSet<Enrolment> = leader.state().nodes.values().map(|row| row.enrolment).collect();
+        let mut cosigned = std::mem::take(&mut self.cosigned);
+        cosigned.retain(|(enrolment, _)| enrolled.contains(enrolment));
+        if !cosigned.is_empty() {
+            let done = tokio::task::block_in_place(|| self.store.keep_cosignatures(&cosigned));
+            self.failed.fetch_or(done.is_err(), Ordering::AcqRel);
+            done?;
+        }
         let now = self.clock.read();
         self.guide.tell(Now {
             wall: leader.time(now),
@@ -309,7 +335,7 @@ impl Engine {
         match effect {
             Effect::Commit(commit) => {
                 for record in &commit.records {
-                    warn_of_clock(&record.event);
+                    loud::say(record);
                     tracing::info!(seq = %record.seq, generation = %record.generation, actor = %record.actor, event = record.event.name(), kid = record.event.kid().map(tracing::field::display), "decided");
                 }
                 self.store.commit(*commit)?;
@@ -339,7 +365,7 @@ impl Engine {
     }
 
     fn publish(&self) -> Result<(), StoreError> {
-        let bundle = self.store.bundle()?;
+        let bundle = self.store.bundle(&self.log)?;
         self.bundle.send_replace(bundle);
         Ok(())
     }
@@ -370,26 +396,5 @@ impl Engine {
                     .await;
             }
         });
-    }
-}
-
-/// Rule R9: a clock that is questioned is said loudly.
-fn warn_of_clock(event: &Event) {
-    match event {
-        Event::WaitBegan {
-            wait: Wait::Clock(doubt),
-            ..
-        } => {
-            tracing::warn!(
-                "{doubt}; the schedule decides nothing, while revocation and rotate --now go on; set the clock right, and see \
-                 `jkeys status`"
-            );
-        }
-        Event::WaitEnded { wait: Wait::Clock(_) } => tracing::info!("the leader's clock is no longer in doubt"),
-        Event::ClockConfirmed { from, to, .. } => tracing::warn!(%from, %to, "most nodes agree with the leader's clock"),
-        Event::StoodStill { absence } => {
-            tracing::warn!(from = %absence.from, until = %absence.until, "the leader stood still; its machine was suspended");
-        }
-        _ => {}
     }
 }

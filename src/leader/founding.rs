@@ -21,7 +21,7 @@ use crate::pki::{Ca, CaCertificate, CaSigner, PkiError};
 use crate::types::{Actor, Secret, Seq, Time, TrustDomain, WitnessKey};
 
 /// The number of the first CA, and of the log's key.
-const FIRST: u32 = 1;
+pub(super) const FIRST: u32 = 1;
 
 /// Why a fleet can't be founded, or its keys can't be read.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +91,9 @@ pub enum FoundingError {
     /// The machine gives no random bytes.
     #[error("the log's key can't be made: the system gives no random bytes; try again")]
     LogKey,
+    /// The stored key is damaged, or not that of the fleet.
+    #[error("the private key in the keystore is not the one that this fleet's log was founded with; restore the newest snapshot")]
+    OtherLogKey,
 }
 
 /// Makes the master key's file, with mode 0600. It is never overwritten.

@@ -5,6 +5,8 @@ pub mod core;
 pub mod dry_run;
 mod engine;
 pub mod founding;
+mod log;
+mod loud;
 pub mod plan;
 mod run;
 mod services;

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use super::certificate::Certificate;
 use super::engine::{Engine, Message};
 use super::founding::{Authority, FoundingError, read_master_key};
+use super::log::Log;
 use super::services::{AdminService, Context, EnrollmentService, FleetService, Terms};
 use super::store::{Store, StoreError};
 use crate::clock::Clock;
@@ -129,7 +130,8 @@ impl Leader {
         };
         let nodes = TcpListener::bind(config.listen).await.map_err(listening)?;
         let admin = bind_admin(&config.admin_socket, config.admin_group.as_deref())?;
-        let (mut engine, shared) = Engine::new(store, &restored, clock);
+        let log = Arc::new(Log::load(keystore.clone(), &authority.fleet)?);
+        let (mut engine, shared) = Engine::new(store, &restored, log.clone(), clock);
         let clock = shared.clock.clone();
         engine.start(&restored, config.settings.clone()).await?;
         let (terms, told) = watch::channel(Terms::from(config));
@@ -138,6 +140,7 @@ impl Leader {
             authority: Arc::new(authority),
             clock: clock.clone(),
             keystore,
+            log,
             shared,
         };
         Ok(Self {

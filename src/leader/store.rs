@@ -3,19 +3,25 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::core::Commit;
+use super::log::Log;
 use crate::audit::canonical;
 use crate::keystore::{self, Keystore, KeystoreError, NewRecord, SecretName};
 use crate::lifecycle::{KeySet, Sighting, Sightings, State};
-use crate::rpc::fleet::Bundle;
+use crate::rpc::fleet::{Bundle, Cosignature};
 use crate::rpc::{BundleError, EncodedBundle};
-use crate::types::{Enrolment, Kid, Secret, Seq, Time, Version};
+use crate::types::{Enrolment, Kid, Secret, Seq, Time, TreeHead, Version};
 
 /// The schema of the stored state and sightings that this build writes.
 const SCHEMA: u32 = 1;
+/// The keys of observations.
 const UP: &[u8] = b"up";
+const NODE: &str = "node/";
+const COSIGNATURE: &str = "cosignature/";
 
 /// Why the leader can't go on with its store.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +66,42 @@ fn decode<T: for<'de> Deserialize<'de>>(what: &'static str, bytes: &[u8]) -> Res
     Ok(stored.value)
 }
 
+/// A generation as every node is sent it.
+#[derive(Debug, Clone)]
+pub struct Published {
+    /// The generation, with the proof that it is in the log.
+    pub bundle: EncodedBundle,
+    /// The size of the log that the proof speaks of.
+    pub log_size: u64,
+}
+
+/// The newest cosignature of a node, as it is stored.
+#[derive(Serialize, Deserialize)]
+struct StoredCosignature {
+    head: TreeHead,
+    /// Base64.
+    bytes: String,
+}
+
+/// The newest cosignature of each enrolment.
+///
+/// # Errors
+/// The storage failed, or holds a form of a newer release.
+pub fn cosignatures(keystore: &Keystore) -> Result<Vec<(Enrolment, Cosignature)>, StoreError> {
+    let mut found = Vec::new();
+    for (key, value) in keystore.observations()? {
+        if let Some(enrolment) = numbered(&key, COSIGNATURE) {
+            let StoredCosignature { head, bytes } = decode("cosignature", &value)?;
+            let bytes = STANDARD.decode(bytes).map_err(|why| StoreError::Form {
+                what: "cosignature",
+                why: why.to_string(),
+            })?;
+            found.push((enrolment, Cosignature { head, bytes }));
+        }
+    }
+    Ok(found)
+}
+
 /// What was stored when the leader started.
 #[derive(Debug)]
 pub struct Restored {
@@ -98,7 +140,7 @@ impl Store {
         for (key, value) in keystore.observations()? {
             if key == UP {
                 last_up = Some(decode("time", &value)?);
-            } else if let Some(enrolment) = enrolment_of(&key) {
+            } else if let Some(enrolment) = numbered(&key, NODE) {
                 seen.insert(enrolment, decode::<Sighting>("sighting", &value)?);
             }
         }
@@ -177,6 +219,25 @@ impl Store {
     /// The storage failed.
     pub fn observe(&self, rows: &[(Enrolment, Option<&Sighting>)]) -> Result<(), StoreError> {
         let row = |(enrolment, sighting): &(Enrolment, Option<&Sighting>)| (key_of(*enrolment), sighting.map(encode));
+        let ended = rows.iter().filter(|(_, sighting)| sighting.is_none());
+        let cosignatures = ended.map(|(enrolment, _)| (cosignature_key(*enrolment), None));
+        let batch: Vec<_> = rows.iter().map(row).chain(cosignatures).collect();
+        self.keystore.observe(&batch)?;
+        Ok(())
+    }
+
+    /// Makes the newest cosignatures of nodes durable.
+    ///
+    /// # Errors
+    /// The storage failed.
+    pub fn keep_cosignatures(&self, rows: &[(Enrolment, Cosignature)]) -> Result<(), StoreError> {
+        let row = |(enrolment, cosignature): &(Enrolment, Cosignature)| {
+            let stored = StoredCosignature {
+                head: cosignature.head,
+                bytes: STANDARD.encode(&cosignature.bytes),
+            };
+            (cosignature_key(*enrolment), Some(encode(&stored)))
+        };
         let batch: Vec<_> = rows.iter().map(row).collect();
         self.keystore.observe(&batch)?;
         Ok(())
@@ -195,13 +256,17 @@ impl Store {
     ///
     /// # Errors
     /// A private half can't be read, or the generation is too large to be sent.
-    pub fn bundle(&self) -> Result<Option<EncodedBundle>, StoreError> {
+    pub fn bundle(&self, log: &Log) -> Result<Option<Published>, StoreError> {
         let set = self.committed.key_set();
         if set.generation.0 == 0 {
             return Ok(None);
         }
         let privates = self.privates(&set)?;
-        Ok(Some(EncodedBundle::new(&Bundle::new(set, privates)?)?))
+        let Some((proof, log_size)) = log.prove_newest()? else {
+            return Ok(None);
+        };
+        let bundle = EncodedBundle::new(&Bundle::new(set, privates)?, &proof)?;
+        Ok(Some(Published { bundle, log_size }))
     }
 
     fn privates(&self, set: &KeySet) -> Result<BTreeMap<Kid, Secret>, StoreError> {
@@ -211,10 +276,14 @@ impl Store {
 }
 
 fn key_of(enrolment: Enrolment) -> Vec<u8> {
-    format!("node/{enrolment}").into_bytes()
+    format!("{NODE}{enrolment}").into_bytes()
 }
 
-fn enrolment_of(key: &[u8]) -> Option<Enrolment> {
-    let number = std::str::from_utf8(key).ok()?.strip_prefix("node/")?;
+fn cosignature_key(enrolment: Enrolment) -> Vec<u8> {
+    format!("{COSIGNATURE}{enrolment}").into_bytes()
+}
+
+fn numbered(key: &[u8], prefix: &str) -> Option<Enrolment> {
+    let number = std::str::from_utf8(key).ok()?.strip_prefix(prefix)?;
     number.parse().ok().map(Enrolment)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::view::{Switches, View};
-use crate::types::{Epoch, Generation, Kid, Time};
+use crate::types::{Epoch, Generation, Kid, Time, TreeHead};
 
 /// One report of a node. It speaks of what was read back from the disk, never of what was meant to be there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,10 @@ pub struct Report {
     pub highest_epoch: Epoch,
     /// The highest generation that the node has ever accepted (rule R5).
     pub highest_generation: Generation,
+    /// The newest checkpoint of the audit log that the node has ever accepted (rule R5).
+    pub checkpoint: Option<TreeHead>,
+    /// The generation that it refuses, for the reason in `problem`.
+    pub refused: Option<Generation>,
     /// What is on the disk, once a view is there.
     pub installed: Option<Installed>,
     /// What keeps the node from going on, in words that say what to do: a refusal, a full disk, a failed hook.

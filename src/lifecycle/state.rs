@@ -1,6 +1,7 @@
 //! Everything that the leader has decided and that still matters. Changed only by [`State::apply`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +11,7 @@ pub use super::key::{Key, Phase, PrivateHalf};
 use super::mutant::{Mutant, is_out};
 use super::settings::Settings;
 use crate::types::{
-    Digest, Enrolment, Epoch, Generation, Kid, NodeName, ProfileName, Reason, Span, Time, TrustDomain, WitnessKey,
+    Digest, Enrolment, Epoch, Generation, Kid, NodeName, ProfileName, Reason, Span, Time, TreeHead, TrustDomain, WitnessKey,
 };
 
 /// The decided state of one fleet.
@@ -186,6 +187,28 @@ pub struct Halt {
     pub epoch: Epoch,
     /// The generation that it remembers.
     pub generation: Generation,
+    /// The checkpoint that it remembers, where that is not one of the leader's log: it is longer, or other records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<TreeHead>,
+}
+
+impl fmt::Display for Halt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            node,
+            epoch,
+            generation,
+            checkpoint,
+        } = self;
+        write!(f, "node {node} has seen epoch {epoch} and generation {generation}")?;
+        checkpoint.map_or(Ok(()), |head| {
+            write!(
+                f,
+                ", and a checkpoint of {} records that is not in this leader's log",
+                head.size
+            )
+        })
+    }
 }
 
 impl State {

@@ -112,7 +112,11 @@ impl NodeKeys {
         Ok(spki_digest(&*p256("the node's TLS key", &self.tls)?))
     }
 
-    fn witness_pair(&self) -> Result<Ed25519KeyPair, PkiError> {
+    /// The witness key, ready to sign.
+    ///
+    /// # Errors
+    /// It is damaged.
+    pub fn witness_pair(&self) -> Result<Ed25519KeyPair, PkiError> {
         Ed25519KeyPair::from_pkcs8(self.witness.expose()).map_err(|why| PkiError::PrivateKey {
             what: "the node's witness key",
             why: why.to_string(),

@@ -128,6 +128,9 @@ const TABLE: &[(&str, Who)] = &[
     ("/jkeys.v1.Admin/Plan", Who::Local),
     ("/jkeys.v1.Admin/ShowKey", Who::Local),
     ("/jkeys.v1.Admin/History", Who::Local),
+    ("/jkeys.v1.Admin/AuditLog", Who::Local),
+    ("/jkeys.v1.Admin/ProveRecords", Who::Local),
+    ("/jkeys.v1.Admin/ProveConsistency", Who::Local),
     ("/jkeys.v1.Admin/CreateToken", Who::Local),
 ];
 

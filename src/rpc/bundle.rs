@@ -8,17 +8,18 @@
 //! through the buffers of tonic and rustls, on both sides, is out of our reach.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use prost::Message as _;
 use prost::bytes::Bytes;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::fleet::Bundle;
-use super::limits::{PRIVATE_HALF_BYTES, PUBLIC_FORM_BYTES, UPDATE_BYTES};
+use super::fleet::{Bundle, Consistency, Logged};
+use super::limits::{CHECKPOINT_BYTES, CONSISTENCY_BYTES, PRIVATE_HALF_BYTES, PUBLIC_FORM_BYTES, RECORD_BYTES, UPDATE_BYTES};
 use super::proto;
-use crate::audit::public_form;
+use crate::audit::{CheckpointError, MAX_PROOF_HASHES, RecordProof, public_form};
 use crate::lifecycle::KeySet;
-use crate::types::{Digest, Kid, NameError, Secret};
+use crate::types::{Digest, Kid, NameError, Secret, Seq};
 
 /// What is wrong with a generation.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +55,12 @@ pub enum BundleError {
     /// A private half that the node must not have.
     #[error("the generation carries a private half of {0}, which its state forbids; it is refused")]
     PrivateExtra(Kid),
+    /// A proof that is none.
+    #[error("the generation's proof has a hash that is none, or more of them than any log needs; it is refused")]
+    Hashes,
+    /// A checkpoint that is none.
+    #[error("the generation's checkpoint can't be read: {0}")]
+    Checkpoint(#[from] CheckpointError),
 }
 
 impl Bundle {
@@ -96,8 +103,20 @@ impl Bundle {
         })
     }
 
+    fn read(message: &proto::Generation, privates: BTreeMap<Kid, Secret>) -> Result<Self, BundleError> {
+        within("public form", message.public_form.len(), PUBLIC_FORM_BYTES)?;
+        let set: KeySet = serde_json::from_slice(&message.public_form).map_err(BundleError::PublicForm)?;
+        let form = public_form(&set);
+        if form.0 != message.public_form {
+            return Err(BundleError::NotCanonical);
+        }
+        Self::check(set, form, privates)
+    }
+}
+
+impl Logged {
     /// Reads the bytes of a `Generation` message.
-    pub(super) fn decode(bytes: &Bytes) -> Result<Self, BundleError> {
+    pub(super) fn decode(bytes: &Bytes, consistency: Consistency) -> Result<Self, BundleError> {
         let mut message = proto::Generation::default();
         // `merge` leaves what it has read so far in our hands, where `decode` would drop it as it is.
         let read = message.merge(bytes.clone()).map_err(BundleError::Malformed);
@@ -114,14 +133,35 @@ impl Bundle {
         if let Some(problem) = problem {
             return Err(problem);
         }
-        within("public form", message.public_form.len(), PUBLIC_FORM_BYTES)?;
-        let set: KeySet = serde_json::from_slice(&message.public_form).map_err(BundleError::PublicForm)?;
-        let form = public_form(&set);
-        if form.0 != message.public_form {
-            return Err(BundleError::NotCanonical);
-        }
-        Self::check(set, form, privates)
+        let bundle = Bundle::read(&message, privates)?;
+        within("record", message.record.len(), RECORD_BYTES)?;
+        within("checkpoint", message.checkpoint.len(), CHECKPOINT_BYTES)?;
+        let proof = RecordProof {
+            record: message.record,
+            seq: Seq(message.record_seq),
+            hashes: hashes(&message.inclusion)?,
+            checkpoint: message.checkpoint.parse().map_err(CheckpointError::from)?,
+        };
+        Ok(Self {
+            bundle,
+            proof,
+            consistency,
+        })
     }
+}
+
+/// The hashes of a proof.
+pub(super) fn hashes<B: AsRef<[u8]>>(sent: &[B]) -> Result<Vec<Digest>, BundleError> {
+    let hash = |bytes: &B| <[u8; 32]>::try_from(bytes.as_ref()).map(Digest).ok();
+    let hashes = sent.iter().take(MAX_PROOF_HASHES + 1).map(hash).collect::<Option<Vec<_>>>();
+    hashes
+        .filter(|hashes| hashes.len() <= MAX_PROOF_HASHES)
+        .ok_or(BundleError::Hashes)
+}
+
+/// The hashes of a proof as they are sent.
+pub(super) fn sent_hashes<B: From<Vec<u8>>>(hashes: &[Digest]) -> Vec<B> {
+    hashes.iter().map(|hash| hash.0.to_vec().into()).collect()
 }
 
 fn within(part: &'static str, bytes: usize, limit: usize) -> Result<(), BundleError> {
@@ -136,11 +176,12 @@ fn within(part: &'static str, bytes: usize, limit: usize) -> Result<(), BundleEr
 pub struct EncodedBundle(Bytes);
 
 impl EncodedBundle {
-    /// Encodes `bundle`.
+    /// Encodes `bundle`, with the proof that it is in the log.
     ///
     /// # Errors
     /// It is larger than a message may be.
-    pub fn new(bundle: &Bundle) -> Result<Self, BundleError> {
+    pub fn new(bundle: &Bundle, proof: &RecordProof) -> Result<Self, BundleError> {
+        within("record", proof.record.len(), RECORD_BYTES)?;
         let mut message = proto::Generation {
             public_form: bundle.public_form.clone(),
             privates: (bundle.privates.iter())
@@ -149,6 +190,10 @@ impl EncodedBundle {
                     pkcs8_der: secret.expose().to_vec(),
                 })
                 .collect(),
+            record: proof.record.clone(),
+            record_seq: proof.seq.0,
+            inclusion: sent_hashes(&proof.hashes),
+            checkpoint: proof.checkpoint.to_string(),
         };
         // As long as is needed from the start: a vector that grows would leave copies behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(message.encoded_len()));
@@ -156,14 +201,23 @@ impl EncodedBundle {
         for half in &mut message.privates {
             half.pkcs8_der.zeroize();
         }
-        // Tag and length of the field that will hold it.
-        within("message", bytes.len() + 16, UPDATE_BYTES)?;
+        // Tag and length of the field that will hold it, and the fields beside it.
+        within("message", bytes.len() + 16 + CONSISTENCY_BYTES, UPDATE_BYTES)?;
         Ok(Self(Bytes::from_owner(bytes)))
     }
 
     pub(super) fn bytes(&self) -> Bytes {
         self.0.clone()
     }
+}
+
+/// A generation on its way to one node.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// The generation, with its proof.
+    pub bundle: EncodedBundle,
+    /// That the log goes on from what this node remembers.
+    pub consistency: Arc<Consistency>,
 }
 
 impl std::fmt::Debug for EncodedBundle {

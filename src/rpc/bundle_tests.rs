@@ -1,5 +1,6 @@
-use super::super::fleet::LeaderMessage;
+use super::super::fleet::{Consistency, LeaderMessage, Logged};
 use super::*;
+use crate::audit::testing::Log;
 use crate::lifecycle::{Member, Stage};
 use crate::types::{Epoch, Generation, KeySpec, PublicJwk, PublicKey, Span, Time};
 
@@ -49,9 +50,25 @@ fn bundle() -> Bundle {
     Bundle::new(set(), privates(&["active", "armed"])).unwrap()
 }
 
+fn proof() -> RecordProof {
+    Log::of(9, "a").prove(8)
+}
+
+fn outgoing(bundle: &Bundle) -> Outgoing {
+    let consistency = Consistency {
+        from: 5,
+        hashes: Log::of(9, "a").consistency(5),
+    };
+    Outgoing {
+        bundle: EncodedBundle::new(bundle, &proof()).unwrap(),
+        consistency: consistency.into(),
+    }
+}
+
 /// What arrives when a leader sends `message` as a generation.
 fn arrives(message: &proto::Generation) -> Result<Bundle, BundleError> {
-    Bundle::decode(&message.encode_to_vec().into())
+    let logged = Logged::decode(&message.encode_to_vec().into(), Consistency::default())?;
+    Ok(logged.bundle)
 }
 
 fn wire(set: &[u8], kids: &[&str]) -> proto::Generation {
@@ -63,17 +80,24 @@ fn wire(set: &[u8], kids: &[&str]) -> proto::Generation {
                 pkcs8_der: vec![1],
             })
             .collect(),
+        record: b"{}".to_vec(),
+        record_seq: 8,
+        inclusion: vec![vec![1; 32]],
+        checkpoint: proof().checkpoint.to_string(),
     }
 }
 
 #[test]
 fn a_generation_survives_the_wire() {
     let sent = bundle();
-    let update = proto::LeaderUpdate::from(LeaderMessage::Generation(EncodedBundle::new(&sent).unwrap()));
+    let update = proto::LeaderUpdate::from(LeaderMessage::Generation(outgoing(&sent)));
     let bytes = update.encode_to_vec();
-    let LeaderMessage::Generation(came) = proto::LeaderUpdate::decode(&*bytes).unwrap().try_into().unwrap() else {
+    let LeaderMessage::Generation(logged) = proto::LeaderUpdate::decode(&*bytes).unwrap().try_into().unwrap() else {
         panic!("a generation");
     };
+    assert_eq!(logged.proof, proof());
+    assert_eq!(logged.consistency, *outgoing(&sent).consistency);
+    let came = logged.bundle;
     assert_eq!(
         (&came.set, &came.public_form, came.digest),
         (&sent.set, &sent.public_form, sent.digest)
@@ -85,7 +109,7 @@ fn a_generation_survives_the_wire() {
 
 #[test]
 fn all_streams_share_the_bytes_of_one_encoding() {
-    let encoded = EncodedBundle::new(&bundle()).unwrap();
+    let encoded = EncodedBundle::new(&bundle(), &proof()).unwrap();
     assert_eq!(encoded.bytes().as_ptr(), encoded.clone().bytes().as_ptr());
     assert!(!format!("{encoded:?}").contains("private half"));
 }
@@ -168,6 +192,29 @@ fn absurd_sizes_are_refused() {
 
 #[test]
 fn rubbish_is_refused() {
-    let refused = Bundle::decode(&Bytes::from_static(b"\xff\xff\xff")).unwrap_err();
+    let refused = Logged::decode(&Bytes::from_static(b"\xff\xff\xff"), Consistency::default()).unwrap_err();
     assert!(matches!(refused, BundleError::Malformed(_)));
+}
+
+#[test]
+fn a_proof_that_is_none_is_refused_in_words() {
+    type Change = fn(&mut proto::Generation);
+    let good = wire(&bundle().public_form, &["active", "armed"]);
+    let changes: [(Change, &str); 5] = [
+        (|sent| sent.inclusion = vec![vec![1; 31]], "any log needs"),
+        (
+            |sent| sent.inclusion = vec![vec![1; 32]; MAX_PROOF_HASHES + 1],
+            "any log needs",
+        ),
+        (|sent| sent.checkpoint = "none".to_owned(), "checkpoint can't be read"),
+        (|sent| sent.checkpoint = "x".repeat(CHECKPOINT_BYTES + 1), "checkpoint has"),
+        (|sent| sent.record = vec![b' '; RECORD_BYTES + 1], "record has"),
+    ];
+    assert!(arrives(&good).is_ok());
+    for (change, words) in changes {
+        let mut sent = good.clone();
+        change(&mut sent);
+        let refused = arrives(&sent).unwrap_err().to_string();
+        assert!(refused.contains(words), "{refused}");
+    }
 }

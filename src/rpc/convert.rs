@@ -1,13 +1,13 @@
 //! Protobuf messages of the fleet service to domain types and back.
 
-use super::bundle::{BundleError, EncodedBundle};
-use super::fleet::{AgentMessage, Answer, Bundle, Hello, LeaderMessage, Welcome};
-use super::limits::{CAPABILITIES, PROBLEM_CHARS, REPORTED_KIDS, SHORT_TEXT_BYTES};
+use super::bundle::{BundleError, Outgoing, hashes, sent_hashes};
+use super::fleet::{AgentMessage, Answer, Consistency, Cosignature, Hello, LeaderMessage, Logged, Welcome};
+use super::limits::{CAPABILITIES, COSIGNATURE_BYTES, PROBLEM_CHARS, REPORTED_KIDS, SHORT_TEXT_BYTES};
 use super::proto::{self, agent_report, leader_update};
 use super::status::{ErrorKind, Failure};
 use crate::lifecycle::{Installed, Report};
 use crate::pki::{PkiError, TokenError};
-use crate::types::{Epoch, Generation, Kid, NameError, Span, Time};
+use crate::types::{Digest, Epoch, Generation, Kid, NameError, Span, Time, TreeHead};
 
 /// What is wrong with a message of a peer.
 #[derive(Debug, thiserror::Error)]
@@ -111,6 +111,12 @@ impl From<AgentMessage> for proto::AgentReport {
                 highest_generation: report.highest_generation.0,
                 installed: report.installed.map(Into::into),
                 problem: report.problem.map(|text| shown(&text)),
+                checkpoint: report.checkpoint.map(Into::into),
+                refused_generation: report.refused.map(|generation| generation.0),
+            }),
+            AgentMessage::Cosigned(cosignature) => agent_report::Message::Cosignature(proto::Cosignature {
+                checkpoint: Some(cosignature.head.into()),
+                signature: cosignature.bytes,
             }),
         };
         let message = Some(message);
@@ -134,8 +140,43 @@ impl TryFrom<proto::AgentReport> for AgentMessage {
                 highest_generation: Generation(number("highest_generation", report.highest_generation)?),
                 installed: report.installed.map(TryInto::try_into).transpose()?,
                 problem: report.problem.map(|text| shown(&text)),
+                checkpoint: report.checkpoint.map(TryInto::try_into).transpose()?,
+                refused: (report.refused_generation)
+                    .map(|refused| number("refused_generation", refused))
+                    .transpose()?
+                    .map(Generation),
+            })),
+            agent_report::Message::Cosignature(cosignature) => Ok(Self::Cosigned(Cosignature {
+                head: cosignature
+                    .checkpoint
+                    .ok_or(WireError::Missing("the cosigned checkpoint"))?
+                    .try_into()?,
+                bytes: Some(cosignature.signature)
+                    .filter(|bytes| bytes.len() == COSIGNATURE_BYTES)
+                    .ok_or_else(|| WireError::field("signature", format!("{COSIGNATURE_BYTES} bytes")))?,
             })),
         }
+    }
+}
+
+impl From<TreeHead> for proto::Checkpoint {
+    fn from(head: TreeHead) -> Self {
+        Self {
+            size: head.size,
+            root: head.root.0.to_vec(),
+        }
+    }
+}
+
+impl TryFrom<proto::Checkpoint> for TreeHead {
+    type Error = WireError;
+
+    fn try_from(checkpoint: proto::Checkpoint) -> Result<Self, WireError> {
+        let root = checkpoint.root.try_into().map_err(|_| WireError::field("root", "32 bytes"))?;
+        Ok(Self {
+            size: number("size", checkpoint.size)?,
+            root: Digest(root),
+        })
     }
 }
 
@@ -169,8 +210,9 @@ impl TryFrom<proto::Installed> for Installed {
     }
 }
 
-impl From<LeaderMessage<EncodedBundle>> for proto::LeaderUpdate {
-    fn from(message: LeaderMessage<EncodedBundle>) -> Self {
+impl From<LeaderMessage<Outgoing>> for proto::LeaderUpdate {
+    fn from(message: LeaderMessage<Outgoing>) -> Self {
+        let (mut consistency_from, mut consistency) = (0, Vec::new());
         let message = match message {
             LeaderMessage::Welcome(welcome) => leader_update::Message::Welcome(proto::Welcome {
                 protocol_version: welcome.protocol_version,
@@ -178,7 +220,11 @@ impl From<LeaderMessage<EncodedBundle>> for proto::LeaderUpdate {
                 epoch: welcome.epoch.0,
                 report_every_ms: welcome.report_every.0,
             }),
-            LeaderMessage::Generation(encoded) => leader_update::Message::Generation(encoded.bytes()),
+            LeaderMessage::Generation(outgoing) => {
+                consistency_from = outgoing.consistency.from;
+                consistency = sent_hashes(&outgoing.consistency.hashes);
+                leader_update::Message::Generation(outgoing.bundle.bytes())
+            }
             LeaderMessage::Answer(answer) => leader_update::Message::Answer(proto::Answer {
                 report_sent_at_ms: answer.report_sent_at.0,
                 leader_time_ms: answer.leader_time.map(|time| time.0),
@@ -186,8 +232,11 @@ impl From<LeaderMessage<EncodedBundle>> for proto::LeaderUpdate {
             }),
             LeaderMessage::Erase => leader_update::Message::Erase(proto::Erase {}),
         };
-        let message = Some(message);
-        Self { message }
+        Self {
+            message: Some(message),
+            consistency_from,
+            consistency,
+        }
     }
 }
 
@@ -202,7 +251,13 @@ impl TryFrom<proto::LeaderUpdate> for LeaderMessage {
                 epoch: Epoch(number("epoch", welcome.epoch)?),
                 report_every: Span(number("report_every_ms", welcome.report_every_ms)?),
             })),
-            leader_update::Message::Generation(bytes) => Ok(Self::Generation(Bundle::decode(&bytes)?)),
+            leader_update::Message::Generation(bytes) => {
+                let consistency = Consistency {
+                    from: number("consistency_from", update.consistency_from)?,
+                    hashes: hashes(&update.consistency)?,
+                };
+                Ok(Self::Generation(Logged::decode(&bytes, consistency)?))
+            }
             leader_update::Message::Answer(answer) => Ok(Self::Answer(Answer {
                 report_sent_at: Time(number("report_sent_at_ms", answer.report_sent_at_ms)?),
                 leader_time: (answer.leader_time_ms)
@@ -228,6 +283,11 @@ mod tests {
             sent_at: Time(7),
             highest_epoch: Epoch(2),
             highest_generation: Generation(3),
+            checkpoint: Some(TreeHead {
+                size: 9,
+                root: Digest([7; 32]),
+            }),
+            refused: Some(Generation(4)),
             installed: Some(Installed {
                 generation: Generation(3),
                 switches: BTreeSet::new(),
@@ -248,7 +308,15 @@ mod tests {
             capabilities: vec!["x".into()],
             release: "0.1.0".into(),
         };
-        for message in [AgentMessage::Hello(hello), AgentMessage::Report(report())] {
+        let cosignature = Cosignature {
+            head: report().checkpoint.unwrap(),
+            bytes: vec![3; COSIGNATURE_BYTES],
+        };
+        for message in [
+            AgentMessage::Hello(hello),
+            AgentMessage::Report(report()),
+            AgentMessage::Cosigned(cosignature),
+        ] {
             let back = AgentMessage::try_from(proto::AgentReport::from(message.clone())).unwrap();
             assert_eq!(back, message);
         }
@@ -267,7 +335,7 @@ mod tests {
             leader_time: Some(Time(2)),
             in_service: true,
         };
-        let send = |message: LeaderMessage<EncodedBundle>| LeaderMessage::try_from(proto::LeaderUpdate::from(message)).unwrap();
+        let send = |message: LeaderMessage<Outgoing>| LeaderMessage::try_from(proto::LeaderUpdate::from(message)).unwrap();
         assert!(matches!(send(LeaderMessage::Welcome(welcome.clone())), LeaderMessage::Welcome(back) if back == welcome));
         assert!(matches!(send(LeaderMessage::Answer(answer)), LeaderMessage::Answer(back) if back == answer));
         assert!(matches!(send(LeaderMessage::Erase), LeaderMessage::Erase));
@@ -277,7 +345,7 @@ mod tests {
     fn a_message_of_an_unknown_kind_is_refused_in_words() {
         let refused = AgentMessage::try_from(proto::AgentReport { message: None }).unwrap_err();
         assert!(refused.to_string().contains("update the older side"), "{refused}");
-        assert!(LeaderMessage::try_from(proto::LeaderUpdate { message: None }).is_err());
+        assert!(LeaderMessage::try_from(proto::LeaderUpdate::default()).is_err());
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::status::Failure;
+use crate::audit::RecordProof;
 use crate::lifecycle::{KeySet, Report};
-use crate::types::{Digest, Epoch, Kid, Secret, Span, Time};
+use crate::types::{Digest, Epoch, Kid, Secret, Span, Time, TreeHead};
 
 /// The version of the protocol that this build speaks. A leader serves agents one release older and newer.
 pub const PROTOCOL_VERSION: u32 = 1;
@@ -47,6 +48,35 @@ impl std::fmt::Debug for Bundle {
     }
 }
 
+/// A generation with what shows that it is in the audit log, as a node gets it.
+#[derive(Debug)]
+pub struct Logged {
+    /// The generation.
+    pub bundle: Bundle,
+    /// A record that says what the generation is, with its proof and the checkpoint that covers it.
+    pub proof: RecordProof,
+    /// That this checkpoint goes on from one that the node remembers.
+    pub consistency: Consistency,
+}
+
+/// The proof that the log goes on from an earlier one.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Consistency {
+    /// How many records the earlier one has.
+    pub from: u64,
+    /// The hashes of the proof, as in RFC 9162, section 2.1.4.
+    pub hashes: Vec<Digest>,
+}
+
+/// A node's cosignature of a checkpoint that it has accepted and remembers durably.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cosignature {
+    /// The log's size and root.
+    pub head: TreeHead,
+    /// The signature as it stands in a signed note (C2SP `tlog-cosignature`): the time, 8 bytes, and 64 of Ed25519.
+    pub bytes: Vec<u8>,
+}
+
 /// The first message of an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hello {
@@ -65,15 +95,17 @@ pub enum AgentMessage {
     Hello(Hello),
     /// What the node read back from its disk.
     Report(Report),
+    /// The node has seen a checkpoint, and it goes on from all that it saw before.
+    Cosigned(Cosignature),
 }
 
-/// A message from the leader to one agent. The agent gets a [`Bundle`]; the leader sends an
-/// [`EncodedBundle`](super::EncodedBundle), which all streams share.
+/// A message from the leader to one agent. The agent gets a [`Logged`]; the leader sends an [`Outgoing`](super::Outgoing), whose
+/// bytes all streams share.
 #[derive(Debug)]
-pub enum LeaderMessage<B = Bundle> {
+pub enum LeaderMessage<B = Logged> {
     /// The answer to `Hello`.
     Welcome(Welcome),
-    /// A generation to install: sent after `Welcome`, and again at each new one.
+    /// A generation to install: sent after the first report, which says what the node remembers of the log, and again at each new one.
     Generation(B),
     /// The answer to a report, once what it confirmed is durable.
     Answer(Answer),

@@ -18,6 +18,14 @@ pub const ENROLL_BYTES: usize = 16 * KIB;
 pub const PUBLIC_FORM_BYTES: usize = 2 * MIB;
 /// The largest private half: PKCS#8 of RSA-4096 has 2.4 KiB.
 pub const PRIVATE_HALF_BYTES: usize = 16 * KIB;
+/// The largest record of the audit log.
+pub const RECORD_BYTES: usize = 48 * KIB;
+/// The largest checkpoint that travels with a generation: its text and the log's signature.
+pub const CHECKPOINT_BYTES: usize = 4 * KIB;
+/// A cosignature: the time and an Ed25519 signature.
+pub const COSIGNATURE_BYTES: usize = 8 + 64;
+/// Room for a proof of consistency beside a generation.
+pub const CONSISTENCY_BYTES: usize = 4 * KIB;
 /// The longest error message; what is longer is cut, and says so.
 pub const STATUS_BYTES: usize = 8 * KIB;
 /// The headers and trailers of one call. An error message crosses in a trailer, at most three times as long as it is.

@@ -22,7 +22,7 @@ mod status;
 pub use accounts::{account_ids, account_name, group_id};
 pub use admin_socket::{SocketError, bind_admin};
 pub use authz::{Caller, Denied, authorise};
-pub use bundle::{BundleError, EncodedBundle};
+pub use bundle::{BundleError, EncodedBundle, Outgoing};
 pub use client::{ConnectError, admin_client, connect_admin, connect_leader, enrollment_client, fleet_client};
 pub use connection::ConnectionInfo;
 pub use convert::WireError;

@@ -73,9 +73,11 @@ mod tests {
         let generation = Generation {
             public_form: b"{}".to_vec(),
             privates: vec![half.clone()],
+            ..Generation::default()
         };
         let update = LeaderUpdate {
             message: Some(leader_update::Message::Generation(SECRET.to_vec().into())),
+            ..LeaderUpdate::default()
         };
         let enroll = EnrollRequest {
             token_secret: SECRET.to_vec(),

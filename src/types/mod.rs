@@ -11,6 +11,7 @@ mod public;
 mod secret;
 mod spec;
 mod time;
+mod tree_head;
 
 pub use actor::{Actor, Comment, Reason};
 pub use anchor::{Anchor, AnchorError};
@@ -21,3 +22,4 @@ pub use public::{Digest, PublicJwk, PublicKey, WitnessKey};
 pub use secret::Secret;
 pub use spec::{Curve, KeyKind, KeySpec, KeyUse, KidFormat, RsaBits, SpecError};
 pub use time::{Now, Span, Time};
+pub use tree_head::TreeHead;

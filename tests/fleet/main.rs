@@ -7,5 +7,6 @@ mod encryption;
 mod foresight;
 mod joining;
 mod live;
+mod log;
 mod restarts;
 mod rotations;

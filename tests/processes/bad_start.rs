@@ -180,7 +180,7 @@ async fn an_older_copy_of_the_whole_keystore_decides_nothing_once_a_node_was_hea
     fleet
         .run(&rotated)
         .await
-        .refused(&["node a has seen", "its state is older than what the nodes hold", "restore"]);
+        .refused(&["node a has seen", "older than what the nodes hold", "restore"]);
     let said = fleet.run(&["status"]).await;
     said.ended(0, &["the leader decides nothing more: node a has seen epoch"]);
     assert_eq!(

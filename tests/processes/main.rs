@@ -1,5 +1,6 @@
 //! The real program: processes that are killed, signalled, started wrongly and left without room on the disk.
 
+mod audit;
 mod bad_input;
 mod bad_start;
 mod dev;

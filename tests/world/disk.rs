@@ -56,6 +56,7 @@ impl Disk {
     /// What an agent finds when it starts.
     pub fn found(&self, booted_at: Time) -> Found {
         Found {
+            log: Some(keys::log()),
             trusted: self.trusted.clone(),
             cached: self.cache.as_deref().map(keys::copy),
             installed: self.read_back(),

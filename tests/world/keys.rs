@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jkeys::agent::core::Proofs;
+use jkeys::audit::{NoteKey, RecordProof};
 use jkeys::lifecycle::KeySet;
-use jkeys::rpc::fleet::Bundle;
-use jkeys::types::{KeySpec, Kid, PublicKey, Secret};
+use jkeys::rpc::fleet::{Bundle, Consistency, Logged};
+use jkeys::types::{Digest, KeySpec, Kid, PublicKey, Secret, Seq, TreeHead, WitnessKey};
 
 /// The proofs of such keys.
 pub const PROOFS: Proofs = Proofs {
@@ -18,7 +19,32 @@ pub const PROOFS: Proofs = Proofs {
         let same = private.expose() == public.kid.as_str().as_bytes();
         same.then_some(()).ok_or_else(|| "the private half of another key".into())
     },
+    log: |_, _, _| {
+        let root = Digest([0; 32]);
+        Ok(TreeHead { size: 0, root })
+    },
 };
+
+/// The key of a log that proves nothing: what a node checks of the log is tested where there is one.
+pub fn log() -> NoteKey {
+    NoteKey::of_log("world.example/jkeys-log", WitnessKey([0; 32]))
+}
+
+/// A generation with a proof of nothing.
+pub fn logged(bundle: Bundle) -> Logged {
+    let checkpoint = "nothing\n\n— nothing AAAAAAA=\n".parse().expect("a signed note");
+    let proof = RecordProof {
+        record: Vec::new(),
+        seq: Seq(0),
+        hashes: Vec::new(),
+        checkpoint,
+    };
+    Logged {
+        bundle,
+        proof,
+        consistency: Consistency::default(),
+    }
+}
 
 /// The n-th key of a world.
 pub fn public(n: u64, spec: KeySpec) -> PublicKey {

@@ -76,7 +76,7 @@ impl Down {
     fn message(&self, report_every: Span) -> LeaderMessage {
         match self {
             Self::Welcome(epoch) => LeaderMessage::Welcome(welcome(*epoch, report_every)),
-            Self::Generation(bundle) => LeaderMessage::Generation(keys::copy(bundle)),
+            Self::Generation(bundle) => LeaderMessage::Generation(keys::logged(keys::copy(bundle))),
             Self::Answer(answer) => LeaderMessage::Answer(*answer),
         }
     }

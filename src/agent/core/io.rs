@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::trusted::{Trusted, ViewId};
+use crate::audit::{LogRefusal, NoteKey};
 use crate::lifecycle::{Installed, Report, View};
-use crate::rpc::fleet::{Bundle, LeaderMessage, Welcome};
-use crate::types::{Digest, Kid, PublicKey, Secret, Span, Time};
+use crate::rpc::fleet::{Bundle, LeaderMessage, Logged, Welcome};
+use crate::types::{Digest, Kid, PublicKey, Secret, Span, Time, TreeHead};
 
 /// What an agent's configuration says to its core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,13 +30,16 @@ impl Default for Settings {
     }
 }
 
-/// The proofs of key bytes, which the core asks for and does not make itself. A refusal is in words.
+/// The proofs of bytes that the core asks for and does not make itself. A refusal of a key is in words.
 #[derive(Clone, Copy)]
 pub struct Proofs {
     /// Whether what travels with a public half belongs to it.
     pub public: fn(&PublicKey) -> Result<(), String>,
     /// Whether a private half belongs to its public half: it signs, and the public half verifies.
     pub pair: fn(&PublicKey, &Secret) -> Result<(), String>,
+    /// Whether a generation is in the audit log that this key signs for, and the log goes on from what the node remembers; then its
+    /// size and root.
+    pub log: fn(&NoteKey, Option<TreeHead>, &Logged) -> Result<TreeHead, LogRefusal>,
 }
 
 impl std::fmt::Debug for Proofs {
@@ -47,6 +51,8 @@ impl std::fmt::Debug for Proofs {
 /// What was found on the disk at the start.
 #[derive(Debug, Default)]
 pub struct Found {
+    /// The key of the audit log of the node's fleet; none where the node's identity can't be read, which then has no leader either.
+    pub log: Option<NoteKey>,
     /// The trusted state; none on a node that has never held anything.
     pub trusted: Option<Trusted>,
     /// The content of the sealed cache.

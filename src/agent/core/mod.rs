@@ -20,10 +20,11 @@ pub use status::Status;
 pub use trusted::{GoingBack, Measured, Newest, Standing, Trusted, ViewId};
 pub use verify::{Refusal, verify, verify_cached};
 
+use crate::audit::{LogRefusal, NoteKey};
 use crate::lifecycle::{Installed, Report, Switches, View, view};
-use crate::rpc::fleet::{Answer, Bundle, LeaderMessage, Welcome};
+use crate::rpc::fleet::{Answer, Bundle, LeaderMessage, Logged, Welcome};
 pub use crate::types::Now;
-use crate::types::{Kid, Secret, Span, Time};
+use crate::types::{Generation, Kid, Secret, Span, Time};
 use settle::shows;
 use time::{Contact, Work};
 
@@ -50,13 +51,24 @@ pub struct State {
     hooks: Work,
     link: Link,
     contact: Contact,
-    refusal: Option<String>,
+    refusal: Option<Refused>,
+    /// The key of the fleet's audit log.
+    log: Option<NoteKey>,
     found_problem: Option<String>,
     /// Whether the leader last answered so long ago that this may be an old disk image, which must not sign.
     too_old: bool,
     stale: bool,
     ready: bool,
     in_service: Option<bool>,
+}
+
+/// What was refused.
+#[derive(Debug, Clone)]
+struct Refused {
+    /// The generation of a leader's that must not be; none where it was something else.
+    generation: Option<Generation>,
+    /// Why.
+    words: String,
 }
 
 /// A generation, and who vouches for it.
@@ -115,6 +127,7 @@ pub fn start(settings: Settings, proofs: Proofs, found: Found, now: Now) -> (Sta
         hooks: Work::default(),
         link: Link::Down,
         refusal: None,
+        log: found.log,
         found_problem: found.problem,
         stale: false,
         ready: false,
@@ -138,7 +151,7 @@ pub fn step(mut state: State, input: Input, now: Now) -> (State, Vec<Effect>) {
     let mut effects = Vec::new();
     match input {
         Input::Connected(welcome) | Input::Message(LeaderMessage::Welcome(welcome)) => state.connected(&welcome, &mut effects),
-        Input::Message(LeaderMessage::Generation(bundle)) => state.take_sent(bundle, now, &mut effects),
+        Input::Message(LeaderMessage::Generation(logged)) => state.take_sent(logged, now, &mut effects),
         Input::Message(LeaderMessage::Answer(answer)) => state.answered(&answer, now, &mut effects),
         Input::Message(LeaderMessage::Erase) => {
             state.erase = true;
@@ -171,25 +184,34 @@ impl State {
                 self.trusted.epoch = welcome.epoch;
                 self.refusal = None;
             }
-            Err(why) => self.refuse(why.to_string(), effects),
+            Err(why) => self.refuse(None, why.to_string(), effects),
         }
     }
 
-    fn refuse(&mut self, words: String, effects: &mut Vec<Effect>) {
+    fn refuse(&mut self, generation: Option<Generation>, words: String, effects: &mut Vec<Effect>) {
         effects.push(Effect::SayRefused(words.clone()));
-        self.refusal = Some(words);
+        self.refusal = Some(Refused { generation, words });
     }
 
-    fn take_sent(&mut self, bundle: Bundle, now: Now, effects: &mut Vec<Effect>) {
-        if !matches!(self.link, Link::Up { trusted: true, .. }) {
+    /// The log comes first: a node takes nothing that is not in it, and remembers what it has seen of it whatever else it refuses.
+    fn take_sent(&mut self, logged: Logged, now: Now, effects: &mut Vec<Effect>) {
+        let (true, Some(log)) = (matches!(self.link, Link::Up { trusted: true, .. }), &self.log) else {
             return;
+        };
+        let generation = Some(logged.bundle.set.generation);
+        match (self.proofs.log)(log, self.trusted.checkpoint, &logged) {
+            Ok(head) => self.trusted.checkpoint = Some(head),
+            // The leader is told what this node remembers, and proves it from there.
+            Err(why @ LogRefusal::OtherBase { .. }) => return self.refuse(None, why.to_string(), effects),
+            Err(why) => return self.refuse(generation, why.to_string(), effects),
         }
+        let bundle = logged.bundle;
         match verify(&bundle, &self.trusted, self.content.is_some(), self.proofs) {
             Ok(standing) => {
                 self.refusal = None;
                 self.take(standing, bundle, Source::Leader, now);
             }
-            Err(why) => self.refuse(why.to_string(), effects),
+            Err(why) => self.refuse(generation, why.to_string(), effects),
         }
     }
 
@@ -206,7 +228,7 @@ impl State {
                 let ask_until = now.monotonic + self.settings.ask_leader_for;
                 self.take(standing, bundle, Source::Cache { ask_until }, now);
             }
-            Err(why) => self.refuse(format!("the sealed cache is not used: {why}"), effects),
+            Err(why) => self.refuse(None, format!("the sealed cache is not used: {why}"), effects),
         }
     }
 

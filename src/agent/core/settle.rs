@@ -176,6 +176,8 @@ impl State {
             sent_at: now.wall,
             highest_epoch: self.durable.epoch,
             highest_generation: self.durable.generation(),
+            checkpoint: self.durable.checkpoint,
+            refused: self.refusal.as_ref().and_then(|refused| refused.generation),
             installed: self.installed.clone(),
             problem: self.problem(),
         }
@@ -188,7 +190,7 @@ impl State {
              if this is no old disk image",
         );
         let all = [
-            self.refusal.as_deref(),
+            self.refusal.as_ref().map(|refused| refused.words.as_str()),
             too_old,
             self.found_problem.as_deref(),
             self.disk.words(),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::lifecycle::mutant::{Mutant, is_out};
 use crate::lifecycle::{Installed, KeySet, Switches};
-use crate::types::{Digest, Epoch, Generation, Kid, Span, Time};
+use crate::types::{Digest, Epoch, Generation, Kid, Span, Time, TreeHead};
 
 /// The trusted state. It is durable before anything of a generation is used.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +18,8 @@ pub struct Trusted {
     pub newest: Option<Newest>,
     /// The kids that were in an accepted generation and are not in the newest: removed or revoked, and gone for ever.
     pub gone: BTreeSet<Kid>,
+    /// The newest checkpoint of the audit log that was accepted: every later one goes on from it.
+    pub checkpoint: Option<TreeHead>,
     /// When the last report that the leader answered was sent, by the node's clock, to within a sixteenth of `straggler_after`.
     pub heard_at: Option<Time>,
     /// The leader's time as last measured, so that a wrong clock is known as wrong after a restart without the leader.

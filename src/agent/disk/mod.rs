@@ -52,8 +52,25 @@ pub struct Disk {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Memory<T> {
+    /// The form of the file; the first had no number.
+    #[serde(default = "first_schema")]
+    schema: u32,
     log_public_key: Option<WitnessKey>,
     trusted: T,
+}
+
+/// The schema of `trusted.json` that this build writes.
+const SCHEMA: u32 = 2;
+
+/// What tells a file of a newer release.
+#[derive(Deserialize)]
+struct Schema {
+    #[serde(default = "first_schema")]
+    schema: u32,
+}
+
+fn first_schema() -> u32 {
+    1
 }
 
 /// Why the files of a node could not be read or written.
@@ -150,6 +167,7 @@ impl Disk {
             installed: self.read_back().unwrap_or_default(),
             boot: std::fs::read_to_string(BOOT_ID).ok().map(|id| id.trim().to_owned()),
             problem: (!problems.is_empty()).then(|| problems.join("; ")),
+            ..Found::default()
         })
     }
 
@@ -168,6 +186,7 @@ impl Disk {
     fn save_trusted(&self, trusted: &Trusted) -> Result<(), DiskError> {
         let path = self.trusted_path();
         let memory = Memory {
+            schema: SCHEMA,
             log_public_key: self.fleet,
             trusted,
         };
@@ -181,6 +200,13 @@ impl Disk {
     fn read_memory(&self) -> Result<Option<Memory<Trusted>>, DiskError> {
         let path = self.trusted_path();
         let Some(bytes) = read::file(&path)? else { return Ok(None) };
+        let schema: Result<Schema, _> = serde_json::from_slice(bytes.expose());
+        if let Ok(Schema { schema }) = schema
+            && schema > SCHEMA
+        {
+            let why = format!("its schema is {schema}, and this release knows {SCHEMA}; run the release of jkeys that wrote it");
+            return Err(DiskError::Damaged { path, why });
+        }
         let memory = serde_json::from_slice(bytes.expose()).map_err(|why| DiskError::Damaged {
             path,
             why: format!(

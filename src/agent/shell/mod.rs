@@ -13,19 +13,35 @@ use tracing::{debug, error, info, warn};
 pub use monitor::Monitor;
 
 use super::blocking::blocking;
-use super::core::{self, Effect, Input, Now, Proofs, Settings, State, ViewId, Wake};
+use super::core::{self, Effect, Found, Input, Now, Proofs, Settings, State, ViewId, Wake};
 use super::disk::{Disk, DiskError};
+use crate::audit::{GoesOn, NoteKey, Sent, accept};
 use crate::clock::Clock;
 use crate::crypto;
 use crate::hooks::{self, Hook};
 use crate::lifecycle::Report;
-use crate::rpc::fleet::{LeaderMessage, Welcome};
-use crate::types::WitnessKey;
+use crate::rpc::fleet::{LeaderMessage, Logged, Welcome};
 
 /// The proofs of real keys.
 pub(super) const PROOFS: Proofs = Proofs {
     public: |public| crypto::check_public(public).map_err(|why| why.to_string()),
     pair: |public, private| crypto::prove_pair(public, private).map_err(|why| why.to_string()),
+    log: |key, remembered, logged| {
+        let Logged {
+            bundle,
+            proof,
+            consistency,
+        } = logged;
+        let goes_on = GoesOn {
+            from: consistency.from,
+            hashes: &consistency.hashes,
+        };
+        let sent = Sent {
+            generation: bundle.set.generation,
+            digest: bundle.digest,
+        };
+        accept(key, remembered, proof, goes_on, sent).map(|(_, checkpoint)| checkpoint.head)
+    },
 };
 
 /// What an agent is configured with.
@@ -33,8 +49,8 @@ pub(super) const PROOFS: Proofs = Proofs {
 pub struct AgentConfig {
     /// The folder of its files; the folder above must be there.
     pub folder: PathBuf,
-    /// The fleet that the node is in, known by the public key of its log; none where that is not known.
-    pub fleet: Option<WitnessKey>,
+    /// The key of the log of the fleet that the node is in, by which the fleet is known; none where that is not known.
+    pub log: Option<NoteKey>,
     /// The group that may read the private files.
     pub private_group: Option<u32>,
     /// The file that holds the key of the sealed cache, such as a systemd credential; without it the agent makes one of its own.
@@ -51,7 +67,7 @@ pub enum LinkEvent {
     /// A stream stands, and the leader has said its welcome.
     Connected(Welcome),
     /// The leader sent something.
-    Message(LeaderMessage),
+    Message(Box<LeaderMessage>),
     /// The stream is gone, and why.
     Lost(String),
 }
@@ -110,7 +126,7 @@ fn heard(event: LinkEvent) -> Input {
             info!(epoch = %welcome.epoch, "connected to the leader");
             Input::Connected(welcome)
         }
-        LinkEvent::Message(message) => Input::Message(message),
+        LinkEvent::Message(message) => Input::Message(*message),
         LinkEvent::Lost(why) => {
             warn!(%why, "the connection to the leader is lost; the node goes on with what it has");
             Input::Lost
@@ -156,8 +172,12 @@ impl Shell {
     async fn start(config: AgentConfig, clock: Clock, reports: mpsc::Sender<Report>) -> Result<(Self, State, Now), DiskError> {
         let (folder, credential) = (config.folder.clone(), config.cache_credential);
         let opened = blocking(move || {
-            let disk = Disk::open(config.folder, config.private_group, credential.as_deref(), config.fleet)?;
-            let found = disk.load()?;
+            let fleet = config.log.as_ref().map(NoteKey::public);
+            let disk = Disk::open(config.folder, config.private_group, credential.as_deref(), fleet)?;
+            let found = Found {
+                log: config.log,
+                ..disk.load()?
+            };
             Ok::<_, DiskError>((disk, found))
         });
         let (disk, found) = opened.await?;

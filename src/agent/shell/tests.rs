@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -6,7 +7,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::agent::core::Status;
-use crate::agent::testing::{START, answer, armed, bundle, kids, welcome};
+use crate::agent::testing::{START, answer, armed, bundle, kids, log_key, logged, welcome};
 use crate::clock::Stepper;
 use crate::lifecycle::Stage::{Active, Prepublished};
 use crate::outputs;
@@ -20,6 +21,9 @@ struct Agent {
     status: watch::Receiver<Status>,
     monitor: Monitor,
     stop: watch::Sender<bool>,
+    /// The size of the log that it was last shown.
+    seen: Cell<Option<u64>>,
+    folder: PathBuf,
     task: JoinHandle<Result<(), DiskError>>,
 }
 
@@ -31,7 +35,7 @@ impl Agent {
         let (stop, stopped) = watch::channel(false);
         let config = AgentConfig {
             folder: folder.join("agent"),
-            fleet: None,
+            log: Some(log_key()),
             private_group: None,
             cache_credential: None,
             hooks,
@@ -43,6 +47,8 @@ impl Agent {
             status: monitor.status(),
             monitor: monitor.clone(),
             stop,
+            seen: Cell::new(None),
+            folder: folder.join("agent"),
             task: tokio::spawn(run(config, clock.clone(), events, to_leader, monitor, stopped)),
         }
     }
@@ -52,10 +58,22 @@ impl Agent {
     }
 
     async fn send(&self, sent: Bundle) {
+        let logged = logged(sent, self.remembers());
+        self.seen.set(Some(logged.proof.seq.0 + 1));
         self.link
-            .send(LinkEvent::Message(LeaderMessage::Generation(sent)))
+            .send(LinkEvent::Message(LeaderMessage::Generation(logged).into()))
             .await
             .unwrap();
+    }
+
+    /// The size of the log that the agent remembers: what it was last shown or, after its start, what is on its disk.
+    fn remembers(&self) -> u64 {
+        let on_disk = || {
+            let trusted: serde_json::Value =
+                serde_json::from_slice(&std::fs::read(self.folder.join("trusted.json")).ok()?).ok()?;
+            trusted["trusted"]["checkpoint"]["size"].as_u64()
+        };
+        self.seen.get().or_else(on_disk).unwrap_or_default()
     }
 
     async fn lose(&self) {
@@ -103,7 +121,7 @@ async fn holding(root: &Path, clock: &Clock) -> Agent {
     agent.send(usual(7)).await;
     let report = agent.report(|report| report.installed.is_some()).await;
     let heard = LeaderMessage::Answer(answer(report.sent_at, clock.now()));
-    agent.link.send(LinkEvent::Message(heard)).await.unwrap();
+    agent.link.send(LinkEvent::Message(heard.into())).await.unwrap();
     agent
         .until(|status| signs(status, &[0]) && status.in_service == Some(true))
         .await;

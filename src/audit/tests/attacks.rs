@@ -1,8 +1,22 @@
 //! What somebody who holds the leader, its disk or its network may try on a node that checks the log.
 
-use super::super::{Checkpoint, LogRefusal, RecordProofError, Sent, accept};
+use super::super::{self as audit, Checkpoint, GoesOn, LogRefusal, NoteKey, RecordProof, RecordProofError, Sent};
 use super::{Log, record};
+use crate::audit::Record;
 use crate::types::{Digest, Generation};
+
+/// With the hashes of a proof that says it leads from what is remembered.
+fn accept(
+    log: &NoteKey,
+    remembered: Option<&Checkpoint>,
+    proof: &RecordProof,
+    hashes: &[Digest],
+    sent: Sent,
+) -> Result<(Record, Checkpoint), LogRefusal> {
+    let head = remembered.map(|checkpoint| checkpoint.head);
+    let from = head.map_or(0, |head| head.size);
+    audit::accept(log, head, proof, GoesOn { from, hashes }, sent)
+}
 
 fn sent(content: &str) -> Sent {
     let record = record(0, content);
@@ -25,6 +39,22 @@ fn a_generation_that_is_in_the_log_is_accepted() {
     let first = remembered(&before);
     accept(&log.key(), Some(&first), &proof, &log.consistency(300), sent("a")).unwrap();
     accept(&log.key(), Some(&checkpoint), &proof, &[], sent("a")).unwrap();
+    // The same checkpoint again needs no proof, whatever it was proved from.
+    let again = GoesOn {
+        from: 300,
+        hashes: &log.consistency(300),
+    };
+    audit::accept(&log.key(), Some(log.head()), &proof, again, sent("a")).unwrap();
+}
+
+#[test]
+fn a_proof_from_another_log_than_the_remembered_one_says_nothing() {
+    let log = Log::of(500, "a");
+    let hashes = log.consistency(300);
+    let (from, remembered) = (300, Log::of(400, "a").head());
+    let goes_on = GoesOn { from, hashes: &hashes };
+    let refused = audit::accept(&log.key(), Some(remembered), &log.prove(499), goes_on, sent("a")).unwrap_err();
+    assert!(matches!(refused, LogRefusal::OtherBase { from: 300, seen: 400 }), "{refused}");
 }
 
 #[test]

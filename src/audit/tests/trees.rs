@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::super::{Tree, TreeHead, leaf_hash, node_hash, root_at, verify_consistency, verify_inclusion};
+use super::super::{Tree, leaf_hash, node_hash, root_at, verify_consistency, verify_inclusion};
 use super::Log;
-use crate::types::Digest;
+use crate::types::{Digest, TreeHead};
 
 const LEAVES: [&str; 8] = [
     "",

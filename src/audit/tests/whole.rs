@@ -1,6 +1,6 @@
 //! The attacks on a whole log. The log is a real story: founded, started, configured, a first key, a node, an eviction.
 
-use super::super::{Broken, LogCheck, NoteKey, Whole, add_cosignature, cosign, public_form, witness_name};
+use super::super::{Broken, LogCheck, NoteKey, Seen, Whole, add_cosignature, cosign, public_form, witness_name};
 use super::super::{Record, SCHEMA};
 use super::Log;
 use crate::lifecycle::{Command, Event, Fleet, Profile, Settings, Sightings, State, decide};
@@ -138,7 +138,8 @@ fn a_true_log_is_whole_and_its_witnesses_are_counted() {
     let mut check = LogCheck::new(log.key());
     log.records.iter().for_each(|record| check.take(record).unwrap());
     let whole = check.finish(&note).unwrap();
-    assert_eq!(whole.witnesses, [("vm-1".parse().unwrap(), Time(5000))]);
+    let (size, at) = (log.tree.size(), Time(5000));
+    assert_eq!(whole.witnesses, [("vm-1".parse().unwrap(), Seen { size, at })].into());
     assert_eq!(whole.unknown_signatures, 1);
 }
 
@@ -236,4 +237,27 @@ fn a_kid_that_comes_back_and_a_time_that_goes_back_are_found_though_they_are_sig
         records.push(last);
     });
     assert!(matches!(again, Broken::KidAgain(..)), "{again}");
+}
+
+#[test]
+fn an_earlier_checkpoint_that_nodes_cosigned_must_be_of_the_same_log() {
+    let Teller { log, .. } = story();
+    let mut older = Log::new(1);
+    log.records.iter().take(5).for_each(|record| older.push(record.clone()));
+    let checked = |earlier: &Log| {
+        let mut check = LogCheck::new(log.key());
+        check.expect(earlier.signed())?;
+        log.records.iter().try_for_each(|record| check.take(record))?;
+        check.finish(&log.signed())
+    };
+    checked(&older).unwrap();
+    let mut other = Log::new(1);
+    log.records.iter().take(4).for_each(|record| other.push(record.clone()));
+    other.push(b"{}".to_vec());
+    assert!(matches!(checked(&other), Err(Broken::Earlier(5))));
+    let mut longer = Log::new(1);
+    log.records.iter().for_each(|record| longer.push(record.clone()));
+    longer.push(b"{}".to_vec());
+    let size = longer.tree.size();
+    assert!(matches!(checked(&longer), Err(Broken::Earlier(found)) if found == size));
 }

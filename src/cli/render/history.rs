@@ -84,10 +84,7 @@ fn action(event: &Event) -> String {
         Event::LeftService { node, cause, .. } => format!("node {node} left service: {}", leaving(*cause)),
         Event::WaitBegan { wait, nodes } => format!("schedule waits: {}{}", waited(wait), without(nodes)),
         Event::WaitEnded { wait } => format!("schedule waits no more: {}", waited(wait)),
-        Event::Halted { halt } => format!(
-            "leader decides nothing more: node {} has seen epoch {} and generation {}",
-            halt.node, halt.epoch, halt.generation
-        ),
+        Event::Halted { halt } => format!("leader decides nothing more: {halt}"),
         Event::Refused { request, refusal } => format!("refused {}: {}", plain(request), plain(refusal)),
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! JSON is given on as it came.
 
+mod audit;
 mod decision;
 mod dry_run;
 mod history;
@@ -15,6 +16,9 @@ mod table;
 mod tests;
 mod text;
 
+pub(super) use audit::{
+    checkpoint_json, consistency, consistency_json, exported, proof_written, proved, whole_log, whole_log_json,
+};
 pub(super) use decision::{REVOKES_NOTHING, confirmed, decided, finished};
 pub(super) use dry_run::dry_run;
 pub(super) use history::record;

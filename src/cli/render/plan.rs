@@ -27,12 +27,10 @@ fn subject(plan: &Plan) -> String {
             format!("the configuration, for a fleet that is founded now with {nodes} nodes that all answer; no leader was asked")
         }
     };
-    let halted = plan.halted.iter().map(|halt| {
-        format!(
-            "! the leader decides nothing more: node {} has seen epoch {} and generation {}",
-            halt.node, halt.epoch, halt.generation
-        )
-    });
+    let halted = plan
+        .halted
+        .iter()
+        .map(|halt| format!("! the leader decides nothing more: {halt}"));
     let absent = (!plan.absent.is_empty()).then(|| {
         let nodes = list(&plan.absent);
         format!("! not answering: {nodes}; each is taken to stay so until it leaves service")

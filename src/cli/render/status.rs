@@ -35,11 +35,7 @@ fn leader(status: &Status) -> String {
 fn loud(status: &Status) -> String {
     let now = status.now;
     let halted = status.halted.iter().map(|halt| {
-        format!(
-            "the leader decides nothing more: node {} has seen epoch {} and generation {}; start the leader that is further on, \
-             or restore its newest snapshot",
-            halt.node, halt.epoch, halt.generation
-        )
+        format!("the leader decides nothing more: {halt}; start the leader that is further on, or restore its newest snapshot")
     });
     let waits = status.waits.iter().map(|waiting| {
         format!(

@@ -26,7 +26,16 @@ pub(super) struct Fake {
     pub(super) changes: usize,
     /// The log, as stored.
     pub(super) log: Vec<String>,
+    pub(super) audit: Audit,
     pub(super) asked: Arc<Mutex<Asked>>,
+}
+
+/// What the leader gives of its audit log.
+#[derive(Clone, Default)]
+pub(super) struct Audit {
+    pub(super) parts: Vec<proto::AuditLogPart>,
+    pub(super) proofs: Vec<String>,
+    pub(super) consistency: proto::ProveConsistencyResponse,
 }
 
 /// What the leader was asked.
@@ -46,6 +55,7 @@ impl Default for Fake {
             status: Document::write(schema::STATUS, &quiet()).unwrap(),
             changes: 0,
             log: vec![],
+            audit: Audit::default(),
             asked: Arc::default(),
         }
     }
@@ -118,6 +128,8 @@ impl Admin for Fake {
     type RotateStream = Updates<proto::RotateProgress>;
     type RevokeStream = Updates<proto::RotateProgress>;
     type WatchStream = Updates<proto::Document>;
+    type AuditLogStream = Updates<proto::AuditLogPart>;
+    type ProveRecordsStream = Updates<proto::ProvedRecord>;
 
     async fn ping(&self, _: Request<proto::PingRequest>) -> Result<Response<proto::PingResponse>, Status> {
         Ok(Response::new(proto::PingResponse {
@@ -165,6 +177,22 @@ impl Admin for Fake {
         let json = format!("[{}]", page.join(",")).into_bytes();
         let schema = schema::HISTORY.to_owned();
         Ok(Response::new(Document { schema, json }.into()))
+    }
+
+    async fn audit_log(&self, _: Request<proto::AuditLogRequest>) -> Result<Response<Self::AuditLogStream>, Status> {
+        Ok(updates(self.audit.parts.clone().into_iter().map(Ok).collect()))
+    }
+
+    async fn prove_records(&self, _: Request<proto::ProveRecordsRequest>) -> Result<Response<Self::ProveRecordsStream>, Status> {
+        let proofs = self.audit.proofs.clone().into_iter();
+        Ok(updates(proofs.map(|proof| Ok(proto::ProvedRecord { proof })).collect()))
+    }
+
+    async fn prove_consistency(
+        &self,
+        _: Request<proto::ProveConsistencyRequest>,
+    ) -> Result<Response<proto::ProveConsistencyResponse>, Status> {
+        Ok(Response::new(self.audit.consistency.clone()))
     }
 
     async fn create_token(

@@ -5,4 +5,5 @@ mod contract;
 mod damage;
 mod guards;
 mod kill;
+mod log;
 mod support;

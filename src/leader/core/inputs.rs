@@ -1,7 +1,7 @@
 //! What goes into the leader's core and what comes out.
 
 use crate::leader::core::Commit;
-use crate::lifecycle::{Command, Decision, Profile, Refusal, Report, Settings, Sighting};
+use crate::lifecycle::{Command, Decision, Halt, Profile, Refusal, Report, Settings, Sighting};
 use crate::rpc::fleet::Answer;
 use crate::types::{Actor, Enrolment, Generation, Kid, NodeName, ProfileName, PublicKey, Time};
 
@@ -34,6 +34,13 @@ pub enum Input {
         enrolment: Enrolment,
         /// What it read back.
         report: Report,
+    },
+    /// A node remembers a checkpoint that is not in the log (rule R5).
+    ForeignLog {
+        /// The enrolment that its certificate belongs to.
+        enrolment: Enrolment,
+        /// What it remembers.
+        halt: Halt,
     },
     /// The reports so far are to be made durable.
     Settle,

@@ -5,6 +5,7 @@
 
 mod commit;
 mod inputs;
+mod refusals;
 mod timekeeper;
 
 #[cfg(test)]
@@ -25,7 +26,7 @@ use crate::lifecycle::{
     wanted,
 };
 use crate::rpc::fleet::Answer;
-use crate::types::{Actor, Digest, Enrolment, NodeName, Now, ProfileName, PublicKey, Seq, Span, Time};
+use crate::types::{Actor, Digest, Enrolment, Generation, NodeName, Now, ProfileName, PublicKey, Seq, Span, Time};
 
 /// What the leader knows.
 #[derive(Debug, Clone)]
@@ -35,6 +36,8 @@ pub struct Leader {
     unsettled: Sightings,
     answers: Vec<(NodeName, Enrolment, Time)>,
     making: BTreeMap<ProfileName, Making>,
+    /// The newest generation that each node has refused.
+    refused: BTreeMap<Enrolment, Generation>,
     asked: u64,
     next_seq: Seq,
     digest: Digest,
@@ -61,6 +64,7 @@ impl Leader {
             unsettled,
             answers,
             making,
+            refused: BTreeMap::new(),
             asked: 0,
             next_seq,
             digest,
@@ -147,7 +151,7 @@ impl Leader {
                 self.timekeeper.start(&self.state, last_known, now);
             }
             // Ten thousand nodes report in a row: the clocks are looked at once, after the last of them.
-            Input::Report { .. } => {}
+            Input::Report { .. } | Input::ForeignLog { .. } => {}
             _ => self.look(now, &mut effects),
         }
         let clock = self.reading(now);
@@ -169,6 +173,10 @@ impl Leader {
                     self.timekeeper.hear(enrolment, report.sent_at, now);
                 }
             }
+            Input::ForeignLog { enrolment, halt } if self.is_enrolled(&halt.node, enrolment) => {
+                self.halt(halt, clock, &mut effects);
+            }
+            Input::ForeignLog { .. } => {}
             Input::Settle => self.settle(&mut effects),
             Input::Settled => self.settled(clock, &mut effects),
             Input::KeyMade { profile, serial, key } => self.key_made(profile, serial, key, clock, &mut effects),
@@ -263,15 +271,6 @@ impl Leader {
         self.work(clock, effects);
     }
 
-    /// Rule R7: refusals of authenticated callers are recorded.
-    fn record_refusal(&mut self, actor: &Actor, request: String, refusal: String, clock: Reading, effects: &mut Vec<Effect>) {
-        let refused = Event::Refused {
-            request: cut(request),
-            refusal: cut(refusal),
-        };
-        self.commit(&Decision::from(vec![refused]), actor, clock, effects);
-    }
-
     /// Takes in a report, and says whether it came from an enrolment that the node table knows.
     fn report(
         &mut self,
@@ -286,17 +285,16 @@ impl Leader {
         }
         let (epoch, generation) = (report.highest_epoch, report.highest_generation);
         let ahead = (epoch > self.state.epoch || generation > self.state.head.generation) && !is_out(Mutant::R5Halt);
-        if ahead && self.state.halted.is_none() {
+        if ahead {
             let halt = Halt {
                 node: node.clone(),
                 epoch,
                 generation,
+                checkpoint: None,
             };
-            match decide(&self.state, &self.seen, &Command::NodeAhead(halt), clock) {
-                Ok(decision) => self.commit(&decision, &Actor::Node(node.clone()), clock, effects),
-                Err(refusal) => effects.push(Effect::Note(refusal)),
-            }
+            self.halt(halt, clock, effects);
         }
+        self.record_node_refusal(node, enrolment, report, clock, effects);
         let before = self
             .unsettled
             .remove(&enrolment)
@@ -376,6 +374,7 @@ impl Leader {
     fn forget(&mut self, enrolment: Enrolment, effects: &mut Vec<Effect>) {
         self.seen.remove(&enrolment);
         self.unsettled.remove(&enrolment);
+        self.refused.remove(&enrolment);
         self.timekeeper.forget(enrolment);
         effects.push(Effect::Forget(enrolment));
     }
@@ -384,15 +383,5 @@ impl Leader {
     #[must_use]
     pub fn sighting(&self, node: &NodeName) -> Option<&Sighting> {
         self.seen.get(&self.state.nodes.get(node)?.enrolment)
-    }
-}
-
-/// The most characters of a caller's words, or of an answer to them, in a record.
-const WORDS_CHARS: usize = 4000;
-
-fn cut(words: String) -> String {
-    match words.char_indices().nth(WORDS_CHARS) {
-        None => words,
-        Some((end, _)) => format!("{} …", &words[..end]),
     }
 }

@@ -1,6 +1,7 @@
 //! The core, driven by hand: what it asks for, and in which order.
 
 mod limits;
+mod refusals;
 
 use std::collections::BTreeMap;
 
@@ -112,6 +113,8 @@ pub(super) fn report_of(leader: &Leader, now: Time) -> Report {
         sent_at: now,
         highest_epoch,
         highest_generation,
+        checkpoint: None,
+        refused: None,
         installed: Some(installed),
         problem: None,
     }

@@ -251,6 +251,8 @@ impl Course {
             sent_at: self.clock,
             highest_epoch: self.leader.state().epoch,
             highest_generation: installed.generation,
+            checkpoint: None,
+            refused: None,
             installed: Some(installed),
             problem: None,
         };

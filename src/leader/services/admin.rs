@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
+use super::audit::Which;
 use super::context::{Context, internal};
 use super::{follow, history};
 use crate::leader::core::Leader;
@@ -22,8 +23,9 @@ use crate::rpc::documents;
 use crate::rpc::fleet::PROTOCOL_VERSION;
 use crate::rpc::proto::admin_server::Admin;
 use crate::rpc::proto::{
-    self, CreateTokenRequest, CreateTokenResponse, HistoryRequest, PingRequest, PingResponse, PlanRequest, RevokeRequest,
-    RotateProgress, RotateRequest, ShowKeyRequest, StatusRequest, WatchRequest,
+    self, AuditLogPart, AuditLogRequest, CreateTokenRequest, CreateTokenResponse, HistoryRequest, PingRequest, PingResponse,
+    PlanRequest, ProveConsistencyRequest, ProveConsistencyResponse, ProveRecordsRequest, ProvedRecord, RevokeRequest,
+    RotateProgress, RotateRequest, ShowKeyRequest, StatusRequest, WatchRequest, audit_log_part,
 };
 use crate::rpc::{Caller, ErrorKind, Failure};
 use crate::types::{Actor, Enrolment, Kid, NameError, NodeName, Now, Span};
@@ -39,6 +41,8 @@ impl Admin for AdminService {
     type RotateStream = Answers<RotateProgress>;
     type RevokeStream = Answers<RotateProgress>;
     type WatchStream = Answers<proto::Document>;
+    type AuditLogStream = Answers<AuditLogPart>;
+    type ProveRecordsStream = Answers<ProvedRecord>;
 
     async fn ping(&self, _: Request<PingRequest>) -> Answer<PingResponse> {
         let (capabilities, release) = (Vec::new(), env!("CARGO_PKG_VERSION").to_owned());
@@ -134,6 +138,32 @@ impl Admin for AdminService {
         let call = HistoryCall::try_from(request.into_inner())?;
         let records = self.0.read(move |keystore| history::records(keystore, &call)).await?;
         Ok(Response::new(document(schema::HISTORY, &records)?))
+    }
+
+    async fn audit_log(&self, request: Request<AuditLogRequest>) -> Answer<Self::AuditLogStream> {
+        let (head, told) = self.0.audit_head().await?;
+        let (parts, receiver) = mpsc::channel(4);
+        let first = AuditLogPart {
+            part: Some(audit_log_part::Part::Head(told)),
+        };
+        // The receiver is at hand, and its queue is empty.
+        let _ = parts.send(Ok(first)).await;
+        if request.into_inner().records {
+            tokio::spawn(self.0.clone().send_records(head.size, parts));
+        }
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+
+    async fn prove_records(&self, request: Request<ProveRecordsRequest>) -> Answer<Self::ProveRecordsStream> {
+        let which = Which::try_from(request.into_inner())?;
+        let which = self.0.which(which).await?;
+        let (parts, receiver) = mpsc::channel(4);
+        tokio::spawn(self.0.clone().send_proofs(which, parts));
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+
+    async fn prove_consistency(&self, request: Request<ProveConsistencyRequest>) -> Answer<ProveConsistencyResponse> {
+        Ok(Response::new(self.0.consistency(request.into_inner()).await?))
     }
 
     async fn create_token(&self, request: Request<CreateTokenRequest>) -> Answer<CreateTokenResponse> {

@@ -6,9 +6,10 @@ use tokio::sync::{oneshot, watch};
 
 use crate::clock::Clock;
 use crate::config::LeaderConfig;
-use crate::keystore::{Keystore, KeystoreError};
+use crate::keystore::Keystore;
 use crate::leader::engine::{Decided, Message, Shared};
 use crate::leader::founding::Authority;
+use crate::leader::log::Log;
 use crate::lifecycle::Command;
 use crate::pki::{CertificateDer, Membership};
 use crate::rpc::{ErrorKind, Failure};
@@ -19,6 +20,7 @@ use crate::types::{Actor, HostPort, Span};
 pub(in crate::leader) struct Context {
     pub(in crate::leader) shared: Shared,
     pub(in crate::leader) keystore: Arc<Keystore>,
+    pub(in crate::leader) log: Arc<Log>,
     pub(in crate::leader) authority: Arc<Authority>,
     pub(in crate::leader) terms: watch::Receiver<Terms>,
     pub(in crate::leader) clock: Clock,
@@ -77,10 +79,11 @@ impl Context {
     }
 
     /// Reads the keystore where blocking is allowed.
-    pub(super) async fn read<T, F>(&self, read: F) -> Result<T, Failure>
+    pub(super) async fn read<T, E, F>(&self, read: F) -> Result<T, Failure>
     where
         T: Send + 'static,
-        F: FnOnce(&Keystore) -> Result<T, KeystoreError> + Send + 'static,
+        E: std::fmt::Display + Send + 'static,
+        F: FnOnce(&Keystore) -> Result<T, E> + Send + 'static,
     {
         let keystore = self.keystore.clone();
         let done = tokio::task::spawn_blocking(move || read(&keystore)).await;

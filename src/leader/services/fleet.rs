@@ -8,15 +8,17 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::context::{Context, internal, stopping};
+use crate::audit::{Checkpoint, NoteKey, cosignature_time, witness_name};
 use crate::leader::core::Leader;
 use crate::leader::engine::Message;
-use crate::lifecycle::Report;
+use crate::leader::store::Published;
+use crate::lifecycle::{Halt, Report};
 use crate::pki::NodeCsr;
-use crate::rpc::fleet::{AgentMessage, Answer, Hello, LeaderMessage, Welcome, agree};
+use crate::rpc::fleet::{AgentMessage, Answer, Cosignature, Hello, LeaderMessage, Welcome, agree};
 use crate::rpc::limits::CALL_DEADLINE;
 use crate::rpc::proto::fleet_server::Fleet;
 use crate::rpc::proto::{AgentReport, LeaderUpdate, RenewRequest, RenewResponse};
-use crate::rpc::{Caller, EncodedBundle, ErrorKind, Failure};
+use crate::rpc::{Caller, ErrorKind, Failure, Outgoing};
 use crate::types::{Actor, Digest, Enrolment, NodeName};
 
 /// How many messages may wait for a slow node before the leader waits for it.
@@ -64,6 +66,8 @@ impl Fleet for FleetService {
             context: self.0.clone(),
             answers,
             bundle: self.0.shared.bundle.clone(),
+            remembers: None,
+            proved: None,
             member,
             updates,
         };
@@ -98,7 +102,11 @@ struct Session {
     context: Context,
     member: Member,
     answers: mpsc::Receiver<Answer>,
-    bundle: watch::Receiver<Option<EncodedBundle>>,
+    bundle: watch::Receiver<Option<Published>>,
+    /// The size of the log that the node remembers, as far as it has said or accepts what it was sent; none before its first report.
+    remembers: Option<u64>,
+    /// From which size to which the last generation sent was proved.
+    proved: Option<(u64, u64)>,
     updates: mpsc::Sender<Result<LeaderUpdate, Status>>,
 }
 
@@ -125,7 +133,6 @@ impl Session {
             return Err(Failure::invalid("the first message of a stream is Hello"));
         };
         self.send_welcome(&hello).await?;
-        self.send_generation().await?;
         loop {
             tokio::select! {
                 biased;
@@ -134,7 +141,12 @@ impl Session {
                     None => return Err(self.ended()),
                 },
                 report = next(reports) => match report? {
-                    Some(AgentMessage::Report(report)) => self.pass_on(report).await?,
+                    Some(AgentMessage::Report(report)) => {
+                        let said = report.checkpoint.map_or(0, |head| head.size);
+                        self.pass_on(report).await?;
+                        self.prove_from(said).await?;
+                    }
+                    Some(AgentMessage::Cosigned(cosignature)) => self.keep(cosignature).await?,
                     Some(AgentMessage::Hello(_)) => return Err(Failure::invalid("Hello is only the first message of a stream")),
                     None => return Ok(()),
                 },
@@ -170,10 +182,70 @@ impl Session {
         if self.answers.is_closed() {
             return Err(self.ended());
         }
-        match bundle {
-            Some(bundle) => self.send(LeaderMessage::Generation(bundle)).await,
-            None => Ok(()),
+        // What a node remembers it says in its first report.
+        let (Some(Published { bundle, log_size }), Some(from)) = (bundle, self.remembers) else {
+            return Ok(());
+        };
+        let log = &self.context.log;
+        let proof = tokio::task::block_in_place(|| log.consistency(from, log_size)).map_err(|why| internal(&why))?;
+        // A node that remembers a longer log finds that out by itself.
+        let consistency = proof.unwrap_or_default();
+        self.proved = Some((from, log_size));
+        self.remembers = Some(log_size);
+        self.send(LeaderMessage::Generation(Outgoing { bundle, consistency })).await
+    }
+
+    /// A node has said what it remembers. Where that is neither what the last generation was proved from nor what it was proved up to,
+    /// the node could make nothing of it and is sent it again.
+    async fn prove_from(&mut self, said: u64) -> Result<(), Failure> {
+        let is_known = self.proved.is_some_and(|(from, to)| said == from || said == to);
+        if is_known {
+            return Ok(());
         }
+        self.remembers = Some(said);
+        self.send_generation().await
+    }
+
+    /// Rule R5: a checkpoint that is not in the log comes from a leader that was further on, or from another one.
+    async fn hold_against_log(&self, report: &Report) -> Result<(), Failure> {
+        let log = &self.context.log;
+        let Some(head) = report.checkpoint else { return Ok(()) };
+        if tokio::task::block_in_place(|| log.holds(head)).map_err(|why| internal(&why))? {
+            return Ok(());
+        }
+        let halt = Halt {
+            node: self.member.name.clone(),
+            epoch: report.highest_epoch,
+            generation: report.highest_generation,
+            checkpoint: Some(head),
+        };
+        let enrolment = self.member.enrolment;
+        let message = Message::ForeignLog { enrolment, halt };
+        self.context.shared.inbox.send(message).await.map_err(|_| stopping())
+    }
+
+    /// Keeps a cosignature that verifies, of a checkpoint that is in the log.
+    async fn keep(&self, cosignature: Cosignature) -> Result<(), Failure> {
+        let (node, enrolment) = (&self.member.name, self.member.enrolment);
+        let leader = self.context.shared.leader().await?;
+        let row = leader.state().nodes.get(node).filter(|row| row.enrolment == enrolment);
+        let Some(witness_key) = row.map(|row| row.witness_key) else {
+            return Ok(());
+        };
+        drop(leader);
+        let (log, head) = (&self.context.log, cosignature.head);
+        let is_in_log = tokio::task::block_in_place(|| log.holds(head)).map_err(|why| internal(&why))?;
+        let witness = NoteKey::of_witness(&witness_name(&self.context.authority.fleet.trust_domain, node), witness_key);
+        let checkpoint = Checkpoint {
+            origin: log.key().name().to_owned(),
+            head,
+        };
+        if !is_in_log || cosignature_time(&checkpoint, &witness, &cosignature.bytes).is_none() {
+            tracing::warn!(%node, %head, "a cosignature that does not hold was dropped");
+            return Ok(());
+        }
+        let message = Message::Cosigned { enrolment, cosignature };
+        self.context.shared.inbox.send(message).await.map_err(|_| stopping())
     }
 
     fn ended(&self) -> Failure {
@@ -185,12 +257,13 @@ impl Session {
     }
 
     async fn pass_on(&self, report: Report) -> Result<(), Failure> {
+        self.hold_against_log(&report).await?;
         let (node, enrolment) = (self.member.name.clone(), self.member.enrolment);
         let message = Message::Report { node, enrolment, report };
         self.context.shared.inbox.send(message).await.map_err(|_| stopping())
     }
 
-    async fn send(&self, message: LeaderMessage<EncodedBundle>) -> Result<(), Failure> {
+    async fn send(&self, message: LeaderMessage<Outgoing>) -> Result<(), Failure> {
         let sent = self.updates.send(Ok(message.into())).await;
         sent.map_err(|_| Failure::new(ErrorKind::Unavailable, "the node has gone"))
     }

@@ -1,6 +1,7 @@
 //! The leader's gRPC services. They read, ask the engine, and answer; they decide nothing.
 
 mod admin;
+mod audit;
 mod context;
 mod enrollment;
 mod fleet;

@@ -149,9 +149,8 @@ pub struct Decision {
 pub enum Refusal {
     /// Rule R5.
     #[error(
-        "node {} has seen epoch {} and generation {}, which this leader has not: its state is older than what the nodes hold, so it \
-         decides nothing more; stop it and start the leader that is further on, or restore its newest snapshot",
-        .0.node, .0.epoch, .0.generation
+        "{0}: this leader's state is older than what the nodes hold, or another, so it decides nothing more; stop it and start the \
+         leader that is further on, or restore its newest snapshot"
     )]
     Halted(Halt),
     /// A profile that is not configured.

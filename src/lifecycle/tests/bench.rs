@@ -199,6 +199,8 @@ impl Bench {
             sent_at: self.now,
             highest_epoch,
             highest_generation,
+            checkpoint: None,
+            refused: None,
             installed,
             problem: None,
         };

@@ -208,6 +208,7 @@ fn r5_a_decision_after_the_leader_had_stopped_deciding_is_refused() {
         node: name("a"),
         epoch: Epoch(9),
         generation: Generation(99),
+        checkpoint: None,
     };
     let refused = told(|state, events, _| {
         let late = !state.nodes.is_empty();

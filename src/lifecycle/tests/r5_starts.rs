@@ -51,6 +51,7 @@ fn r5_a_leader_that_is_behind_its_nodes_decides_nothing_more() {
         node: name("a"),
         epoch: Epoch(9),
         generation: Generation(99),
+        checkpoint: None,
     };
     bench.run(&Command::NodeAhead(halt)).unwrap();
     let before = bench.state.clone();

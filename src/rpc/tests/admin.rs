@@ -37,6 +37,8 @@ impl Admin for Mirror {
     type RotateStream = Updates<proto::RotateProgress>;
     type RevokeStream = Updates<proto::RotateProgress>;
     type WatchStream = Updates<proto::Document>;
+    type AuditLogStream = Updates<proto::AuditLogPart>;
+    type ProveRecordsStream = Updates<proto::ProvedRecord>;
 
     async fn rotate(&self, _: Request<proto::RotateRequest>) -> Result<Response<Self::RotateStream>, Status> {
         nothing()
@@ -56,6 +58,21 @@ impl Admin for Mirror {
     async fn history(&self, _: Request<proto::HistoryRequest>) -> Result<Response<proto::Document>, Status> {
         nothing()
     }
+    async fn audit_log(&self, _: Request<proto::AuditLogRequest>) -> Result<Response<Self::AuditLogStream>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn prove_records(&self, _: Request<proto::ProveRecordsRequest>) -> Result<Response<Self::ProveRecordsStream>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn prove_consistency(
+        &self,
+        _: Request<proto::ProveConsistencyRequest>,
+    ) -> Result<Response<proto::ProveConsistencyResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
     async fn create_token(&self, _: Request<proto::CreateTokenRequest>) -> Result<Response<proto::CreateTokenResponse>, Status> {
         nothing()
     }

@@ -51,6 +51,8 @@ fn report(sent_at: Time) -> AgentMessage {
         sent_at,
         highest_epoch: Epoch(3),
         highest_generation: Generation(42),
+        checkpoint: None,
+        refused: None,
         installed: None,
         problem: None,
     })
@@ -66,6 +68,7 @@ async fn a_stream_carries_reports_up_and_generations_down() {
     let LeaderMessage::Generation(came) = agent.hear().await.unwrap() else {
         panic!("a generation");
     };
+    let came = came.bundle;
     assert_eq!((came.digest, came.public_form), (bundle().digest, bundle().public_form));
     let answer = agent.say(report(Time(77))).await.unwrap();
     assert!(matches!(answer, LeaderMessage::Answer(answer) if answer.report_sent_at == Time(77)));

@@ -16,6 +16,7 @@ use super::super::proto::enrollment_server::Enrollment;
 use super::super::proto::{self, fleet_server};
 use super::super::server::serve_fleet_within;
 use super::super::*;
+use crate::audit::testing::Log;
 use crate::clock::{Clock, Stepper};
 use crate::lifecycle::KeySet;
 use crate::pki::{
@@ -48,7 +49,7 @@ pub(super) struct Leader {
 struct Authority {
     domain: TrustDomain,
     signer: CaSigner,
-    bundle: EncodedBundle,
+    bundle: Outgoing,
 }
 
 pub(super) fn bundle() -> Bundle {
@@ -71,7 +72,10 @@ impl Leader {
         let ca = Ca::new(&domain, NOW).unwrap();
         let authority = Arc::new(Authority {
             signer: CaSigner::load(ca.certificate, &ca.private).unwrap(),
-            bundle: EncodedBundle::new(&bundle()).unwrap(),
+            bundle: Outgoing {
+                bundle: EncodedBundle::new(&bundle(), &Log::of(9, "a").prove(8)).unwrap(),
+                consistency: Arc::default(),
+            },
             domain: domain.clone(),
         });
         let identity = authority.signer.issue_leader(NOW).unwrap();
@@ -179,7 +183,7 @@ impl fleet_server::Fleet for Echo {
 async fn echo(
     mut reports: Streaming<proto::AgentReport>,
     updates: mpsc::Sender<Result<proto::LeaderUpdate, Status>>,
-    bundle: EncodedBundle,
+    bundle: Outgoing,
 ) {
     let welcome = Welcome {
         protocol_version: PROTOCOL_VERSION,
@@ -206,6 +210,7 @@ async fn echo(
                     leader_time: Some(NOW),
                     in_service: true,
                 })],
+                Ok(AgentMessage::Cosigned(_)) => vec![],
                 Err(why) => {
                     let _ = updates.send(Err(why.into())).await;
                     return;

@@ -2,11 +2,12 @@
 
 mod acting;
 mod attacks;
+mod log;
 mod orders;
 mod reporting;
 
 use super::*;
-use crate::agent::testing::{PROOFS, START, answer, armed, bundle, kid, kids, welcome};
+use crate::agent::testing::{PROOFS, START, answer, armed, bundle, kid, kids, log_key, logged, welcome};
 use crate::lifecycle::Stage::{Active, Prepublished, Retiring};
 use crate::types::Generation;
 
@@ -67,6 +68,7 @@ impl Node {
     /// Starts anew with what is on the disk, as after a crash.
     fn restart(&mut self) {
         let found = Found {
+            log: Some(log_key()),
             trusted: self.trusted.clone(),
             cached: self
                 .cache
@@ -173,7 +175,19 @@ impl Node {
     }
 
     fn send(&mut self, generation: Bundle) {
-        self.input(Input::Message(LeaderMessage::Generation(generation)));
+        let logged = logged(generation, self.remembers());
+        self.show(logged);
+    }
+
+    /// The leader sends a generation with what is to show that it is in the log.
+    fn show(&mut self, logged: Logged) {
+        self.input(Input::Message(LeaderMessage::Generation(logged)));
+    }
+
+    /// The size of the log that the node remembers.
+    fn remembers(&self) -> u64 {
+        let checkpoint = self.state.as_ref().unwrap().trusted.checkpoint;
+        checkpoint.map_or(0, |head| head.size)
     }
 
     /// The leader answers the last report; its clock is this far ahead of the node's.

@@ -248,6 +248,7 @@ fn what_the_leader_goes_through_in_words() {
         node: "vm-1".parse().unwrap(),
         epoch: Epoch(4),
         generation: Generation(50),
+        checkpoint: None,
     };
     assert_eq!(
         words(Event::Halted { halt }),

@@ -140,6 +140,7 @@ fn a_leader_that_decides_nothing_more_has_nothing_to_come() {
         node: "node-1".parse().unwrap(),
         epoch: crate::types::Epoch(9),
         generation: crate::types::Generation(99),
+        checkpoint: None,
     };
     course.ask(crate::lifecycle::Command::NodeAhead(halt.clone()));
     let plan = plan_of(&course, Span::hours(100));
