@@ -202,7 +202,8 @@ fn targets(state: &State, request: &RotateNow) -> Result<BTreeSet<ProfileName>, 
         Some(kid) => {
             let key = state.keys.get(kid).ok_or_else(|| Refusal::NoKey(kid.clone()))?;
             of_named_profile(state, kid, &request.profiles)?;
-            Ok([key.profile.clone()].into())
+            // Keys of a profile that is gone are there until they are removed.
+            named_or_all(state, std::slice::from_ref(&key.profile))
         }
         None => named_or_all(state, &request.profiles),
     }

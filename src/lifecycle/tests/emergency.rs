@@ -389,3 +389,18 @@ fn what_nodes_have_switched_to_by_their_clocks_signs_before_an_operator_is_heard
         assert_eq!(bench.active(), armed, "what is revoked was retiring already: nothing rotates");
     }
 }
+
+#[test]
+fn a_key_of_a_profile_that_is_gone_does_not_take_over() {
+    let mut bench = midlife();
+    let active = bench.active();
+    let settings = Settings::from_iter([Profile::new("other".parse().unwrap(), KeySpec::Ed25519)]);
+    bench.run(&Command::Configure(settings)).unwrap();
+    let profile = bench.state.keys[&active].profile.clone();
+    let named = RotateNow {
+        take: Some(active),
+        ..request(None)
+    };
+    let refused = bench.run(&Command::RotateNow(named)).unwrap_err();
+    assert_eq!(refused, Refusal::NoProfile(profile));
+}
