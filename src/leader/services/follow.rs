@@ -19,7 +19,7 @@ pub(super) type Steps = mpsc::Sender<Result<RotateProgress, Status>>;
 pub(super) async fn follow(context: Context, decided: Decided, wait: Span, steps: Steps) {
     let mut missing = decided.nodes.clone();
     let mut changed = context.shared.changed.clone();
-    let over = context.clock.sleep(wait);
+    let (over, mut is_over) = (context.clock.sleep(wait), false);
     tokio::pin!(over);
     loop {
         changed.mark_unchanged();
@@ -35,12 +35,13 @@ pub(super) async fn follow(context: Context, decided: Decided, wait: Span, steps
                 return;
             }
         }
-        if missing.is_empty() {
+        if missing.is_empty() || is_over {
             break;
         }
+        // What was confirmed by the end of the wait counts: it is looked at once more.
         tokio::select! {
-            ended = changed.changed() => if ended.is_err() { break },
-            () = &mut over => break,
+            ended = changed.changed() => is_over = ended.is_err(),
+            () = &mut over => is_over = true,
         }
     }
     let Ok(leader) = context.shared.leader().await else { return };
