@@ -3,37 +3,49 @@
 use std::str::FromStr;
 
 use clap::Args;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::admin::{Leader, Place};
 use super::{CliError, Exit, Screen, render};
 use crate::audit::Record;
 use crate::clock::Clock;
-use crate::rpc::admin::{HistoryCall, schema};
+use crate::lifecycle::Action;
+use crate::rpc::admin::{HistoryCall, HistoryPage, Who, schema};
 use crate::rpc::{ErrorKind, Failure};
-use crate::types::{Kid, Seq, Span, Time};
+use crate::types::{Kid, NodeName, Seq, Span, Time};
 
 /// How many records are asked for at once.
 const PAGE: u32 = 1000;
 
-/// Flags of `jkeys history`.
+/// Flags of `jkeys history`. A record is shown when every flag lets it through.
 #[derive(Debug, Args)]
 pub(super) struct HistoryArgs {
     /// Only what concerns this key
     #[arg(long, value_name = "KID", allow_hyphen_values = true)]
     kid: Option<Kid>,
+    /// Only what concerns this node, or came of what it reported
+    #[arg(long, value_name = "NAME")]
+    node: Option<NodeName>,
+    /// Only what they decided: schedule, node/NAME, a user id, an account's name, or both as 1000/ada
+    #[arg(long, value_name = "WHO")]
+    actor: Option<Who>,
+    /// Only such actions, as --json names them; several with commas between
+    #[arg(long = "action", value_name = "ACTION", value_delimiter = ',')]
+    actions: Vec<Action>,
     /// Only since then: a time such as 2026-11-23T06:05:04Z, or so long ago, such as 48h
     #[arg(long, value_name = "TIME")]
-    since: Option<Since>,
+    since: Option<When>,
+    /// Only until then, written in the same way
+    #[arg(long, value_name = "TIME")]
+    until: Option<When>,
     /// One record a line, byte for byte as it is in the log
     #[arg(long)]
     json: bool,
 }
 
-/// From when on.
+/// A time, or how long ago it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Since {
+enum When {
     At(Time),
     Ago(Span),
 }
@@ -41,21 +53,24 @@ enum Since {
 impl HistoryArgs {
     pub(super) async fn run(self, place: &Place, clock: &Clock, screen: &mut Screen<'_>) -> Result<Exit, CliError> {
         let mut leader = Leader::connect(place).await?;
+        let now = clock.now();
         let mut call = HistoryCall {
             kid: self.kid,
-            since: self.since.map(|since| since.before(clock.now())),
-            from: Seq(0),
+            node: self.node,
+            actor: self.actor,
+            actions: self.actions.into_iter().collect(),
+            since: self.since.map(|since| since.before(now)),
+            until: self.until.map(|until| until.before(now)),
             limit: PAGE,
+            ..HistoryCall::default()
         };
-        // A page can be shorter than was asked, so only an empty one is the end.
         while !screen.reader_is_gone() {
-            let page = leader.history(call.clone()).await?;
-            let records: Vec<Box<RawValue>> = page.read(schema::HISTORY)?;
-            let Some(last) = records.last() else {
-                break;
-            };
-            call.from = after(last, call.from)?;
-            screen.put(text(&records, self.json)?)?;
+            let page: HistoryPage = leader.history(call.clone()).await?.read(schema::HISTORY)?;
+            screen.put(text(&page.records, self.json)?)?;
+            match page.next {
+                Some(next) => call.from = after(next, call.from)?,
+                None => break,
+            }
         }
         Ok(Exit::Done)
     }
@@ -73,26 +88,21 @@ fn text(records: &[Box<RawValue>], json: bool) -> Result<String, CliError> {
     records.iter().map(|record| line(record)).collect()
 }
 
-/// Where the next page begins: after `record`, the last of a page that began at `from`.
-fn after(record: &RawValue, from: Seq) -> Result<Seq, CliError> {
-    #[derive(Deserialize)]
-    struct Place {
-        seq: Seq,
+/// Where the next page begins: beyond where this one began.
+fn after(next: Seq, from: Seq) -> Result<Seq, CliError> {
+    if next > from {
+        return Ok(next);
     }
-    let Place { seq } = serde_json::from_str(record.get()).map_err(|why| internal(format!("a record has no number: {why}")))?;
-    if seq < from {
-        return Err(internal(format!(
-            "the leader gave record {seq} where {from} was asked; look at its log"
-        )));
-    }
-    Ok(seq.next())
+    Err(internal(format!(
+        "the leader went back to record {next} after {from}; look at its log"
+    )))
 }
 
 fn internal(message: String) -> CliError {
     Failure::new(ErrorKind::Internal, message).into()
 }
 
-impl Since {
+impl When {
     fn before(self, now: Time) -> Time {
         match self {
             Self::At(time) => time,
@@ -101,7 +111,7 @@ impl Since {
     }
 }
 
-impl FromStr for Since {
+impl FromStr for When {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -120,7 +130,7 @@ mod tests {
     #[test]
     fn since_is_a_time_or_so_long_ago() {
         let now = Time(1_795_413_904_000);
-        let since = |text: &str| text.parse().map(|since: Since| since.before(now));
+        let since = |text: &str| text.parse().map(|since: When| since.before(now));
         assert_eq!(since("2026-11-23T06:05:04Z"), Ok(now));
         assert_eq!(since("2h 30m"), Ok(now - Span::mins(150)));
         assert!(since("yesterday").unwrap_err().contains("48h"));
@@ -128,8 +138,7 @@ mod tests {
 
     #[test]
     fn a_page_that_goes_back_ends_the_reading() {
-        let record = RawValue::from_string(r#"{"seq":6}"#.to_owned()).unwrap();
-        assert_eq!(after(&record, Seq(6)).unwrap(), Seq(7));
-        assert!(after(&record, Seq(7)).unwrap_err().to_string().contains("record 6 where 7"));
+        assert_eq!(after(Seq(7), Seq(6)).unwrap(), Seq(7));
+        assert!(after(Seq(6), Seq(6)).unwrap_err().to_string().contains("record 6 after 6"));
     }
 }

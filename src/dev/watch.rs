@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 
-use serde_json::value::RawValue;
 use tonic::transport::Channel;
 
 use super::error::DevError;
@@ -14,7 +13,7 @@ use crate::agent::blocking::blocking;
 use crate::audit::Record;
 use crate::clock::Clock;
 use crate::lifecycle::{Cause, Event, Grounds, PrivateHalf, Windows};
-use crate::rpc::admin::{Document, HistoryCall, schema};
+use crate::rpc::admin::{Document, HistoryCall, HistoryPage, schema};
 use crate::rpc::proto::{HistoryRequest, StatusRequest};
 use crate::rpc::{admin_client, documents::Status};
 use crate::types::{Kid, NodeName, Seq, Time};
@@ -111,20 +110,19 @@ impl Watcher {
         let mut records = Vec::new();
         loop {
             let call = HistoryCall {
-                kid: None,
-                since: None,
                 from: self.log.next,
                 limit: RECORDS,
+                ..HistoryCall::default()
             };
             let answer = admin_client(self.admin.clone()).history(HistoryRequest::from(call)).await?;
-            let more: Vec<Box<RawValue>> = Document::from(answer.into_inner()).read(schema::HISTORY)?;
-            if more.is_empty() {
-                return Ok(records);
-            }
-            for raw in more {
+            let page: HistoryPage = Document::from(answer.into_inner()).read(schema::HISTORY)?;
+            for raw in page.records {
                 let record = Record::from_bytes(raw.get().as_bytes())?;
                 self.log.next = record.seq.next();
                 records.push(record);
+            }
+            if page.next.is_none() {
+                return Ok(records);
             }
         }
     }

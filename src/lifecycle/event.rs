@@ -281,41 +281,6 @@ impl Event {
         }
     }
 
-    /// Its name in a record.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Founded { .. } => "founded",
-            Self::Started { .. } => "started",
-            Self::StoodStill { .. } => "stood_still",
-            Self::ClockConfirmed { .. } => "clock_confirmed",
-            Self::Configured { .. } => "configured",
-            Self::Prepublished { .. } => "prepublished",
-            Self::Armed { .. } => "armed",
-            Self::Activated { .. } => "activated",
-            Self::Retired { .. } => "retired",
-            Self::Removed { .. } => "removed",
-            Self::Staged { .. } => "staged",
-            Self::Published { .. } => "published",
-            Self::Unpublished { .. } => "unpublished",
-            Self::Discarded { .. } => "discarded",
-            Self::Revoked { .. } => "revoked",
-            Self::ReportedCompromised { .. } => "reported_compromised",
-            Self::DistrustedAll => "distrusted_all",
-            Self::Destroyed { .. } => "destroyed",
-            Self::RevocationConfirmed { .. } => "revocation_confirmed",
-            Self::Hastened { .. } => "hastened",
-            Self::TokenIssued { .. } => "token_issued",
-            Self::Enrolled { .. } => "enrolled",
-            Self::EnteredService { .. } => "entered_service",
-            Self::LeftService { .. } => "left_service",
-            Self::WaitBegan { .. } => "wait_began",
-            Self::WaitEnded { .. } => "wait_ended",
-            Self::Halted { .. } => "halted",
-            Self::Refused { .. } => "refused",
-        }
-    }
-
     /// The key that it is about.
     #[must_use]
     pub fn kid(&self) -> Option<&Kid> {
@@ -333,6 +298,31 @@ impl Event {
             | Self::Destroyed { kid }
             | Self::RevocationConfirmed { kid, .. } => Some(kid),
             _ => None,
+        }
+    }
+
+    /// Whether it is about that node, or names it. Of a long list the first nodes only are in a record.
+    #[must_use]
+    pub fn names(&self, node: &NodeName) -> bool {
+        match self {
+            Self::TokenIssued { node: own, .. }
+            | Self::Enrolled { node: own, .. }
+            | Self::EnteredService { node: own, .. }
+            | Self::LeftService { node: own, .. }
+            | Self::Halted {
+                halt: Halt { node: own, .. },
+            } => own == node,
+            Self::WaitBegan { nodes, .. }
+            | Self::RevocationConfirmed { replaced: nodes, .. }
+            | Self::Activated {
+                cause: Cause::Forced { missing: nodes, .. } | Cause::Compromised { missing: nodes, .. },
+                ..
+            }
+            | Self::Published {
+                grounds: Grounds::Forced { missing: nodes },
+                ..
+            } => nodes.first.contains(node),
+            _ => false,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! [`decide()`] and comes out as a [`Decision`] or a [`Refusal`]; [`State::apply`] makes the decision's events part of the state;
 //! [`State::key_set`] is what nodes must hold, and [`view()`] what one of them holds at an instant.
 
+mod action;
 mod cause;
 mod clock;
 mod decide;
@@ -28,6 +29,7 @@ mod state;
 mod timing;
 mod view;
 
+pub use action::Action;
 pub use cause::{Cause, Evidence, Grounds, Leaving, Why};
 pub use clock::{Doubt, Reading, Vote};
 pub use decide::{

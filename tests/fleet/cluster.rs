@@ -10,7 +10,7 @@ use jkeys::config::{AgentConfig, LeaderConfig};
 use jkeys::dev::{Probe, Sample, read_node};
 use jkeys::leader::{Handle, Leader, LeaderError, founding};
 use jkeys::lifecycle::Windows;
-use jkeys::rpc::admin::{Document, Progress, RotateCall, TokenCall, schema};
+use jkeys::rpc::admin::{Document, HistoryPage, Progress, RotateCall, TokenCall, schema};
 use jkeys::rpc::documents::{NodeStatus, Status};
 use jkeys::rpc::proto::{self, admin_client::AdminClient};
 use jkeys::rpc::{Failure, admin_client, connect_admin};
@@ -242,7 +242,9 @@ impl Cluster {
             ..proto::HistoryRequest::default()
         };
         let document = self.admin().await.history(request).await.unwrap().into_inner();
-        Document::from(document).read(schema::HISTORY).unwrap()
+        let page: HistoryPage = Document::from(document).read(schema::HISTORY).unwrap();
+        let read = |record: &serde_json::value::RawValue| serde_json::from_str(record.get()).unwrap();
+        page.records.iter().map(|record| read(record)).collect()
     }
 
     /// The actions of the records, with their kids.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jkeys::rpc::admin::{Accepted, Compromised, Document, Finished, PlanCall, Progress, RotateCall, schema};
+use jkeys::rpc::admin::{Accepted, Compromised, Document, Finished, HistoryPage, PlanCall, Progress, RotateCall, schema};
 use jkeys::rpc::documents::{Awaited, Decided, DryRun, Happening, Plan, Planned, PlannedKey, Trust};
 use jkeys::rpc::proto;
 use jkeys::types::{KeySpec, NodeName, Reason, Span, Time};
@@ -24,7 +24,9 @@ async fn records(cluster: &Cluster) -> Vec<serde_json::Value> {
         ..proto::HistoryRequest::default()
     };
     let document = cluster.admin().await.history(request).await.unwrap().into_inner();
-    Document::from(document).read(schema::HISTORY).unwrap()
+    let page: HistoryPage = Document::from(document).read(schema::HISTORY).unwrap();
+    let read = |record: &serde_json::value::RawValue| serde_json::from_str(record.get()).unwrap();
+    page.records.iter().map(|record| read(record)).collect()
 }
 
 const ACTIONS: [(Happening, &str); 9] = [

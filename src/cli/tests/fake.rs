@@ -174,7 +174,9 @@ impl Admin for Fake {
         // Fewer than asked, as a leader may.
         let page: Vec<&str> = self.log.iter().skip(from).take(2).map(String::as_str).collect();
         self.asked.lock().unwrap().pages.push(request);
-        let json = format!("[{}]", page.join(",")).into_bytes();
+        let next = (from + page.len() < self.log.len()).then_some(from + page.len());
+        let next = next.map_or("null".to_owned(), |next| next.to_string());
+        let json = format!("{{\"records\":[{}],\"next\":{next}}}", page.join(",")).into_bytes();
         let schema = schema::HISTORY.to_owned();
         Ok(Response::new(Document { schema, json }.into()))
     }

@@ -1,10 +1,10 @@
 use super::fake::Fake;
 use super::*;
 use crate::audit::{Record, canonical};
-use crate::cli::samples::{quiet, troubled};
-use crate::lifecycle::Event;
-use crate::rpc::admin::{Document, schema};
-use crate::types::{Actor, Digest, Epoch, Generation, Seq};
+use crate::cli::samples::{kid, quiet, troubled};
+use crate::lifecycle::{Action, Event};
+use crate::rpc::admin::{Document, HistoryCall, Who, schema};
+use crate::types::{Actor, Digest, Epoch, Generation, Seq, Span};
 
 /// A status document with a member that this release does not know, and spaces, to see that it is given on as it came.
 fn odd_status() -> Document {
@@ -118,7 +118,8 @@ async fn history_is_read_to_its_end_page_by_page() {
         log: log(),
         ..Fake::default()
     };
-    let shown = jkeys(&fake.serve(), "history --kid -a --since 1h").await;
+    let line = "history --kid -a --since 1h --until 30m --node vm-1 --actor 1000/ada --action revoked,armed";
+    let shown = jkeys(&fake.serve(), line).await;
     assert_eq!(shown.outcome.unwrap(), Exit::Done);
     let lines: Vec<&str> = shown.out.lines().collect();
     assert_eq!(lines.len(), 5);
@@ -128,9 +129,15 @@ async fn history_is_read_to_its_end_page_by_page() {
     );
     let asked = fake.asked.lock().unwrap();
     let pages: Vec<u64> = asked.pages.iter().map(|page| page.from_seq).collect();
-    assert_eq!(pages, [0, 2, 4, 5]);
-    assert_eq!(asked.pages[3].kid.as_deref(), Some("-a"));
-    assert_eq!(asked.pages[3].since_ms, Some(NOW.0 - 3_600_000));
+    assert_eq!(pages, [0, 2, 4]);
+    let call = HistoryCall::try_from(asked.pages[2].clone()).unwrap();
+    assert_eq!((call.kid, call.since), (Some(kid("-a")), Some(NOW - Span::hours(1))));
+    assert_eq!(
+        (call.until, call.node),
+        (Some(NOW - Span::mins(30)), Some("vm-1".parse().unwrap()))
+    );
+    assert_eq!(call.actor, Some(Who::User(1000, "ada".to_owned())));
+    assert_eq!(call.actions, [Action::Armed, Action::Revoked].into());
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::convert::WireError;
 use super::super::proto::{self, rotate_request};
-use crate::types::{Comment, Kid, NodeName, ProfileName, Reason, Seq, Span, Time};
+use crate::types::{Comment, Kid, NodeName, ProfileName, Reason, Span};
 
 /// The longest that a command may follow confirmations.
 const LONGEST_WAIT: Span = Span::hours(1);
@@ -16,10 +16,6 @@ const SHORTEST_TTL: Span = Span::secs(1);
 const SHORTEST_PLAN: Span = Span::mins(1);
 /// The longest time that a plan looks ahead.
 const LONGEST_PLAN: Span = Span::hours(366 * 24);
-/// How many records one call gives at most.
-const MOST_RECORDS: u32 = 10_000;
-/// How many it gives when it isn't asked.
-const USUAL_RECORDS: u32 = 1000;
 
 /// `jkeys rotate`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,19 +68,6 @@ pub struct RevokeCall {
     pub dry_run: bool,
     /// How long to follow the confirmations.
     pub wait: Span,
-}
-
-/// `jkeys history`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HistoryCall {
-    /// Only records that concern this key.
-    pub kid: Option<Kid>,
-    /// Only records of this time or later.
-    pub since: Option<Time>,
-    /// Only records from this one on.
-    pub from: Seq,
-    /// At most so many records.
-    pub limit: u32,
 }
 
 /// `jkeys plan`.
@@ -175,34 +158,6 @@ impl From<RevokeCall> for proto::RevokeRequest {
             destroy: call.destroy,
             dry_run: call.dry_run,
             wait_ms: call.wait.0,
-        }
-    }
-}
-
-impl TryFrom<proto::HistoryRequest> for HistoryCall {
-    type Error = WireError;
-
-    fn try_from(request: proto::HistoryRequest) -> Result<Self, WireError> {
-        let limit = if request.limit == 0 { USUAL_RECORDS } else { request.limit };
-        if limit > MOST_RECORDS {
-            return Err(WireError::field("limit", format!("at most {MOST_RECORDS} records at once")));
-        }
-        Ok(Self {
-            kid: request.kid.map(|kid| kid.parse()).transpose()?,
-            since: request.since_ms.map(Time),
-            from: Seq(request.from_seq),
-            limit,
-        })
-    }
-}
-
-impl From<HistoryCall> for proto::HistoryRequest {
-    fn from(call: HistoryCall) -> Self {
-        Self {
-            kid: call.kid.map(Into::into),
-            since_ms: call.since.map(|time| time.0),
-            from_seq: call.from.0,
-            limit: call.limit,
         }
     }
 }
@@ -316,16 +271,6 @@ mod tests {
             destroy: false,
         };
         assert_eq!(RevokeCall::try_from(proto::RevokeRequest::from(call.clone())).unwrap(), call);
-        let call = HistoryCall {
-            kid: Some("a".parse().unwrap()),
-            since: Some(Time(0)),
-            from: Seq(3),
-            limit: 10,
-        };
-        assert_eq!(
-            HistoryCall::try_from(proto::HistoryRequest::from(call.clone())).unwrap(),
-            call
-        );
         let call = PlanCall { span: Span::hours(1) };
         assert_eq!(PlanCall::try_from(proto::PlanRequest::from(call)).unwrap(), call);
         let call = TokenCall {
@@ -360,13 +305,5 @@ mod tests {
         );
         let plan = |span_ms| PlanCall::try_from(proto::PlanRequest { span_ms }).is_ok();
         assert_eq!([0, 59_999, 60_000, LONGEST_PLAN.0 + 1].map(plan), [false, false, true, false]);
-        let history = |limit| {
-            let request = proto::HistoryRequest {
-                limit,
-                ..proto::HistoryRequest::default()
-            };
-            HistoryCall::try_from(request).map(|call| call.limit).ok()
-        };
-        assert_eq!([0, 10_000, 10_001].map(history), [Some(1000), Some(10_000), None]);
     }
 }

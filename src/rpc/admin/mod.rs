@@ -1,9 +1,11 @@
 //! What operators ask of the leader, as types: requests with their fields checked, and the steps of a rotation.
 
 mod calls;
+mod history;
 mod progress;
 
-pub use calls::{Compromised, HistoryCall, PlanCall, RevokeCall, RotateCall, TokenCall};
+pub use calls::{Compromised, PlanCall, RevokeCall, RotateCall, TokenCall};
+pub use history::{HistoryCall, HistoryPage, Who};
 pub use progress::{Accepted, Confirmation, Document, Finished, Progress, Trusted};
 
 /// The names of the schemas of [`Document`]s.
@@ -12,7 +14,7 @@ pub mod schema {
     pub const STATUS: &str = "jkeys.status/1";
     /// One key.
     pub const KEY: &str = "jkeys.key/1";
-    /// Records of the log.
+    /// A page of records of the log: [`HistoryPage`](super::HistoryPage).
     pub const HISTORY: &str = "jkeys.history/1";
     /// What a rotation or a revocation would do.
     pub const DRY_RUN: &str = "jkeys.dry-run/1";
