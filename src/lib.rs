@@ -16,5 +16,6 @@ pub mod lifecycle;
 pub mod outputs;
 pub mod pki;
 pub mod rpc;
+pub mod story;
 pub mod telemetry;
 pub mod types;

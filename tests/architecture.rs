@@ -15,7 +15,7 @@ const IMPORTS: &[(&str, &str)] = &[
     ("audit", "lifecycle types"),
     (
         "cli",
-        "agent audit clock config dev durable leader lifecycle rpc telemetry types",
+        "agent audit clock config crypto dev durable leader lifecycle rpc story telemetry types",
     ),
     ("clock", "types"),
     ("config", "lifecycle types"),
@@ -26,12 +26,16 @@ const IMPORTS: &[(&str, &str)] = &[
     ),
     ("hooks", "clock types"),
     ("keystore", "audit crypto durable types"),
-    ("leader", "audit clock config crypto durable keystore lifecycle pki rpc types"),
+    (
+        "leader",
+        "audit clock config crypto durable keystore lifecycle pki rpc story types",
+    ),
     ("lifecycle", "types"),
     ("main", "cli clock"),
     ("outputs", "crypto lifecycle types"),
     ("pki", "clock types"),
     ("rpc", "audit lifecycle pki types"),
+    ("story", "audit crypto lifecycle types"),
     ("telemetry", "types"),
 ];
 
@@ -52,7 +56,7 @@ const RANKS: &[&str] = &[
     "cli",
     "dev",
     "leader agent",
-    "pki keystore outputs hooks rpc",
+    "pki keystore outputs hooks rpc story",
     "crypto audit",
     "config telemetry durable clock",
     "lifecycle",

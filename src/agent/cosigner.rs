@@ -3,7 +3,7 @@
 use ring::signature::Ed25519KeyPair;
 
 use super::papers::Papers;
-use crate::audit::{Checkpoint, NoteKey, cosign, witness_name};
+use crate::audit::{Checkpoint, NoteKey, cosign, signer, witness_name};
 use crate::pki::PkiError;
 use crate::rpc::fleet::Cosignature;
 use crate::types::{Time, TreeHead, WitnessKey};
@@ -39,12 +39,8 @@ impl Cosigner {
             origin: self.origin.clone(),
             head,
         };
-        let sign = |message: &[u8]| {
-            let mut bytes = [0; 64];
-            bytes.copy_from_slice(self.pair.sign(message).as_ref());
-            bytes
-        };
-        let bytes = cosign(&checkpoint, &self.witness, now, &sign).bytes().to_vec();
+        let signature = cosign(&checkpoint, &self.witness, now, &signer(&self.pair));
+        let bytes = signature.bytes().to_vec();
         Some(Cosignature { head, bytes })
     }
 }

@@ -22,7 +22,7 @@ pub use accept::{GoesOn, LogRefusal, Sent, accept, follows};
 pub use checkpoint::{
     Checkpoint, CheckpointError, add_cosignature, cosign, cosignature_time, cosignatures, cosigned_at, origin, witness_name,
 };
-pub use note::{MAX_NOTE_BYTES, NoteError, NoteKey, NoteKeyError, NoteSignature, Sign, SignedNote};
+pub use note::{MAX_NOTE_BYTES, NoteError, NoteKey, NoteKeyError, NoteSignature, Sign, SignedNote, signer};
 pub use proof::{
     MAX_PROOF_HASHES, ProofError, prove_consistency, prove_inclusion, root_at, verify_consistency, verify_inclusion,
 };

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ring::signature::{ED25519, UnparsedPublicKey};
+use ring::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
 
 use crate::types::{Digest, WitnessKey};
 
@@ -42,6 +42,15 @@ pub struct NoteError(&'static str);
 
 /// Signs a message with a private half that only its keeper holds: 64 bytes of Ed25519.
 pub type Sign<'a> = dyn Fn(&[u8]) -> [u8; 64] + 'a;
+
+/// How the keeper of a key pair signs.
+pub fn signer(pair: &Ed25519KeyPair) -> impl Fn(&[u8]) -> [u8; 64] {
+    |message| {
+        let mut bytes = [0; 64];
+        bytes.copy_from_slice(pair.sign(message).as_ref());
+        bytes
+    }
+}
 
 impl NoteKey {
     /// The key that signs checkpoints of the log `origin`.

@@ -12,7 +12,7 @@ use crate::rpc::admin::{Document, HistoryCall, PlanCall, RevokeCall, RotateCall,
 use crate::rpc::proto::admin_client::AdminClient;
 use crate::rpc::proto::{self, PingRequest, RotateProgress, ShowKeyRequest, StatusRequest, WatchRequest};
 use crate::rpc::{Failure, admin_client, connect_admin, fleet};
-use crate::types::{Kid, Secret, Time};
+use crate::types::{Issuer, Kid, Secret, Time, Version};
 
 /// Where the command line looks for the leader.
 #[derive(Debug, Clone, Args)]
@@ -91,6 +91,31 @@ impl Leader {
 
     pub(super) async fn history(&mut self, call: HistoryCall) -> Result<Document, Failure> {
         Ok(answer(self.client.history(proto::HistoryRequest::from(call)).await)?.into())
+    }
+
+    pub(super) async fn historical_keys(
+        &mut self,
+        issuer: &Issuer,
+        since: Option<Time>,
+    ) -> Result<proto::HistoricalKeysResponse, Failure> {
+        let request = proto::HistoricalKeysRequest {
+            issuer: issuer.to_string(),
+            since_ms: since.map(|time| time.0),
+        };
+        answer(self.client.historical_keys(request).await)
+    }
+
+    pub(super) async fn versions(&mut self, from: Version, limit: u32) -> Result<Document, Failure> {
+        let request = proto::VersionsRequest {
+            from_version: from.0,
+            limit,
+        };
+        Ok(answer(self.client.versions(request).await)?.into())
+    }
+
+    pub(super) async fn version(&mut self, version: Version) -> Result<Document, Failure> {
+        let request = proto::ShowVersionRequest { version: version.0 };
+        Ok(answer(self.client.show_version(request).await)?.into())
     }
 
     pub(super) async fn rotate(&mut self, call: RotateCall) -> Result<Streaming<RotateProgress>, Failure> {

@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::lifecycle::Action;
 use crate::rpc::admin::{HistoryCall, HistoryPage, Who, schema};
 use crate::rpc::{ErrorKind, Failure};
-use crate::types::{Kid, NodeName, Seq, Span, Time};
+use crate::types::{Issuer, Kid, NodeName, Seq, Span, Time};
 
 /// How many records are asked for at once.
 const PAGE: u32 = 1000;
@@ -38,6 +38,9 @@ pub(super) struct HistoryArgs {
     /// Only until then, written in the same way
     #[arg(long, value_name = "TIME")]
     until: Option<When>,
+    /// Instead: the keys that this issuer had, with their times, signed by the log's key (OpenID Federation 1.0, section 8.7)
+    #[arg(long, value_name = "ISSUER", conflicts_with_all = ["kid", "node", "actor", "actions", "until", "json"])]
+    historical_keys: Option<Issuer>,
     /// One record a line, byte for byte as it is in the log
     #[arg(long)]
     json: bool,
@@ -54,6 +57,10 @@ impl HistoryArgs {
     pub(super) async fn run(self, place: &Place, clock: &Clock, screen: &mut Screen<'_>) -> Result<Exit, CliError> {
         let mut leader = Leader::connect(place).await?;
         let now = clock.now();
+        if let Some(issuer) = &self.historical_keys {
+            let since = self.since.map(|since| since.before(now));
+            return historical_keys(&mut leader, issuer, since, screen).await;
+        }
         let mut call = HistoryCall {
             kid: self.kid,
             node: self.node,
@@ -74,6 +81,22 @@ impl HistoryArgs {
         }
         Ok(Exit::Done)
     }
+}
+
+/// The document is one line on standard output, so that it can be served as it is.
+async fn historical_keys(
+    leader: &mut Leader,
+    issuer: &Issuer,
+    since: Option<Time>,
+    screen: &mut Screen<'_>,
+) -> Result<Exit, CliError> {
+    let document = leader.historical_keys(issuer, since).await?;
+    screen.line(&document.jws)?;
+    screen.note(&format!(
+        "{} keys; serve it as application/jwk-set+jwt, and name this key in the entity's own jwks, for it is signed with it: {}",
+        document.keys, document.key
+    ));
+    Ok(Exit::Done)
 }
 
 /// A line for each record.

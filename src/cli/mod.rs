@@ -7,10 +7,12 @@ mod admin;
 mod audit;
 mod dev;
 mod enroll;
+mod explain;
 mod follow;
 mod history;
 mod init;
 mod keys;
+mod keystore;
 mod node;
 mod outcome;
 mod plan;
@@ -58,9 +60,14 @@ enum Verb {
     Keys(keys::KeysVerb),
     /// The audit log: who decided what, when, and why
     History(history::HistoryArgs),
+    /// Which key signed a token, whether it could, and what became of it since
+    Explain(explain::ExplainArgs),
     /// Check the audit log, export it, and prove what is in it
     #[command(subcommand)]
     Audit(audit::AuditVerb),
+    /// The versions of the leader's keystore
+    #[command(subcommand)]
+    Keystore(keystore::KeystoreVerb),
     /// The nodes of the fleet
     #[command(subcommand)]
     Node(node::NodeVerb),
@@ -91,7 +98,9 @@ pub async fn run(cli: Cli, clock: &Clock, screen: &mut Screen<'_>) -> Result<Exi
         Verb::Revoke(args) => args.run(place, screen).await,
         Verb::Keys(verb) => verb.run(place, clock, screen).await,
         Verb::History(args) => args.run(place, clock, screen).await,
+        Verb::Explain(args) => args.run(place, clock, screen).await,
         Verb::Audit(verb) => verb.run(place, screen).await,
+        Verb::Keystore(verb) => verb.run(place, screen).await,
         Verb::Node(verb) => verb.run(place, clock, screen).await,
         Verb::Init(verb) => verb.run(config, clock, screen),
         Verb::Enroll(args) => args.run(config, clock, screen).await,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::audit::AuditError;
+use super::explain::ExplainError;
 use crate::agent::{AgentError, EnrollError};
 use crate::config::file::FileError;
 use crate::dev::DevError;
@@ -99,6 +100,9 @@ pub enum CliError {
     /// The audit log, or a proof of it.
     #[error(transparent)]
     Audit(#[from] AuditError),
+    /// A token.
+    #[error(transparent)]
+    Explain(#[from] ExplainError),
     /// There is no log.
     #[error(transparent)]
     Log(#[from] LogError),

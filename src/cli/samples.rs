@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::lifecycle::{Halt, Wait};
+use crate::lifecycle::{Halt, Profile, Wait};
 use crate::rpc::documents::{
     Awaited, Away, ClockStatus, Deadline, Decided, DryRun, Happening, JwksSize, KeyChange, KeyStatus, NextChange, NodeOutlook,
     NodeStatus, Plan, Planned, PlannedKey, ProfileSize, ProfileStatus, RelyingParties, RevocationStatus, StandbyStatus, Status,
-    Subject, Trust, UnheldKey, Waiting, YoungKey,
+    Subject, Trust, UnheldKey, VersionKey, VersionNode, VersionRow, VersionState, Waiting, YoungKey,
 };
-use crate::types::{Epoch, Generation, KeySpec, Kid, NodeName, PublicJwk, Reason, RsaBits, Span, Time};
+use crate::types::{
+    Actor, Enrolment, Epoch, Generation, KeySpec, Kid, NodeName, PublicJwk, Reason, RsaBits, Seq, Span, Time, Version,
+};
 
 /// 2026-11-23T06:05:04Z
 pub(super) const NOW: Time = Time(1_795_413_904_000);
@@ -174,6 +176,53 @@ fn planned(hours: u64, key: PlannedKey, event: Happening, waits_for: Awaited) ->
         into: None,
         waits_for,
         if_answered: None,
+    }
+}
+
+/// Three versions of a keystore: a key comes and signs, its node enters service, settings change; the last has no record.
+pub(super) fn a_version(number: u64) -> VersionState {
+    let (first, later) = (number == 1, number > 1);
+    let mut profile = Profile::new("main".parse().unwrap(), KeySpec::Es256);
+    profile.windows.interval = if first { Span::hours(48) } else { Span::hours(72) };
+    let key = |id: &str, state: &str| VersionKey {
+        kid: kid(id),
+        profile: "main".parse().unwrap(),
+        spec: KeySpec::Es256,
+        state: state.to_owned(),
+        published_at: NOW,
+    };
+    let mut keys = vec![key("a", if first { "prepublished" } else { "active" })];
+    keys.extend(later.then(|| key("b", "prepublished")));
+    let actions: &[&str] = match number {
+        1 => &["prepublished"],
+        2 => &["configured", "activated", "prepublished"],
+        _ => &[],
+    };
+    VersionState {
+        row: VersionRow {
+            version: Version(number),
+            at: NOW + Span::hours(number),
+            by: (number < 3).then_some(Actor::Schedule),
+            first_record: (number < 3).then_some(Seq(number)),
+            records: actions.len() as u64,
+            actions: actions.iter().map(ToString::to_string).collect(),
+            made: (number < 3).then_some(Generation(number)),
+        },
+        rebuilt: first,
+        epoch: Epoch(3),
+        generation: Generation(number.min(2)),
+        generation_at: NOW,
+        settings: [profile].into_iter().collect(),
+        keys,
+        nodes: vec![VersionNode {
+            node: "vm-1".parse().unwrap(),
+            enrolment: Enrolment(1),
+            standing: if first { "joining" } else { "in_service" }.to_owned(),
+            since: NOW,
+        }],
+        revocations: first.then(|| kid("stolen")).into_iter().collect(),
+        waits: later.then(|| Wait::Arm("main".parse().unwrap())).into_iter().collect(),
+        halted: None,
     }
 }
 

@@ -16,6 +16,7 @@ mod proof;
 mod published;
 pub mod seal;
 mod sign;
+mod signed_token;
 mod token;
 mod verify;
 
@@ -30,6 +31,7 @@ pub use private_jwk::PrivateJwk;
 pub use proof::{check_public, prove_pair};
 pub use published::PublishedKeys;
 pub use sign::SigningKey;
+pub use signed_token::{NamedKey, SignedToken, TokenError};
 pub use token::{Verified, sign_token, verify_token};
 pub use verify::{VerifyingKey, VerifyingKeys};
 

@@ -146,6 +146,13 @@ pub(super) fn index_key(kid: &Kid, seq: Seq) -> Vec<u8> {
     [&index_prefix(kid)[..], &seq.0.to_be_bytes()].concat()
 }
 
+/// The kid that an index entry is of.
+pub(super) fn kid_of_index(key: &[u8]) -> Result<Kid, KeystoreError> {
+    let kid = key.split(|byte| *byte == 0).next().unwrap_or_default();
+    let kid = std::str::from_utf8(kid).ok().and_then(|kid| kid.parse().ok());
+    kid.ok_or_else(|| KeystoreError::damaged(format!("{} has a key that jkeys does not write", Tree::KidIndex.name())))
+}
+
 /// The number at the end of a key.
 pub(super) fn number_at_end(tree: Tree, key: &[u8]) -> Result<u64, KeystoreError> {
     key.last_chunk()

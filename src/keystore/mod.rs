@@ -193,12 +193,12 @@ impl Keystore {
         self.reading(|reader| reader.state(version))
     }
 
-    /// What the versions from `from` on were, in order. Their states are kept for the last [`KEPT_VERSIONS`] only.
+    /// What the versions of a range were, in order. Their states are kept for the last [`KEPT_VERSIONS`] only.
     ///
     /// # Errors
     /// Damage; an earlier failure of the storage.
-    pub fn versions(&self, from: Version) -> Result<Vec<VersionInfo>, KeystoreError> {
-        self.reading(|reader| reader.versions(from))
+    pub fn versions(&self, range: Range<Version>) -> Result<Vec<VersionInfo>, KeystoreError> {
+        self.reading(|reader| reader.versions(range))
     }
 
     /// A secret.
@@ -243,6 +243,14 @@ impl Keystore {
     /// Damage; an earlier failure of the storage.
     pub fn records_of(&self, kid: &Kid) -> Result<Vec<Seq>, KeystoreError> {
         self.reading(|reader| reader.records_of(kid))
+    }
+
+    /// Every key that a record speaks of, in the order of their kids.
+    ///
+    /// # Errors
+    /// Damage; an earlier failure of the storage.
+    pub fn kids(&self) -> Result<Vec<Kid>, KeystoreError> {
+        self.reading(|reader| reader.kids())
     }
 
     /// Reads the tree over the records, as far as they are durable.

@@ -6,7 +6,8 @@ use super::backend::{Backend, Entry, Tree};
 use super::commit::{SecretName, StoredRecord, VersionInfo};
 use super::error::KeystoreError;
 use super::form::{
-    Forms, evidence_key, index_prefix, number_at_end, record_key, secret_binding, secret_key, state_key, version_key,
+    Forms, evidence_key, index_prefix, kid_of_index, number_at_end, record_key, secret_binding, secret_key, state_key,
+    version_key,
 };
 use super::meta::parse;
 use crate::types::{Digest, Kid, Secret, Seq, Version};
@@ -149,14 +150,32 @@ impl Reader<'_> {
             .collect()
     }
 
-    /// What the versions from `from` on were.
-    pub(super) fn versions(&self, from: Version) -> Result<Vec<VersionInfo>, KeystoreError> {
-        let mut found = Vec::new();
-        self.backend.scan(Tree::Versions, &version_key(from), &mut |key, value| {
-            found.push(parse("a version", self.forms.checked(Tree::Versions, key, value)?)?);
+    /// What the versions of a range were, as far as there are any.
+    pub(super) fn versions(&self, range: Range<Version>) -> Result<Vec<VersionInfo>, KeystoreError> {
+        let mut found: Vec<VersionInfo> = Vec::new();
+        self.backend
+            .scan(Tree::Versions, &version_key(range.start), &mut |key, value| {
+                if key >= version_key(range.end).as_slice() {
+                    return Ok(ControlFlow::Break(()));
+                }
+                found.push(parse("a version", self.forms.checked(Tree::Versions, key, value)?)?);
+                Ok(ControlFlow::Continue(()))
+            })?;
+        Ok(found)
+    }
+
+    /// Every kid that the index has, each once.
+    pub(super) fn kids(&self) -> Result<Vec<Kid>, KeystoreError> {
+        let mut kids: Vec<Kid> = Vec::new();
+        self.backend.scan(Tree::KidIndex, b"", &mut |key, value| {
+            self.forms.checked(Tree::KidIndex, key, value)?;
+            let kid = kid_of_index(key)?;
+            if kids.last() != Some(&kid) {
+                kids.push(kid);
+            }
             Ok(ControlFlow::Continue(()))
         })?;
-        Ok(found)
+        Ok(kids)
     }
 
     /// Every secret as it is stored: its name, its wrapped data key, and itself, sealed.

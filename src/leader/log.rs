@@ -9,11 +9,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ring::signature::Ed25519KeyPair;
 
 use super::founding::{FIRST, FoundingError};
-use crate::audit::{Checkpoint, NoteKey, RecordProof, SignedNote, origin, prove_consistency, prove_inclusion, root_at};
+use crate::audit::{Checkpoint, NoteKey, RecordProof, SignedNote, origin, prove_consistency, prove_inclusion, root_at, signer};
 use crate::keystore::{Keystore, KeystoreError, SecretName};
 use crate::lifecycle::Fleet;
 use crate::rpc::fleet::Consistency;
-use crate::types::{Digest, Seq, TreeHead};
+use crate::story::{self, HistoricalKeys};
+use crate::types::{Digest, PublicJwk, Seq, TreeHead, WitnessKey};
 
 /// How many proofs and heads are remembered: most nodes remember the same checkpoint.
 const REMEMBERED: usize = 1024;
@@ -22,6 +23,7 @@ const REMEMBERED: usize = 1024;
 pub struct Log {
     keystore: Arc<Keystore>,
     key: NoteKey,
+    public: WitnessKey,
     pair: Ed25519KeyPair,
     /// Proofs from one size to another. They never change.
     proofs: Mutex<BTreeMap<(u64, u64), Arc<Consistency>>>,
@@ -50,6 +52,7 @@ impl Log {
         Ok(Self {
             keystore,
             key: NoteKey::of_log(&origin(&fleet.trust_domain), fleet.log_public_key),
+            public: fleet.log_public_key,
             pair,
             proofs: Mutex::default(),
             heads: Mutex::default(),
@@ -150,14 +153,21 @@ impl Log {
         Ok(root == head.root)
     }
 
+    /// The keys that were, signed.
+    #[must_use]
+    pub fn sign_historical(&self, keys: &HistoricalKeys) -> String {
+        story::signed(keys, self.public, &signer(&self.pair))
+    }
+
+    /// The log's public key as a JWK, for whoever verifies those.
+    #[must_use]
+    pub fn jwk(&self) -> PublicJwk {
+        story::verifier(self.public)
+    }
+
     fn sign(&self, head: TreeHead) -> SignedNote {
         let origin = self.key.name().to_owned();
-        let sign = |message: &[u8]| {
-            let mut bytes = [0; 64];
-            bytes.copy_from_slice(self.pair.sign(message).as_ref());
-            bytes
-        };
-        Checkpoint { origin, head }.sign(&self.key, &sign)
+        Checkpoint { origin, head }.sign(&self.key, &signer(&self.pair))
     }
 }
 

@@ -11,7 +11,10 @@ pub(super) fn say(record: &Record) {
             "{halt}: the leader decides nothing more (rule R5); find out which leader is the true one, and see `jkeys status`"
         ),
         Event::Refused { request, refusal } if matches!(record.actor, Actor::Node(_)) => {
-            tracing::error!(node = %record.actor, %refusal, "a node refuses {request}");
+            tracing::error!(
+                node = %record.actor, %refusal,
+                "a node refuses {request} and keeps what it has; see `jkeys status`, and whether the log is whole with `jkeys audit verify`"
+            );
         }
         Event::WaitBegan {
             wait: Wait::Clock(doubt),

@@ -168,12 +168,17 @@ fn change(to: &str, at: Time, missing: Vec<NodeName>) -> NextChange {
     }
 }
 
-fn node_status(state: &State, sighting: Option<&Sighting>, name: &NodeName, node: &Node, now: Time) -> NodeStatus {
-    let (standing, since) = match node.standing {
+/// How a node stands, in a word, and since when.
+pub(super) fn standing(node: &Node) -> (&'static str, Time) {
+    match node.standing {
         Standing::Joining => ("joining", node.enrolled_at),
         Standing::InService { since } => ("in_service", since),
         Standing::Evicted { at } => ("evicted", at),
-    };
+    }
+}
+
+fn node_status(state: &State, sighting: Option<&Sighting>, name: &NodeName, node: &Node, now: Time) -> NodeStatus {
+    let (standing, since) = standing(node);
     let confirmed = sighting.and_then(|sighting| sighting.confirmed.as_ref());
     let skew = i64::try_from(state.settings.clock_skew().0).unwrap_or(i64::MAX);
     NodeStatus {

@@ -102,6 +102,18 @@ pub fn cosignatures(keystore: &Keystore) -> Result<Vec<(Enrolment, Cosignature)>
     Ok(found)
 }
 
+/// The state of a version; none where that is no longer kept.
+///
+/// # Errors
+/// The storage failed, or holds a form of a newer release.
+pub fn state_at(keystore: &Keystore, version: Version) -> Result<Option<State>, StoreError> {
+    match keystore.state_at(version) {
+        Ok(bytes) => decode("state", &bytes).map(Some),
+        Err(KeystoreError::Missing(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// What was stored when the leader started.
 #[derive(Debug)]
 pub struct Restored {

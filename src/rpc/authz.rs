@@ -131,6 +131,9 @@ const TABLE: &[(&str, Who)] = &[
     ("/jkeys.v1.Admin/AuditLog", Who::Local),
     ("/jkeys.v1.Admin/ProveRecords", Who::Local),
     ("/jkeys.v1.Admin/ProveConsistency", Who::Local),
+    ("/jkeys.v1.Admin/HistoricalKeys", Who::Local),
+    ("/jkeys.v1.Admin/Versions", Who::Local),
+    ("/jkeys.v1.Admin/ShowVersion", Who::Local),
     ("/jkeys.v1.Admin/CreateToken", Who::Local),
 ];
 

@@ -2,9 +2,12 @@
 
 mod dry_run;
 mod plan;
+mod version;
 
 pub use dry_run::{DryRun, KeyChange, NodeOutlook, RelyingParties, Trust, UnheldKey, YoungKey};
 pub use plan::{Awaited, Away, BrokenRule, Deadline, Happening, JwksSize, Plan, Planned, PlannedKey, ProfileSize, Subject};
+pub use version::{VersionKey, VersionNode, VersionRow, VersionState, VersionsPage};
+
 use serde::{Deserialize, Serialize};
 
 use crate::lifecycle::{Doubt, Halt, Wait};

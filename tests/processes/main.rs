@@ -5,6 +5,7 @@ mod bad_input;
 mod bad_start;
 mod dev;
 mod enrolling;
+mod explaining;
 mod fleet;
 mod full_disk;
 mod kills;

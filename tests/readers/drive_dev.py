@@ -35,6 +35,7 @@ LIFESPAN_SECONDS = 4
 DECRYPT_WINDOW_SECONDS = 5
 ENCRYPTION_KEYS = 10  # so many at least are encrypted to, of two profiles
 START_SECONDS = 60
+ISSUER = "https://op.example"
 
 
 class Node:
@@ -159,8 +160,26 @@ def rotate_now(jkeys, folder):
     return subprocess.run(command, stdout=sys.stderr, timeout=60, check=False).returncode
 
 
+def historical_keys(jkeys, folder):
+    """How many keys the leader names as those that were (OpenID Federation 1.0, section 8.7); the document is verified."""
+    command = [jkeys, "history", "--historical-keys", ISSUER, "--config", str(folder / "leader.toml")]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    document = said.stdout.strip()
+    key = jwt.PyJWK.from_json(said.stderr.rsplit("signed with it: ", 1)[1])
+    header = jwt.get_unverified_header(document)
+    if header["typ"] != "jwk-set+jwt" or header["kid"] != key.key_id:
+        raise SystemExit(f"readers: the historical keys have the header {header}")
+    keys = jwt.decode(document, key.key, algorithms=["EdDSA"], issuer=ISSUER)["keys"]
+    for old in keys:
+        jwt.PyJWK.from_dict(old)
+        if not old["iat"] < old["exp"]:
+            raise SystemExit(f"readers: a historical key has the times {old}")
+    return len(keys)
+
+
 def drive(jkeys, folder, run_seconds, *more):
-    """One run. Returns the summaries of `dev` and of the readers, each with its exit status, and that of the rotation."""
+    """One run. Returns the summaries of `dev` and of the readers, each with its exit status, that of the rotation, and how many keys
+    were named as those that were."""
     command = [jkeys, "dev", "--enc", "--dir", str(folder), "--interval", f"{INTERVAL_SECONDS}s", "--agents", str(NODES)]
     dev = subprocess.Popen([*command, *more, "--for", f"{run_seconds}s", "--json"], stdout=subprocess.PIPE, text=True)
     try:
@@ -177,12 +196,13 @@ def drive(jkeys, folder, run_seconds, *more):
         encrypting = start_reader("encrypting_reader.py", url, seconds, *opening)
         time.sleep(run_seconds / 2)
         rotated = rotate_now(jkeys, folder)
+        historical = historical_keys(jkeys, folder)
         readers = [last_line(strict), last_line(pyjwt), last_line(encrypting)]
         dev.wait(timeout=START_SECONDS)
         # Its last line is in the list once the listener has come to the end.
         listening.join(timeout=START_SECONDS)
         server.shutdown()
-        return (json.loads(lines[-1]), dev.returncode), readers, rotated
+        return (json.loads(lines[-1]), dev.returncode), readers, rotated, historical
     finally:
         dev.terminate()
 
@@ -204,13 +224,16 @@ def main():
     given = parser.parse_args()
     seconds, more = (FAILING_RUN_SECONDS, ["--without", "r1"]) if given.expect_failure else (RUN_SECONDS, [])
     with tempfile.TemporaryDirectory(prefix="jkeys-") as above:
-        (summary, status), readers, rotated = drive(given.jkeys, pathlib.Path(above) / "dev", seconds, *more)
+        (summary, status), readers, rotated, historical = drive(given.jkeys, pathlib.Path(above) / "dev", seconds, *more)
     print(json.dumps(summary), status, *(json.dumps(reader) for reader, _ in readers), "rotate --now:", rotated, sep="\n")
+    print("historical keys, verified:", historical)
     (strict, _), _, (encrypting, _) = readers
     if given.expect_failure:
         return 0 if breaks_rule_r1(strict, status) else 1
     readers_passed = all(status == 0 for _, status in readers) and encrypting["kids"] >= ENCRYPTION_KEYS
-    passed = readers_passed and status == 0 and rotated == 0 and summary["rotations"] >= ROTATIONS
+    # Halfway through each profile has had keys that sign no more.
+    told = historical >= PROFILES
+    passed = readers_passed and status == 0 and rotated == 0 and told and summary["rotations"] >= ROTATIONS
     return 0 if passed else 1
 
 

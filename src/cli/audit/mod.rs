@@ -10,7 +10,7 @@ mod verify;
 use clap::Subcommand;
 
 pub use error::AuditError;
-pub(in crate::cli) use verify::KeySource;
+pub(in crate::cli) use verify::{KeySource, exported, key_came_with_the_log};
 
 use super::admin::Place;
 use super::{CliError, Exit, Screen};

@@ -39,11 +39,8 @@ impl VerifyArgs {
         match &self.path {
             Some(path) if path.is_file() => self.proofs(path, given, screen),
             Some(folder) => {
-                let (key, source) = match given {
-                    Some(key) => (key, KeySource::Given),
-                    None => (key_beside(folder)?, KeySource::WithTheLog),
-                };
-                self.show(&folder_is_whole(folder, key.clone())?, &key, source, screen)
+                let Checked { whole, key, source } = exported(folder, self.key.as_deref(), |_| ())?;
+                self.show(&whole, &key, source, screen)
             }
             None => {
                 let mut log = LeadersLog::ask(&mut Leader::connect(place).await?, true).await?;
@@ -71,10 +68,7 @@ impl VerifyArgs {
             render::whole_log(whole)
         })?;
         if source == KeySource::WithTheLog {
-            screen.note(&format!(
-                "the key came with the log, so a log that was made up whole would pass: compare it with one that you kept, or give \
-                 that one with --key: {key}"
-            ));
+            screen.note(&key_came_with_the_log(key));
         }
         Ok(Exit::Done)
     }
@@ -102,13 +96,37 @@ fn key_beside(folder: &Path) -> Result<NoteKey, AuditError> {
     given::key_file(&path)
 }
 
-/// Checks an exported log.
-fn folder_is_whole(folder: &Path, key: NoteKey) -> Result<Whole, AuditError> {
+/// What is to be said where nobody gave the key.
+pub(in crate::cli) fn key_came_with_the_log(key: &NoteKey) -> String {
+    format!(
+        "the key came with the log, so a log that was made up whole would pass: compare it with one that you kept, or give that one \
+         with --key: {key}"
+    )
+}
+
+/// An exported log that was found whole.
+pub(in crate::cli) struct Checked {
+    pub(in crate::cli) whole: Whole,
+    pub(in crate::cli) key: NoteKey,
+    pub(in crate::cli) source: KeySource,
+}
+
+/// Checks an exported log, and hands each record to `see`. What was seen counts only if the log is found whole.
+pub(in crate::cli) fn exported(folder: &Path, key: Option<&str>, mut see: impl FnMut(&[u8])) -> Result<Checked, AuditError> {
+    let (key, source) = match key {
+        Some(key) => (given::key(key)?, KeySource::Given),
+        None => (key_beside(folder)?, KeySource::WithTheLog),
+    };
     let note = given::note(&folder.join(given::CHECKPOINT))?;
-    let mut check = LogCheck::new(key);
+    let mut check = LogCheck::new(key.clone());
     for note in given::cosigned(folder)? {
         check.expect(note)?;
     }
-    given::records(&folder.join(given::RECORDS), |record| Ok(check.take(record)?))?;
-    Ok(check.finish(&note)?)
+    given::records(&folder.join(given::RECORDS), |record| {
+        check.take(record)?;
+        see(record);
+        Ok(())
+    })?;
+    let whole = check.finish(&note)?;
+    Ok(Checked { whole, key, source })
 }

@@ -95,7 +95,7 @@ fn away(absence: Option<&Absence>) -> String {
     })
 }
 
-fn because(cause: &Cause) -> String {
+pub(super) fn because(cause: &Cause) -> String {
     match cause {
         Cause::Scheduled => "scheduled".to_owned(),
         Cause::Emergency { .. } => "emergency".to_owned(),

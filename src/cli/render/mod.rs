@@ -5,8 +5,10 @@
 mod audit;
 mod decision;
 mod dry_run;
+mod explain;
 mod history;
 mod keys;
+mod keystore;
 mod nodes;
 mod notes;
 mod plan;
@@ -21,8 +23,10 @@ pub(super) use audit::{
 };
 pub(super) use decision::{REVOKES_NOTHING, confirmed, decided, finished};
 pub(super) use dry_run::dry_run;
+pub(super) use explain::explanation;
 pub(super) use history::record;
 pub(super) use keys::{key, keys};
+pub(super) use keystore::{diff, version, version_row};
 pub(super) use nodes::nodes;
 pub(super) use notes::{agent_configured, enrolled, leader_founded, token};
 pub(super) use plan::plan;

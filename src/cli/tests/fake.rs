@@ -7,11 +7,13 @@ use tempfile::TempDir;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
-use crate::cli::samples::{NOW, a_plan, kid, quiet};
+use crate::cli::samples::{NOW, a_plan, a_version, kid, quiet};
 use crate::rpc::admin::{Document, Progress, schema};
+use crate::rpc::documents::VersionsPage;
 use crate::rpc::proto::admin_server::Admin;
 use crate::rpc::proto::{self, HistoryRequest, RotateRequest};
 use crate::rpc::{Failure, bind_admin, fleet, serve_admin};
+use crate::types::Version;
 
 /// What the leader says.
 #[derive(Clone)]
@@ -195,6 +197,34 @@ impl Admin for Fake {
         _: Request<proto::ProveConsistencyRequest>,
     ) -> Result<Response<proto::ProveConsistencyResponse>, Status> {
         Ok(Response::new(self.audit.consistency.clone()))
+    }
+
+    async fn historical_keys(
+        &self,
+        request: Request<proto::HistoricalKeysRequest>,
+    ) -> Result<Response<proto::HistoricalKeysResponse>, Status> {
+        let proto::HistoricalKeysRequest { issuer, since_ms } = request.into_inner();
+        Ok(Response::new(proto::HistoricalKeysResponse {
+            jws: format!("{issuer}.{}.x", since_ms.unwrap_or_default()),
+            key: "{\"kty\":\"OKP\"}".to_owned(),
+            keys: 2,
+        }))
+    }
+
+    async fn versions(&self, request: Request<proto::VersionsRequest>) -> Result<Response<proto::Document>, Status> {
+        let from = request.into_inner().from_version;
+        let all = [1, 2, 3].map(|number| a_version(number).row);
+        // Fewer than asked, as a leader may.
+        let versions: Vec<_> = all.into_iter().filter(|row| row.version.0 >= from).take(2).collect();
+        let next = versions.last().map(|row| row.version.next()).filter(|next| next.0 <= 3);
+        let newest = Version(3);
+        let page = VersionsPage { versions, next, newest };
+        Ok(Response::new(Document::write(schema::VERSIONS, &page).unwrap().into()))
+    }
+
+    async fn show_version(&self, request: Request<proto::ShowVersionRequest>) -> Result<Response<proto::Document>, Status> {
+        let version = a_version(request.into_inner().version);
+        Ok(Response::new(Document::write(schema::VERSION, &version).unwrap().into()))
     }
 
     async fn create_token(

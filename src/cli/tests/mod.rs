@@ -1,8 +1,10 @@
 //! The command line as it is typed, against a leader on a real socket.
 
 mod changing;
+mod explaining;
 mod fake;
 mod reading;
+mod versions;
 
 use std::io::{self, ErrorKind, Write};
 
@@ -80,6 +82,10 @@ fn wrong_usage_ends_with_2_and_help_with_0() {
         "history --node vm-1 --actor schedule --action armed --action revoked --until 2026-11-23T06:05:04Z",
         "node token vm-1 --ttl 30days",
         "node list --json",
+        "keystore versions --last 3",
+        "keystore diff 1 2 --json",
+        "explain - --log a --key b --json",
+        "history --historical-keys https://op.example --since 48h",
         "init agent --dir a --config b",
     ] {
         assert_eq!(status(right), Ok(()), "{right}");
@@ -99,6 +105,13 @@ fn wrong_usage_ends_with_2_and_help_with_0() {
         "node token vm-1 --ttl 999ms",
         "init",
         "init agent b",
+        "keystore show",
+        "keystore show x",
+        "keystore versions --last 0",
+        "explain",
+        "explain - --key b",
+        "history --historical-keys http://op.example",
+        "history --historical-keys https://op.example --kid a",
     ] {
         assert_eq!(status(wrong), Err(2), "{wrong}");
     }

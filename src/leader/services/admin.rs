@@ -23,9 +23,10 @@ use crate::rpc::documents;
 use crate::rpc::fleet::PROTOCOL_VERSION;
 use crate::rpc::proto::admin_server::Admin;
 use crate::rpc::proto::{
-    self, AuditLogPart, AuditLogRequest, CreateTokenRequest, CreateTokenResponse, HistoryRequest, PingRequest, PingResponse,
-    PlanRequest, ProveConsistencyRequest, ProveConsistencyResponse, ProveRecordsRequest, ProvedRecord, RevokeRequest,
-    RotateProgress, RotateRequest, ShowKeyRequest, StatusRequest, WatchRequest, audit_log_part,
+    self, AuditLogPart, AuditLogRequest, CreateTokenRequest, CreateTokenResponse, HistoricalKeysRequest, HistoricalKeysResponse,
+    HistoryRequest, PingRequest, PingResponse, PlanRequest, ProveConsistencyRequest, ProveConsistencyResponse,
+    ProveRecordsRequest, ProvedRecord, RevokeRequest, RotateProgress, RotateRequest, ShowKeyRequest, ShowVersionRequest,
+    StatusRequest, VersionsRequest, WatchRequest, audit_log_part,
 };
 use crate::rpc::{Caller, ErrorKind, Failure};
 use crate::types::{Actor, Enrolment, Kid, NameError, NodeName, Now, Span};
@@ -164,6 +165,20 @@ impl Admin for AdminService {
 
     async fn prove_consistency(&self, request: Request<ProveConsistencyRequest>) -> Answer<ProveConsistencyResponse> {
         Ok(Response::new(self.0.consistency(request.into_inner()).await?))
+    }
+
+    async fn historical_keys(&self, request: Request<HistoricalKeysRequest>) -> Answer<HistoricalKeysResponse> {
+        Ok(Response::new(self.0.historical(request.into_inner()).await?))
+    }
+
+    async fn versions(&self, request: Request<VersionsRequest>) -> Answer<proto::Document> {
+        let page = self.0.versions(request.into_inner()).await?;
+        Ok(Response::new(document(schema::VERSIONS, &page)?))
+    }
+
+    async fn show_version(&self, request: Request<ShowVersionRequest>) -> Answer<proto::Document> {
+        let version = self.0.version(request.into_inner()).await?;
+        Ok(Response::new(document(schema::VERSION, &version)?))
     }
 
     async fn create_token(&self, request: Request<CreateTokenRequest>) -> Answer<CreateTokenResponse> {

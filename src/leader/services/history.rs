@@ -6,10 +6,10 @@ use serde_json::value::RawValue;
 
 use crate::audit::Record;
 use crate::keystore::{Keystore, KeystoreError, StoredRecord};
-use crate::lifecycle::{Event, Phase};
 use crate::rpc::admin::{HistoryCall, HistoryPage};
 use crate::rpc::documents::KeyStatus;
 use crate::rpc::limits::ADMIN_BYTES;
+use crate::story::KeyStory;
 use crate::types::{Actor, Kid, NodeName, Seq, Time};
 
 /// How many records are read at once.
@@ -126,40 +126,31 @@ fn first_since(keystore: &Keystore, since: Time, next: Seq) -> Result<Seq, Keyst
     Ok(Seq(low))
 }
 
+/// The story of one key; none where no record brings it. A record that this release can't read tells nothing.
+pub(super) fn story_of(keystore: &Keystore, kid: &Kid) -> Result<Option<KeyStory>, KeystoreError> {
+    let mut records = Vec::new();
+    for seq in keystore.records_of(kid)? {
+        records.extend(Record::from_bytes(&keystore.record(seq)?.bytes));
+    }
+    Ok(KeyStory::tell(kid, records))
+}
+
 /// What the log says of a key that is removed or revoked.
 pub(super) fn gone_key(keystore: &Keystore, kid: &Kid) -> Result<Option<KeyStatus>, KeystoreError> {
-    let mut found: Option<KeyStatus> = None;
-    for seq in keystore.records_of(kid)? {
-        let Ok(record) = Record::from_bytes(&keystore.record(seq)?.bytes) else {
-            continue;
-        };
-        let first = if matches!(record.event, Event::Staged { .. }) {
-            Phase::Staged
-        } else {
-            Phase::Prepublished
-        };
-        match (record.event, &mut found) {
-            (Event::Prepublished { profile, key, .. } | Event::Staged { profile, key, .. }, _) => {
-                found = Some(KeyStatus {
-                    kid: key.kid,
-                    profile,
-                    spec: key.spec,
-                    state: first.name().to_owned(),
-                    published_at: record.time,
-                    next: None,
-                    thumbprint: key.thumbprint,
-                    jwk: key.jwk,
-                    x5c: STANDARD.encode(key.certificate_der),
-                });
-            }
-            (Event::Removed { .. } | Event::Discarded { .. }, Some(key)) if key.state != "revoked" => {
-                "removed".clone_into(&mut key.state);
-            }
-            (Event::Revoked { .. }, Some(key)) => "revoked".clone_into(&mut key.state),
-            _ => {}
-        }
-    }
-    Ok(found)
+    let story = story_of(keystore, kid)?;
+    Ok(story.and_then(|story| {
+        Some(KeyStatus {
+            state: story.state_at(Time(u64::MAX))?.to_string(),
+            published_at: story.born().time,
+            kid: story.key.kid,
+            profile: story.profile,
+            spec: story.key.spec,
+            next: None,
+            thumbprint: story.key.thumbprint,
+            jwk: story.key.jwk,
+            x5c: STANDARD.encode(story.key.certificate_der),
+        })
+    }))
 }
 
 #[cfg(test)]
@@ -170,7 +161,7 @@ mod tests {
     use crate::audit::SCHEMA;
     use crate::crypto::seal::MasterKey;
     use crate::keystore::{Commit, Memory, NewRecord};
-    use crate::lifecycle::Action;
+    use crate::lifecycle::{Action, Event};
     use crate::rpc::admin::Who;
     use crate::types::{Digest, Enrolment, Epoch, Generation};
 

@@ -6,7 +6,9 @@ mod context;
 mod enrollment;
 mod fleet;
 mod follow;
+mod historical;
 mod history;
+mod versions;
 
 pub(super) use admin::AdminService;
 pub(super) use context::{Context, Terms};

@@ -16,6 +16,10 @@ pub mod schema {
     pub const KEY: &str = "jkeys.key/1";
     /// A page of records of the log: [`HistoryPage`](super::HistoryPage).
     pub const HISTORY: &str = "jkeys.history/1";
+    /// A page of the keystore's versions.
+    pub const VERSIONS: &str = "jkeys.versions/1";
+    /// One version of the keystore.
+    pub const VERSION: &str = "jkeys.version/1";
     /// What a rotation or a revocation would do.
     pub const DRY_RUN: &str = "jkeys.dry-run/1";
     /// What comes.

@@ -73,6 +73,19 @@ impl Admin for Mirror {
         Err(Status::unimplemented(""))
     }
 
+    async fn historical_keys(
+        &self,
+        _: Request<proto::HistoricalKeysRequest>,
+    ) -> Result<Response<proto::HistoricalKeysResponse>, Status> {
+        nothing()
+    }
+    async fn versions(&self, _: Request<proto::VersionsRequest>) -> Result<Response<proto::Document>, Status> {
+        nothing()
+    }
+    async fn show_version(&self, _: Request<proto::ShowVersionRequest>) -> Result<Response<proto::Document>, Status> {
+        nothing()
+    }
+
     async fn create_token(&self, _: Request<proto::CreateTokenRequest>) -> Result<Response<proto::CreateTokenResponse>, Status> {
         nothing()
     }
