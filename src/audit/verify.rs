@@ -223,7 +223,7 @@ impl LogCheck {
             return Ok(());
         };
         for event in &events {
-            if let Event::Prepublished { key, .. } = event
+            if let Some(key) = event.new_key()
                 && !self.kids.insert(key.kid.clone())
             {
                 return Err(Broken::KidAgain(last, key.kid.clone()));

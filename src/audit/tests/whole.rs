@@ -226,17 +226,23 @@ fn a_kid_that_comes_back_and_a_time_that_goes_back_are_found_though_they_are_sig
     assert!(matches!(late, Broken::Time(Seq(2))), "{late}");
     let clock = rewritten(|records| records[2].clock = Some(records[2].time));
     assert!(matches!(clock, Broken::Time(Seq(2))), "{clock}");
-    let again = rewritten(|records| {
-        let at = records
-            .iter()
-            .position(|record| matches!(record.event, Event::Prepublished { .. }))
-            .unwrap();
-        let again = records[at].clone();
-        let mut last = records[records.len() - 1].clone();
-        last.event = again.event;
-        records.push(last);
-    });
-    assert!(matches!(again, Broken::KidAgain(..)), "{again}");
+    for for_encryption in [false, true] {
+        let again = rewritten(|records| {
+            let first = records.iter().find_map(|record| match &record.event {
+                Event::Prepublished { profile, key, windows } => Some((profile.clone(), key.clone(), *windows)),
+                _ => None,
+            });
+            let (profile, key, windows) = first.unwrap();
+            let mut last = records[records.len() - 1].clone();
+            last.event = if for_encryption {
+                Event::Staged { profile, key, windows }
+            } else {
+                Event::Prepublished { profile, key, windows }
+            };
+            records.push(last);
+        });
+        assert!(matches!(again, Broken::KidAgain(..)), "{again}");
+    }
 }
 
 #[test]
