@@ -65,7 +65,7 @@ pub(super) fn whole(reader: Reader<'_>, current: &mut Current) -> Result<(), Key
             )));
         }
     }
-    let end = head_at(reader, Seq(u64::MAX))?;
+    let end = chain(reader)?;
     if end != (current.meta.next_seq, current.meta.head) {
         return Err(KeystoreError::damaged(format!(
             "its records end at {} and not at {}, or are other ones",
@@ -76,10 +76,10 @@ pub(super) fn whole(reader: Reader<'_>, current: &mut Current) -> Result<(), Key
     Ok(())
 }
 
-/// The head of the chain before record `end`, computed anew from the first record on; or at the last one, if that comes sooner.
-fn head_at(reader: Reader<'_>, end: Seq) -> Result<(Seq, Digest), KeystoreError> {
+/// Where the chain ends, and its head: computed anew from the first record on, and held against the head that each record has.
+fn chain(reader: Reader<'_>) -> Result<(Seq, Digest), KeystoreError> {
     let mut reached = (Seq(0), FIRST_HEAD);
-    reader.walk_records(Seq(0)..end, &mut |link| {
+    reader.walk_records(Seq(0)..Seq(u64::MAX), &mut |link| {
         let head = chained(reached.1, &link.bytes);
         if head != link.head {
             return Err(KeystoreError::damaged(format!("the chain of records breaks at {}", link.seq)));
@@ -90,7 +90,19 @@ fn head_at(reader: Reader<'_>, end: Seq) -> Result<(Seq, Digest), KeystoreError>
     Ok(reached)
 }
 
-/// Checks that the database goes on from what the anchor remembers.
+/// The head of the chain before record `end`, as the record before it has it. [`chain`] has checked each of them.
+fn head_before(reader: Reader<'_>, end: Seq) -> Result<Digest, KeystoreError> {
+    let mut head = FIRST_HEAD;
+    if let Some(last) = end.0.checked_sub(1) {
+        reader.walk_records(Seq(last)..end, &mut |link| {
+            head = link.head;
+            Ok(())
+        })?;
+    }
+    Ok(head)
+}
+
+/// Checks that the database, which [`whole`] has found whole, goes on from what the anchor remembers.
 pub(super) fn reaches(reader: Reader<'_>, current: &Current, anchor: &Anchor) -> Result<(), KeystoreError> {
     let Meta { version, next_seq, .. } = current.meta;
     if anchor.version > version || anchor.next_seq > next_seq || anchor.observed > current.observed.batch {
@@ -99,7 +111,7 @@ pub(super) fn reaches(reader: Reader<'_>, current: &Current, anchor: &Anchor) ->
             current.observed.batch, anchor.version, anchor.next_seq, anchor.observed
         )));
     }
-    if head_at(reader, anchor.next_seq)? != (anchor.next_seq, anchor.head) {
+    if head_before(reader, anchor.next_seq)? != anchor.head {
         return Err(KeystoreError::older(format!(
             "its first {} records are not those that its anchor file remembers",
             anchor.next_seq
