@@ -12,6 +12,8 @@ mod run;
 mod services;
 pub mod status;
 mod store;
+#[cfg(test)]
+mod store_tests;
 mod streams;
 mod transition;
 pub use run::{Handle, Leader, LeaderError};

@@ -7,11 +7,12 @@ use std::sync::atomic::Ordering;
 
 use super::support::{Faulty, Folder, loaded, master, overwrite, record, step};
 use crate::durable::small_disk::on_small_disk;
+use crate::keystore::anchor::Anchor;
 use crate::keystore::backend::{Applied, Backend as _, Expected, Tree, Write};
 use crate::keystore::meta::{META_KEY, SCHEMA};
 use crate::keystore::sled_store::SledStore;
 use crate::keystore::{Keystore, KeystoreError};
-use crate::types::{Seq, Version};
+use crate::types::{Digest, Seq, Version};
 
 #[test]
 fn after_a_failed_write_nothing_is_read_or_written_until_it_is_opened_anew() {
@@ -149,6 +150,26 @@ fn a_newer_schema_is_refused_in_words() {
         assert_eq!(sled.apply(expected, &[write]).unwrap(), Applied::Durable);
     }
     let error = folder.refusal();
+    assert!(
+        matches!(error, KeystoreError::NewerSchema { found: 2, known: 1, .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_anchor_of_schema_1_is_read_and_one_of_a_newer_schema_is_refused_in_words() {
+    let written = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/schema-1");
+    let anchor = Anchor::read(&written).unwrap().unwrap();
+    assert_eq!((anchor.version, anchor.next_seq), (Version(25), Seq(31)));
+    let folder = tempfile::tempdir().unwrap();
+    let text = fs::read_to_string(written.join("anchor")).unwrap();
+    let (json, _) = text.split_once('\n').unwrap();
+    let json = json.replacen("\"schema\":1", "\"schema\":2", 1);
+    overwrite(
+        &folder.path().join("anchor"),
+        format!("{json}\n{}\n", Digest::of(json.as_bytes())).as_bytes(),
+    );
+    let error = Anchor::read(folder.path()).unwrap_err();
     assert!(
         matches!(error, KeystoreError::NewerSchema { found: 2, known: 1, .. }),
         "{error}"
