@@ -4,6 +4,7 @@
 //! a function that the keeper of the key hands in ([`Sign`]).
 
 mod accept;
+mod canonical;
 mod checkpoint;
 mod note;
 mod proof;
@@ -19,6 +20,7 @@ pub(crate) mod testing;
 mod tests;
 
 pub use accept::{GoesOn, LogRefusal, Sent, accept, follows};
+pub use canonical::canonical;
 pub use checkpoint::{
     Checkpoint, CheckpointError, add_cosignature, cosign, cosignature_time, cosignatures, cosigned_at, origin, witness_name,
 };
@@ -27,7 +29,7 @@ pub use proof::{
     MAX_PROOF_HASHES, ProofError, prove_consistency, prove_inclusion, root_at, verify_consistency, verify_inclusion,
 };
 pub use proof_file::{RecordProof, RecordProofError};
-pub use record::{Record, RecordError, SCHEMA, canonical, public_form};
+pub use record::{Record, RecordError, SCHEMA, public_form};
 pub use tile::{bundle_bytes, bundle_path, edge_files, full_tile_file, tile_bytes, tile_hashes, tile_path};
 pub use tree::{FullTile, Hashes, TILE_WIDTH, Tree, leaf_hash, node_hash};
 pub use verify::{Broken, LogCheck, Seen, Whole};

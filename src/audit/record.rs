@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::canonical::canonical;
 use crate::lifecycle::{Event, KeySet};
 use crate::types::{Actor, Digest, Generation, Seq, Time};
 
@@ -49,15 +50,6 @@ impl Record {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecordError> {
         Ok(serde_json::from_slice(bytes)?)
     }
-}
-
-/// The canonical JSON of a value (RFC 8785).
-///
-/// # Panics
-/// Never for our own types: their maps have string keys and their numbers are whole and below 2^53.
-#[must_use]
-pub fn canonical<T: Serialize>(value: &T) -> Vec<u8> {
-    serde_json_canonicalizer::to_vec(value).expect("our own types always have a canonical form")
 }
 
 /// The bytes of a generation's public form and their digest: what a node is sent, and what a record commits to.
