@@ -13,7 +13,7 @@ use crate::story::KeyStory;
 use crate::types::{Actor, Kid, NodeName, Seq, Time};
 
 /// How many records are read at once.
-const CHUNK: u64 = 512;
+pub(super) const CHUNK: u64 = 512;
 /// How many records are looked at for one answer, so that a question that fits few of them holds nobody up.
 const MOST_LOOKED_AT: u64 = 20_000;
 /// How much of a message the records of one answer may take.
@@ -112,7 +112,7 @@ fn asked_for(call: &HistoryCall, record: &[u8]) -> bool {
 }
 
 /// The first record of `since` or later: record times never go back (rule R9).
-fn first_since(keystore: &Keystore, since: Time, next: Seq) -> Result<Seq, KeystoreError> {
+pub(super) fn first_since(keystore: &Keystore, since: Time, next: Seq) -> Result<Seq, KeystoreError> {
     let (mut low, mut high) = (0, next.0);
     while low < high {
         let middle = low + (high - low) / 2;
