@@ -19,7 +19,7 @@ use crate::pki::{PkiError, node_client_config};
 use crate::rpc::fleet::{AgentMessage, Hello, LeaderMessage, PROTOCOL_VERSION};
 use crate::rpc::proto::{AgentReport, LeaderUpdate};
 use crate::rpc::{ConnectError, Failure, WireError, connect_leader, fleet_client};
-use crate::types::WitnessKey;
+use crate::types::{HostPort, WitnessKey};
 
 /// The shortest and the longest wait before the leader is dialled again. Network waits are real time, whatever the clock.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
@@ -64,6 +64,8 @@ pub(super) struct Link {
     pub(super) folder: PathBuf,
     /// The fleet that the node's state is of; none where it is of none yet.
     pub(super) fleet: Option<WitnessKey>,
+    /// Where the leader is, if not where the identity says.
+    pub(super) addresses: Vec<HostPort>,
     /// The clock that certificates are held against.
     pub(super) clock: Clock,
     /// Where events go.
@@ -131,7 +133,12 @@ impl Link {
     async fn dial(&self, papers: &Papers) -> Result<Channel, LinkError> {
         let (roots, domain) = (&papers.membership.roots, &papers.membership.trust_domain);
         let config = node_client_config(&papers.tls_identity(), roots, domain, &self.clock)?;
-        Ok(connect_leader(&papers.addresses, config).await?)
+        let addresses = if self.addresses.is_empty() {
+            &papers.addresses
+        } else {
+            &self.addresses
+        };
+        Ok(connect_leader(addresses, config).await?)
     }
 
     async fn welcomed(&self, stream: &mut Streaming<LeaderUpdate>, attempt: &mut u32) -> Result<(), LinkError> {

@@ -81,6 +81,7 @@ async fn serve_in_fleet(
     let link = Link {
         folder: config.state_dir.clone(),
         fleet,
+        addresses: config.leader_addresses.clone(),
         clock: clock.clone(),
         events,
         reports: to_link,

@@ -243,6 +243,15 @@ impl LogCheck {
         Ok(())
     }
 
+    /// The state that the records so far lead to. No decision may be under way.
+    ///
+    /// # Errors
+    /// What is wrong with the last decision.
+    pub fn state(&mut self) -> Result<&State, Broken> {
+        self.close()?;
+        Ok(&self.state)
+    }
+
     /// Holds what was taken in against the signed checkpoint.
     ///
     /// # Errors

@@ -6,13 +6,11 @@ use std::path::{Path, PathBuf, absolute};
 use clap::Subcommand;
 
 use super::services::credentials;
-use super::{CliError, Exit, Screen, render};
+use super::{CliError, Exit, Screen, caller, render};
 use crate::clock::Clock;
 use crate::config::{AgentConfig, LeaderConfig, file};
 use crate::durable::{FileAttrs, create_file, create_folder};
 use crate::leader::founding;
-use crate::rpc::account_name;
-use crate::types::Actor;
 
 /// Roles of `jkeys init`.
 #[derive(Debug, Subcommand)]
@@ -81,15 +79,6 @@ fn leader_text(dir: Option<&Path>) -> Result<String, CliError> {
     let text = set(LeaderConfig::template(), "state_dir", &dir.join("leader"))?;
     let text = set(&text, "master_key_file", &dir.join("master.key"))?;
     set(&text, "admin_socket", &dir.join("leader.sock"))
-}
-
-/// Who founds the fleet, for its first record.
-fn caller() -> Actor {
-    let uid = rustix::process::getuid().as_raw();
-    Actor::User {
-        uid,
-        name: account_name(uid),
-    }
 }
 
 /// Writes `agent.toml` and says where.

@@ -17,6 +17,7 @@ mod node;
 mod outcome;
 mod plan;
 mod render;
+mod restore;
 mod rotate;
 #[cfg(test)]
 mod samples;
@@ -32,6 +33,8 @@ pub use outcome::{CliError, Exit, conclude};
 pub use screen::Screen;
 
 use crate::clock::Clock;
+use crate::rpc::account_name;
+use crate::types::Actor;
 
 /// Rotates the signing keys of an OpenID Connect provider on a cluster of VMs.
 ///
@@ -76,12 +79,23 @@ enum Verb {
     Init(init::InitVerb),
     /// A leader and three agents on this machine, in a scratch folder, on a fast schedule, watched by a probe
     Dev(dev::DevArgs),
+    /// Make a leader's folder again, from a snapshot or a backup, while no leader runs
+    Restore(restore::RestoreArgs),
     /// Make this machine a node, with a token of `jkeys node token`
     Enroll(enroll::EnrollArgs),
     /// Run the leader: decides, keeps the keys, and pushes them to the agents
     Leader(services::ServiceArgs),
     /// Run the agent: holds the keys on this node and swaps them
     Agent(services::ServiceArgs),
+}
+
+/// Who runs this program, for a record that it writes itself.
+fn caller() -> Actor {
+    let uid = rustix::process::getuid().as_raw();
+    Actor::User {
+        uid,
+        name: account_name(uid),
+    }
 }
 
 /// Carries out one command.
@@ -104,6 +118,7 @@ pub async fn run(cli: Cli, clock: &Clock, screen: &mut Screen<'_>) -> Result<Exi
         Verb::Node(verb) => verb.run(place, clock, screen).await,
         Verb::Init(verb) => verb.run(config, clock, screen),
         Verb::Enroll(args) => args.run(config, clock, screen).await,
+        Verb::Restore(args) => args.run(place, clock, screen),
         Verb::Dev(args) => args.run(clock).await,
         Verb::Leader(args) => services::leader(&args, config, clock).await,
         Verb::Agent(args) => services::agent(&args, config, clock).await,

@@ -12,6 +12,7 @@ use crate::dev::DevError;
 use crate::durable::DurableError;
 use crate::leader::LeaderError;
 use crate::leader::founding::FoundingError;
+use crate::leader::restore::RestoreError;
 use crate::rpc::{ConnectError, Failure, WireError};
 use crate::telemetry::LogError;
 
@@ -82,6 +83,9 @@ pub enum CliError {
     /// A fleet could not be founded.
     #[error(transparent)]
     Founding(#[from] FoundingError),
+    /// Nothing was restored.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
     /// This machine could not join.
     #[error(transparent)]
     Enroll(#[from] EnrollError),

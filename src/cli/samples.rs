@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::lifecycle::{Halt, Profile, Wait};
+use crate::lifecycle::{Halt, Halted, Profile, Wait};
 use crate::rpc::documents::{
     Awaited, Away, ClockStatus, Deadline, Decided, DryRun, Happening, JwksSize, KeyChange, KeyStatus, NextChange, NodeOutlook,
     NodeStatus, Plan, Planned, PlannedKey, ProfileSize, ProfileStatus, RelyingParties, RevocationStatus, StandbyStatus, Status,
@@ -69,12 +69,12 @@ pub(super) fn quiet() -> Status {
 pub(super) fn troubled() -> Status {
     let mut status = quiet();
     let [first, second] = [0, 1].map(|at| status.keys[at].kid.clone());
-    status.halted = Some(Halt {
+    status.halted = Some(Halted::NodeAhead(Halt {
         node: "vm-1".parse().unwrap(),
         epoch: Epoch(4),
         generation: Generation(50),
         checkpoint: None,
-    });
+    }));
     status.waits = vec![Waiting {
         wait: Wait::Arm("main".parse().unwrap()),
         since: NOW - Span::mins(61),

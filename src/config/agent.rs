@@ -8,13 +8,15 @@ use super::CACHE_KEY_CREDENTIAL;
 use super::error::{ConfigError, ConfigErrors};
 use super::table::{Document, Fields};
 use super::value;
-use crate::types::Span;
+use crate::types::{HostPort, Span};
 
 /// An agent's configuration, checked. Its identity, which `jkeys enroll` writes, is kept in `state_dir` and is no part of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentConfig {
     /// The folder of the identity, of what the node remembers, and of the sealed cache.
     pub state_dir: PathBuf,
+    /// Where the leader is, if not where the join token said: after it moved to another machine.
+    pub leader_addresses: Vec<HostPort>,
     /// The file that holds the key of the sealed cache; none where the agent makes one of its own in `state_dir`.
     pub cache_key_file: Option<PathBuf>,
     /// The group of the private files; none is the group of the process.
@@ -66,6 +68,9 @@ impl AgentConfig {
             .get("state_dir", value::path)
             .unwrap_or_else(|| "/var/lib/jkeys/agent".into());
         let config = Self {
+            leader_addresses: top
+                .get("leader_addresses", |list| value::list(list, value::parsed))
+                .unwrap_or_default(),
             cache_key_file: top
                 .get("cache_key_file", value::path)
                 .or_else(|| credentials.map(|folder| folder.join(CACHE_KEY_CREDENTIAL))),

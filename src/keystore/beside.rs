@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::anchor::Anchor;
-use super::commit::{Commit, SecretName};
+use super::commit::{Commit, NewRecord, SecretName};
 use super::error::{KeystoreError, io};
-use super::form::secret_key;
+use super::form::{Forms, secret_key};
 use super::meta::{Meta, SCHEMA};
 use super::read::Reader;
 use super::retention::kept;
@@ -33,10 +33,10 @@ pub(super) fn snapshots_dir(dir: &Path) -> PathBuf {
 
 impl Beside {
     /// For a database that was just made.
-    pub(super) fn create(dir: &Path, current: &Current) -> Result<Self, KeystoreError> {
+    pub(super) fn create(dir: &Path, forms: &Forms, current: &Current) -> Result<Self, KeystoreError> {
         durable::create_folder(&segments_dir(dir), 0o700)?;
         durable::create_folder(&snapshots_dir(dir), 0o700)?;
-        anchor(current).write(dir)?;
+        anchor(current).write(dir, forms)?;
         Ok(Self {
             dir: dir.to_owned(),
             segments: Segments::new(segments_dir(dir)),
@@ -61,8 +61,8 @@ impl Beside {
             beside.take_snapshot(reader, &current.meta, taken_at)?;
         }
         let now = anchor(current);
-        if Anchor::read(dir)? != Some(now) {
-            now.write(dir)?;
+        if Anchor::vouched(dir, reader.forms)? != Some(now) {
+            now.write(dir, reader.forms)?;
         }
         Ok(beside)
     }
@@ -75,14 +75,19 @@ impl Beside {
         commit: &Commit,
         current: &Current,
     ) -> Result<(), KeystoreError> {
-        let records = commit.records.iter().map(|record| record.bytes.as_slice());
-        self.segments.append(first, records)?;
+        self.follow_records(first, &commit.records)?;
         self.take_snapshot(reader, &current.meta, commit.now)?;
-        self.follow_observations(current)
+        self.follow_observations(reader, current)
     }
 
-    pub(super) fn follow_observations(&self, current: &Current) -> Result<(), KeystoreError> {
-        anchor(current).write(&self.dir)
+    /// Follows records that are durable in the database.
+    pub(super) fn follow_records(&mut self, first: Seq, records: &[NewRecord]) -> Result<(), KeystoreError> {
+        self.segments
+            .append(first, records.iter().map(|record| record.bytes.as_slice()))
+    }
+
+    pub(super) fn follow_observations(&self, reader: Reader<'_>, current: &Current) -> Result<(), KeystoreError> {
+        anchor(current).write(&self.dir, reader.forms)
     }
 
     /// Writes the snapshot of the version that `meta` speaks of, if it made a generation, and lets old snapshots go.

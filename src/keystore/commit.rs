@@ -76,6 +76,17 @@ pub struct NewRecord {
     pub kids: Vec<Kid>,
 }
 
+impl NewRecord {
+    /// Whether it is within its limit, and JSON on one line.
+    pub(super) fn check(&self) -> Result<(), KeystoreError> {
+        within("a record", &self.bytes, MAX_VALUE_BYTES)?;
+        if self.bytes.contains(&b'\n') || serde_json::from_slice::<serde::de::IgnoredAny>(&self.bytes).is_err() {
+            return Err(KeystoreError::Refused("a record is not JSON on one line".to_owned()));
+        }
+        Ok(())
+    }
+}
+
 /// One durable step: everything in it happens, or nothing does.
 #[derive(Debug)]
 pub struct Commit {
@@ -114,10 +125,7 @@ impl Commit {
     pub(super) fn check(&self) -> Result<(), KeystoreError> {
         within("the state", &self.state, MAX_STATE_BYTES)?;
         for record in &self.records {
-            within("a record", &record.bytes, MAX_VALUE_BYTES)?;
-            if record.bytes.contains(&b'\n') || serde_json::from_slice::<serde::de::IgnoredAny>(&record.bytes).is_err() {
-                return Err(KeystoreError::Refused("a record is not JSON on one line".to_owned()));
-            }
+            record.check()?;
         }
         for (digest, list) in &self.evidence {
             within("a list of confirmations", list, MAX_EVIDENCE_BYTES)?;

@@ -25,7 +25,8 @@ pub enum KeystoreError {
     },
     /// The making was cut off before the first commit.
     #[error(
-        "the keystore in {} is empty: its making was interrupted before anything was stored. Remove the folder and run `jkeys init leader` again",
+        "the keystore in {} is empty: its making was interrupted before it held a fleet. Remove the folder and run `jkeys init leader`, or \
+         `jkeys restore`, again",
         dir.display()
     )]
     Empty {
@@ -33,7 +34,7 @@ pub enum KeystoreError {
         dir: PathBuf,
     },
     /// A new keystore was to be made where something is.
-    #[error("{} is not empty: `jkeys init leader` makes a keystore in a new folder only. Name another, or move this one away", dir.display())]
+    #[error("{} is not empty: a keystore is made in a new folder only. Name another, or move this one away", dir.display())]
     Exists {
         /// The folder that was named.
         dir: PathBuf,
@@ -118,7 +119,8 @@ pub enum KeystoreError {
 }
 
 /// What to do about damage when no better advice is known.
-const RESTORE: &str = "Keep the folder as it is, and run `jkeys restore` with the newest snapshot or backup";
+const RESTORE: &str = "Keep the folder as it is, and make a new one from it: `jkeys restore FILE --to DIR`, with its newest snapshot or a \
+                       backup; then set state_dir to DIR";
 
 impl KeystoreError {
     /// Damage, with the usual advice.

@@ -1,6 +1,7 @@
 //! One process a keystore.
 
 use std::fs::{self, File, OpenOptions};
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
@@ -28,6 +29,32 @@ pub(super) fn exclusively(file: &File, may_be_a_child: impl Fn() -> bool) -> Res
     lock()
 }
 
+/// Refuses a folder whose keystore another process uses. Nothing is written there.
+pub(super) fn not_in_use(dir: &Path) -> Result<(), KeystoreError> {
+    let path = dir.join("lock");
+    let file = match File::open(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        opened => opened.map_err(io("open", &path))?,
+    };
+    match exclusively(&file, || holder(dir) == std::process::id().to_string()) {
+        Ok(()) => Ok(()),
+        Err(Errno::WOULDBLOCK) => Err(held(dir)),
+        Err(error) => Err(io("lock", &path)(error.into())),
+    }
+}
+
+fn holder(dir: &Path) -> String {
+    fs::read_to_string(dir.join("lock.pid")).unwrap_or_default().trim().to_owned()
+}
+
+fn held(dir: &Path) -> KeystoreError {
+    let holder = Some(holder(dir)).filter(|holder| !holder.is_empty());
+    KeystoreError::Held {
+        dir: dir.to_owned(),
+        holder: format!("pid {}", holder.as_deref().unwrap_or("unknown")),
+    }
+}
+
 /// The right to use a keystore; given back when dropped, or when the process ends in any way.
 #[derive(Debug)]
 pub struct Lock {
@@ -45,17 +72,10 @@ impl Lock {
             .mode(0o600)
             .open(&path)
             .map_err(io("open", &path))?;
-        let holder = || fs::read_to_string(&pid).unwrap_or_default().trim().to_owned();
-        let is_own = || holder() == std::process::id().to_string();
+        let is_own = || holder(dir) == std::process::id().to_string();
         match exclusively(&file, is_own) {
             Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => {
-                let holder = Some(holder()).filter(|holder| !holder.is_empty());
-                return Err(KeystoreError::Held {
-                    dir: dir.to_owned(),
-                    holder: format!("pid {}", holder.as_deref().unwrap_or("unknown")),
-                });
-            }
+            Err(Errno::WOULDBLOCK) => return Err(held(dir)),
             Err(error) => return Err(io("lock", &path)(error.into())),
         }
         durable::write_file(&pid, format!("{}\n", std::process::id()).as_bytes(), &FileAttrs::mode(0o600))?;

@@ -14,10 +14,12 @@
 
 mod anchor;
 mod backend;
+mod backup;
 mod beside;
 mod commit;
 mod error;
 mod form;
+mod lines;
 mod lock;
 mod log;
 mod memory;
@@ -25,10 +27,12 @@ mod meta;
 mod open;
 mod plan;
 mod read;
+mod rebuild;
 mod retention;
 mod segment;
 mod sled_store;
 mod snapshot;
+mod source;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -37,17 +41,20 @@ use std::ops::Range;
 use std::sync::{Mutex, OnceLock};
 
 pub use backend::{Applied, Backend, Entry, Expected, Tree, Visit, Write};
+pub use backup::check_backup;
 pub use beside::snapshot_files;
 pub use commit::{
     Commit, Loaded, MAX_EVIDENCE_BYTES, MAX_OBSERVATION_KEY_BYTES, MAX_STATE_BYTES, MAX_VALUE_BYTES, NewRecord, SecretName,
     StoredRecord, VersionInfo,
 };
 pub use error::KeystoreError;
+pub use lines::Take;
 pub use log::Log;
 pub use memory::Memory;
 pub use plan::KEPT_VERSIONS;
 pub use retention::{KEPT_DAYS, KEPT_NEWEST};
 pub use snapshot::{Snapshot, SnapshotHeader, read_snapshot};
+pub use source::Source;
 
 use crate::types::{Digest, Kid, Secret, Seq, Version};
 use beside::Beside;
@@ -165,7 +172,7 @@ impl Keystore {
         inner.current.observed = observed;
         inner.current.observed_value = Some(value);
         if let Some(beside) = &inner.beside {
-            beside.follow_observations(&inner.current)?;
+            beside.follow_observations(self.reader(), &inner.current)?;
         }
         Ok(observed.batch)
     }

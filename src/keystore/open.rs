@@ -42,7 +42,7 @@ impl Keystore {
         durable::sync_folder(dir)?;
         let forms = Forms::new(master);
         let current = begin(&backend, &forms)?;
-        let beside = Beside::create(dir, &current)?;
+        let beside = Beside::create(dir, &forms, &current)?;
         Ok(Self::from_parts(Box::new(backend), forms, current, Some((beside, lock))))
     }
 

@@ -40,9 +40,24 @@ pub(super) struct Planned {
 
 /// Carries out `commit` on paper.
 pub(super) fn plan(backend: &dyn Backend, forms: &Forms, current: &Current, commit: &Commit) -> Result<Planned, KeystoreError> {
+    plan_as(backend, forms, current, commit, current.meta.version.next())
+}
+
+/// The same, as the version of that number: where some are left out, it is the first that is kept.
+pub(super) fn plan_as(
+    backend: &dyn Backend,
+    forms: &Forms,
+    current: &Current,
+    commit: &Commit,
+    version: Version,
+) -> Result<Planned, KeystoreError> {
     let before = &current.meta;
     let mut plan = Plan::on(backend, forms, current);
-    plan.meta.version = before.version.next();
+    plan.meta.version = version;
+    if version != before.version.next() {
+        plan.let_states_go(before.version)?;
+        plan.meta.oldest = version;
+    }
     plan.meta.made = commit.snapshot.map(|generation| (generation, commit.now));
     for record in &commit.records {
         plan.append(record)?;
@@ -56,6 +71,20 @@ pub(super) fn plan(backend: &dyn Backend, forms: &Forms, current: &Current, comm
     plan.put_state(&commit.state)?;
     plan.note_version(before, commit)?;
     plan.prune()?;
+    plan.finish()
+}
+
+/// Appends records and changes nothing else: the version stays, and no state goes with them.
+pub(super) fn records(
+    backend: &dyn Backend,
+    forms: &Forms,
+    current: &Current,
+    records: &[NewRecord],
+) -> Result<Planned, KeystoreError> {
+    let mut plan = Plan::on(backend, forms, current);
+    for record in records {
+        plan.append(record)?;
+    }
     plan.finish()
 }
 
@@ -197,7 +226,16 @@ impl<'a> Plan<'a> {
     }
 
     fn prune(&mut self) -> Result<(), KeystoreError> {
-        while self.meta.version.0 - self.meta.oldest.0 >= KEPT_VERSIONS {
+        let newest = self.meta.version.0;
+        match newest.checked_sub(KEPT_VERSIONS) {
+            Some(gone) => self.let_states_go(Version(gone)),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes out the states of the versions up to and with `last`.
+    fn let_states_go(&mut self, last: Version) -> Result<(), KeystoreError> {
+        while self.meta.oldest <= last {
             for key in state_keys(self.backend, self.meta.oldest)? {
                 self.set(Tree::States, key, None)?;
             }

@@ -56,10 +56,28 @@ pub struct Snapshot {
     pub destroyed: Vec<SecretName>,
 }
 
+/// State and secrets, the latter sealed once more under their data keys.
 #[derive(Serialize, Deserialize)]
-struct Body {
+pub(super) struct Body {
     state: String,
     secrets: BTreeMap<SecretName, String>,
+}
+
+impl Body {
+    pub(super) fn new(state: &[u8], secrets: &[SealedSecret]) -> Self {
+        Self {
+            state: STANDARD.encode(state),
+            secrets: encoded(secrets, |secret| &secret.sealed),
+        }
+    }
+}
+
+/// A part of each secret, base64, by name.
+pub(super) fn encoded(secrets: &[SealedSecret], part: fn(&SealedSecret) -> &[u8]) -> BTreeMap<SecretName, String> {
+    let pairs = secrets
+        .iter()
+        .map(|secret| (secret.name.clone(), STANDARD.encode(part(secret))));
+    pairs.collect()
 }
 
 #[derive(Serialize, Deserialize)]
@@ -81,19 +99,10 @@ pub(super) fn write(
     state: &[u8],
     secrets: &[SealedSecret],
 ) -> Result<(), KeystoreError> {
-    let encode = |part: fn(&SealedSecret) -> &[u8]| {
-        let pairs = secrets
-            .iter()
-            .map(|secret| (secret.name.clone(), STANDARD.encode(part(secret))));
-        pairs.collect::<BTreeMap<_, _>>()
-    };
-    let body = Body {
-        state: STANDARD.encode(state),
-        secrets: encode(|secret| &secret.sealed),
-    };
+    let body = Body::new(state, secrets);
     let companion = Companion {
         schema: SCHEMA,
-        data_keys: encode(|secret| &secret.wrapped),
+        data_keys: encoded(secrets, |secret| &secret.wrapped),
     };
     durable::write_file(&companion_of(path), &json(&companion), &ATTRS)?;
     let mut file = [MAGIC, &json(header), b"\n"].concat();
@@ -104,7 +113,7 @@ pub(super) fn write(
     Ok(())
 }
 
-fn json(value: &impl Serialize) -> Vec<u8> {
+pub(super) fn json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("names, numbers and text")
 }
 
@@ -128,14 +137,23 @@ pub fn read_snapshot(path: &Path, master: &MasterKey) -> Result<Snapshot, Keysto
         .iter()
         .position(|byte| *byte == b'\n')
         .ok_or_else(|| damaged("has no header"))?;
-    let header = read_header(path, &rest[..end], &forms)?;
+    let header = read_header("snapshot", path, &rest[..end], &forms)?;
     let (clear, sealed) = content.split_at(MAGIC.len() + end + 1);
     let plain = forms
         .snapshot
         .open(sealed, &Binding::new(PURPOSE).with(clear))
         .map_err(|error| damaged(&format!("does not open: {error}")))?;
-    let body: Body = parse("the snapshot", plain.expose())?;
     let companion = read_companion(&companion_of(path))?;
+    opened(&forms, header, parse("the snapshot", plain.expose())?, &companion.data_keys)
+}
+
+/// The content of a snapshot or of a backup, with the data keys that are there.
+pub(super) fn opened(
+    forms: &Forms,
+    header: SnapshotHeader,
+    body: Body,
+    data_keys: &BTreeMap<SecretName, String>,
+) -> Result<Snapshot, KeystoreError> {
     let mut snapshot = Snapshot {
         header,
         state: decoded(&body.state)?,
@@ -143,9 +161,9 @@ pub fn read_snapshot(path: &Path, master: &MasterKey) -> Result<Snapshot, Keysto
         destroyed: Vec::new(),
     };
     for (name, sealed) in body.secrets {
-        match companion.data_keys.get(&name) {
+        match data_keys.get(&name) {
             Some(wrapped) => {
-                let secret = open_secret(&forms, &name, &decoded(wrapped)?, &decoded(&sealed)?)?;
+                let secret = open_secret(forms, &name, &decoded(wrapped)?, &decoded(&sealed)?)?;
                 snapshot.secrets.push((name, secret));
             }
             None => snapshot.destroyed.push(name),
@@ -154,22 +172,29 @@ pub fn read_snapshot(path: &Path, master: &MasterKey) -> Result<Snapshot, Keysto
     Ok(snapshot)
 }
 
-fn read_header(path: &Path, line: &[u8], forms: &Forms) -> Result<SnapshotHeader, KeystoreError> {
-    #[derive(Deserialize)]
-    struct Schema {
-        schema: u32,
-    }
-    known_schema("the snapshot", parse::<Schema>("the snapshot's header", line)?.schema)?;
-    let header: SnapshotHeader = parse("the snapshot's header", line)?;
+/// What a file says of itself, if it is of that master key.
+pub(super) fn read_header(kind: &str, path: &Path, line: &[u8], forms: &Forms) -> Result<SnapshotHeader, KeystoreError> {
+    let header = parse_header(kind, line)?;
     if header.master_key != key_id(forms) {
         return Err(KeystoreError::WrongMasterKey {
-            what: format!("the snapshot {}", path.display()),
+            what: format!("the {kind} {}", path.display()),
         });
     }
     Ok(header)
 }
 
-fn decoded(text: &str) -> Result<Vec<u8>, KeystoreError> {
+/// The same, without the master key.
+pub(super) fn parse_header(kind: &str, line: &[u8]) -> Result<SnapshotHeader, KeystoreError> {
+    #[derive(Deserialize)]
+    struct Schema {
+        schema: u32,
+    }
+    let what = format!("the header of the {kind}");
+    known_schema(&format!("the {kind}"), parse::<Schema>(&what, line)?.schema)?;
+    parse(&what, line)
+}
+
+pub(super) fn decoded(text: &str) -> Result<Vec<u8>, KeystoreError> {
     STANDARD
         .decode(text)
         .map_err(|_| KeystoreError::damaged("a snapshot holds a value that is not base64"))

@@ -14,7 +14,7 @@ use crate::keystore::{Keystore, KeystoreError, SecretName};
 use crate::lifecycle::Fleet;
 use crate::rpc::fleet::Consistency;
 use crate::story::{self, HistoricalKeys};
-use crate::types::{Digest, PublicJwk, Seq, TreeHead, WitnessKey};
+use crate::types::{Digest, PublicJwk, Secret, Seq, TreeHead, WitnessKey};
 
 /// How many proofs and heads are remembered: most nodes remember the same checkpoint.
 const REMEMBERED: usize = 1024;
@@ -43,12 +43,7 @@ impl Log {
     /// # Errors
     /// It is not there, or is another one.
     pub fn load(keystore: Arc<Keystore>, fleet: &Fleet) -> Result<Self, FoundingError> {
-        use ring::signature::KeyPair as _;
-        let private = keystore.secret(&SecretName::Log(FIRST))?;
-        let pair = Ed25519KeyPair::from_pkcs8(private.expose()).map_err(|_| FoundingError::OtherLogKey)?;
-        if pair.public_key().as_ref() != fleet.log_public_key.0 {
-            return Err(FoundingError::OtherLogKey);
-        }
+        let pair = key_pair(&keystore.secret(&SecretName::Log(FIRST))?, fleet)?;
         Ok(Self {
             keystore,
             key: NoteKey::of_log(&origin(&fleet.trust_domain), fleet.log_public_key),
@@ -169,6 +164,16 @@ impl Log {
         let origin = self.key.name().to_owned();
         Checkpoint { origin, head }.sign(&self.key, &signer(&self.pair))
     }
+}
+
+/// The log's key, if it is the one that the fleet was founded with.
+pub(super) fn key_pair(private: &Secret, fleet: &Fleet) -> Result<Ed25519KeyPair, FoundingError> {
+    use ring::signature::KeyPair as _;
+    let pair = Ed25519KeyPair::from_pkcs8(private.expose()).map_err(|_| FoundingError::OtherLogKey)?;
+    if pair.public_key().as_ref() != fleet.log_public_key.0 {
+        return Err(FoundingError::OtherLogKey);
+    }
+    Ok(pair)
 }
 
 fn held<T>(memory: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

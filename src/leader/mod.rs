@@ -8,6 +8,7 @@ pub mod founding;
 mod log;
 mod loud;
 pub mod plan;
+pub mod restore;
 mod run;
 mod services;
 pub mod status;

@@ -67,6 +67,7 @@ actions! {
     WaitBegan "wait_began",
     WaitEnded "wait_ended",
     Halted "halted",
+    Restored "restored",
     Refused "refused",
 }
 

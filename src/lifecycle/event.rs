@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::cause::{Cause, Evidence, Grounds, Leaving, Why};
 use super::clock::Vote;
+use super::halted::Restoration;
 use super::named::NamedNodes;
 use super::settings::{Settings, Windows};
 use super::state::{Absence, Fleet, Halt, PrivateHalf, Wait};
@@ -244,6 +245,13 @@ pub enum Event {
         /// Why.
         halt: Halt,
     },
+    /// The keystore was restored: the leader decides nothing until it is told to go on (rule R5).
+    Restored {
+        /// From what.
+        restoration: Restoration,
+        /// Keys whose private half was in no file that was at hand, and that had not left the leader: they go.
+        lost: Vec<Kid>,
+    },
     /// An authenticated caller was refused.
     Refused {
         /// What was asked.
@@ -269,7 +277,7 @@ impl Event {
                 | Self::Published { .. }
                 | Self::Unpublished { .. }
                 | Self::Discarded { .. }
-        )
+        ) || matches!(self, Self::Restored { lost, .. } if !lost.is_empty())
     }
 
     /// The public half that it brings into the key set.

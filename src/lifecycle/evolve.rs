@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::{Cause, Event};
+use super::halted::{Halted, Restoration};
 use super::mutant::{Mutant, is_out};
 use super::settings::{Settings, Windows};
 use super::state::{Absence, JoinToken, Key, Node, Phase, PrivateHalf, Revocation, Standing, State};
@@ -42,7 +43,8 @@ impl State {
             | Event::DistrustedAll
             | Event::WaitBegan { .. }
             | Event::WaitEnded { .. }
-            | Event::Halted { .. } => self.evolve_leader(event, at),
+            | Event::Halted { .. }
+            | Event::Restored { .. } => self.evolve_leader(event, at),
             Event::ReportedCompromised { .. } | Event::Refused { .. } => {}
         }
     }
@@ -211,8 +213,20 @@ impl State {
             Event::WaitEnded { wait } => {
                 self.waits.remove(wait);
             }
-            Event::Halted { halt } => self.halted = Some(halt.clone()),
+            Event::Halted { halt } => self.halted = Some(Halted::NodeAhead(halt.clone())),
+            Event::Restored { restoration, lost } => self.restore(restoration, lost),
             _ => {}
+        }
+    }
+
+    /// Only a key that no node was ever meant to use goes because its private half is lost.
+    fn restore(&mut self, restoration: &Restoration, lost: &[Kid]) {
+        self.halted = Some(Halted::Restored(restoration.clone()));
+        for kid in lost {
+            if self.keys.get(kid).is_some_and(Key::is_unused) {
+                self.keys.remove(kid);
+                self.doomed.insert(kid.clone());
+            }
         }
     }
 

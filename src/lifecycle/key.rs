@@ -120,6 +120,18 @@ impl Key {
         }
     }
 
+    /// Whether nothing was ever signed with it or encrypted to it.
+    #[must_use]
+    pub fn is_unused(&self) -> bool {
+        matches!(self.phase, Phase::Prepublished | Phase::Staged)
+    }
+
+    /// Whether the leader still holds its private half: a retiring key's is destroyed.
+    #[must_use]
+    pub fn has_private_half(&self) -> bool {
+        !matches!(self.phase, Phase::Retiring { .. })
+    }
+
     /// What a generation says of it.
     pub(super) fn stage(&self) -> Stage {
         match self.phase {

@@ -4,6 +4,7 @@
 //! times that the rules set between them, and who may come and go. What a decision saw of the nodes stands in its evidence.
 
 use super::event::{Cause, Event};
+use super::halted::Restoration;
 use super::state::{Key, Phase, PrivateHalf, Standing, State};
 use super::timing;
 use crate::types::{Enrolment, KeyUse, Kid, NodeName, ProfileName, PublicKey, Time};
@@ -38,8 +39,9 @@ impl State {
     }
 
     fn admits(&self, event: &Event, at: Time) -> Result<(), String> {
-        if self.halted.is_some() && !matches!(event, Event::Started { .. } | Event::Refused { .. }) {
-            return Err("the leader had stopped deciding, because a node was ahead of it (rule R5)".to_owned());
+        let decides = !matches!(event, Event::Started { .. } | Event::Refused { .. } | Event::Restored { .. });
+        if let Some(halted) = self.halted.as_ref().filter(|_| decides) {
+            return Err(format!("the leader had stopped deciding (rule R5): {halted}"));
         }
         match event {
             Event::Founded { .. } => holds(self.fleet.is_none(), || "the fleet was founded before".to_owned()),
@@ -94,8 +96,19 @@ impl State {
             }
             Event::WaitBegan { wait, .. } => holds(!self.waits.contains_key(wait), || "the wait had begun before".to_owned()),
             Event::WaitEnded { wait } => holds(self.waits.contains_key(wait), || "the wait had not begun".to_owned()),
+            Event::Restored { restoration, lost } => self.admits_restoration(restoration, lost, at),
             Event::DistrustedAll | Event::Halted { .. } | Event::Refused { .. } => Ok(()),
         }
+    }
+
+    fn admits_restoration(&self, restoration: &Restoration, lost: &[Kid], at: Time) -> Result<(), String> {
+        holds(restoration.taken_at <= at, || {
+            "what it was restored from was made after it".to_owned()
+        })?;
+        lost.iter().try_for_each(|kid| {
+            let key = self.known(kid)?;
+            holds(key.is_unused(), || not_from(key))
+        })
     }
 
     fn known(&self, kid: &Kid) -> Result<&Key, String> {

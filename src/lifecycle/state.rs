@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::clock::{Doubt, Reading};
 use super::generation::KeySet;
+use super::halted::Halted;
 pub use super::key::{Key, Phase, PrivateHalf};
 use super::mutant::{Mutant, is_out};
 use super::settings::Settings;
@@ -59,7 +60,7 @@ pub struct State {
     #[serde(with = "pairs")]
     pub waits: BTreeMap<Wait, Time>,
     /// Why the leader decides nothing more (rule R5).
-    pub halted: Option<Halt>,
+    pub halted: Option<Halted>,
 }
 
 /// What a fleet is known by. Made once, by `jkeys init leader`.
@@ -178,7 +179,7 @@ pub enum Wait {
     Discard(Kid),
 }
 
-/// Why the leader decides nothing more: a node has seen a leader that was further on.
+/// A node has seen a leader that was further on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Halt {
     /// The node that said so.

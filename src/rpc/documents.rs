@@ -10,7 +10,7 @@ pub use version::{VersionKey, VersionNode, VersionRow, VersionState, VersionsPag
 
 use serde::{Deserialize, Serialize};
 
-use crate::lifecycle::{Doubt, Halt, Wait};
+use crate::lifecycle::{Doubt, Halted, Wait};
 use crate::types::{Epoch, Generation, KeySpec, Kid, NodeName, ProfileName, PublicJwk, Reason, Time};
 
 /// `jkeys status`.
@@ -29,7 +29,7 @@ pub struct Status {
     /// When it was committed.
     pub committed_at: Time,
     /// Why the leader decides nothing more.
-    pub halted: Option<Halt>,
+    pub halted: Option<Halted>,
     /// What the schedule waits for.
     pub waits: Vec<Waiting>,
     /// How often a join token was refused since the start.

@@ -139,6 +139,18 @@ impl Cluster {
         Ok(())
     }
 
+    /// The leader's next start is on another machine, as it were: from this folder, and at another address, which is returned.
+    pub fn move_leader(&mut self, state_dir: &Path) -> String {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let (before, after) = (self.config(), listener.local_addr().unwrap());
+        let folder = before.state_dir.display().to_string();
+        self.text = self.text.replace(&before.listen.to_string(), &after.to_string());
+        self.text = self
+            .text
+            .replace(&format!("\"{folder}\""), &format!("\"{}\"", state_dir.display()));
+        after.to_string()
+    }
+
     /// SIGHUP with the profiles of `text`: they hold at once, or are refused.
     pub async fn reload(&mut self, text: &str) -> Result<(), String> {
         let (head, _) = self.text.split_once("admin_group = \"\"\n").unwrap();

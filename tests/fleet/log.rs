@@ -19,7 +19,7 @@ fn forced() -> RotateCall {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         let target = to.join(entry.file_name());
@@ -111,7 +111,7 @@ async fn r5_a_leader_restored_from_an_older_copy_is_recognised_by_its_nodes() {
     cluster.start_agent("a");
     cluster.until(|status| status.halted.is_some()).await;
     let halt = cluster.status().await.halted.unwrap();
-    assert!(halt.checkpoint.is_some(), "{halt}");
+    assert!(halt.ahead().unwrap().checkpoint.is_some(), "{halt}");
     assert!(halt.to_string().contains("not in this leader's log"), "{halt}");
     cluster
         .until_agent("a", |status| {
@@ -190,7 +190,7 @@ async fn r5_a_leader_that_signs_two_histories_is_refused() {
     cluster.start_agent("b");
     cluster.until(|status| status.halted.is_some()).await;
     let halt = cluster.status().await.halted.unwrap();
-    assert_eq!(halt.node.as_str(), "b");
+    assert_eq!(halt.ahead().unwrap().node.as_str(), "b");
     cluster
         .until_agent("b", |status| {
             status.problem.as_ref().is_some_and(|problem| problem.contains("the log was"))

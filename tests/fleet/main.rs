@@ -9,4 +9,5 @@ mod joining;
 mod live;
 mod log;
 mod restarts;
+mod restore;
 mod rotations;

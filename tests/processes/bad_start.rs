@@ -176,7 +176,7 @@ async fn an_older_copy_of_the_whole_keystore_decides_nothing_once_a_node_was_hea
     copy_folder(&old, &state);
     fleet.start_leader().await;
     let halt = until("a leader that has noticed", async || fleet.status().await?.halted).await;
-    assert_eq!(halt.generation, generation);
+    assert_eq!(halt.ahead().unwrap().generation, generation);
     fleet
         .run(&rotated)
         .await

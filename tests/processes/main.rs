@@ -11,4 +11,5 @@ mod full_disk;
 mod kills;
 mod live;
 mod process;
+mod restoring;
 mod signals;

@@ -3,7 +3,7 @@
 use super::text::{list, plain};
 use crate::audit::Record;
 use crate::lifecycle::{Absence, Cause, Event, Grounds, Leaving, NamedNodes, PrivateHalf, Wait, Why};
-use crate::types::{Comment, Reason, Time};
+use crate::types::{Comment, Kid, Reason, Time};
 
 /// `jkeys history`: number, time, actor, action, and the operator's reason and words.
 pub(in crate::cli) fn record(record: &Record) -> String {
@@ -85,8 +85,16 @@ fn action(event: &Event) -> String {
         Event::WaitBegan { wait, nodes } => format!("schedule waits: {}{}", waited(wait), without(nodes)),
         Event::WaitEnded { wait } => format!("schedule waits no more: {}", waited(wait)),
         Event::Halted { halt } => format!("leader decides nothing more: {halt}"),
+        Event::Restored { restoration, lost } => format!("leader {restoration}{}", lost_keys(lost)),
         Event::Refused { request, refusal } => format!("refused {}: {}", plain(request), plain(refusal)),
     }
+}
+
+fn lost_keys(lost: &[Kid]) -> String {
+    if lost.is_empty() {
+        return String::new();
+    }
+    format!("; removed, because the private half is lost: {}", list(lost))
 }
 
 fn away(absence: Option<&Absence>) -> String {

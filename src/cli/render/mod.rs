@@ -12,6 +12,7 @@ mod keystore;
 mod nodes;
 mod notes;
 mod plan;
+mod restore;
 mod status;
 mod table;
 #[cfg(test)]
@@ -30,6 +31,7 @@ pub(super) use keystore::{diff, version, version_row};
 pub(super) use nodes::nodes;
 pub(super) use notes::{agent_configured, enrolled, leader_founded, token};
 pub(super) use plan::plan;
+pub(super) use restore::restored;
 pub(super) use status::status;
 
 use serde::Serialize;

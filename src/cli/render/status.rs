@@ -34,9 +34,10 @@ fn leader(status: &Status) -> String {
 /// What needs attention, a line each.
 fn loud(status: &Status) -> String {
     let now = status.now;
-    let halted = status.halted.iter().map(|halt| {
-        format!("the leader decides nothing more: {halt}; start the leader that is further on, or restore its newest snapshot")
-    });
+    let halted = status
+        .halted
+        .iter()
+        .map(|halt| format!("the leader decides nothing more: {halt}; {}", halt.advice()));
     let waits = status.waits.iter().map(|waiting| {
         format!(
             "the schedule waits for {}: {}",

@@ -8,6 +8,7 @@ fn refused(text: &str) -> String {
 fn the_template_is_exactly_the_defaults() {
     let defaults = AgentConfig {
         state_dir: "/var/lib/jkeys/agent".into(),
+        leader_addresses: Vec::new(),
         cache_key_file: None,
         private_group: None,
         cache_ready_for: Span::hours(7 * 24),

@@ -6,4 +6,5 @@ mod damage;
 mod guards;
 mod kill;
 mod log;
+mod rebuild;
 mod support;

@@ -14,6 +14,7 @@ mod succession;
 
 use super::clock::{Reading, Vote};
 use super::event::{Event, Why};
+use super::halted::Halted;
 use super::named::NamedNodes;
 use super::settings::Settings;
 use super::sightings::Sightings;
@@ -149,10 +150,10 @@ pub struct Decision {
 pub enum Refusal {
     /// Rule R5.
     #[error(
-        "{0}: this leader's state is older than what the nodes hold, or another, so it decides nothing more; stop it and start the \
-         leader that is further on, or restore its newest snapshot"
+        "{0}: this leader's state may be older than what the nodes hold, or another, so it decides nothing more; {advice}",
+        advice = .0.advice()
     )]
-    Halted(Halt),
+    Halted(Halted),
     /// A profile that is not configured.
     #[error("there is no profile {0}; `jkeys keys list` shows the profiles")]
     NoProfile(ProfileName),

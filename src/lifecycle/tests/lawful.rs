@@ -221,6 +221,36 @@ fn r5_a_decision_after_the_leader_had_stopped_deciding_is_refused() {
 }
 
 #[test]
+fn r5_a_restored_leader_decides_nothing_and_a_key_in_use_is_not_given_up() {
+    let restored = |lost: fn(&State) -> Option<Kid>, after: Option<Event>| {
+        told(move |state, events, at| {
+            let found = lost(state);
+            let late = !state.nodes.is_empty() && found.is_some();
+            if late {
+                let restoration = Restoration {
+                    version: Version(7),
+                    taken_at: *at,
+                    records: 9,
+                    later: 1,
+                };
+                let lost = found.into_iter().collect();
+                events.insert(0, Event::Restored { restoration, lost });
+                events.truncate(1);
+                events.extend(after.clone());
+            }
+            late
+        })
+    };
+    let standby = |state: &State| state.keys.values().find(|key| key.is_unused()).map(|key| key.kid().clone());
+    let active = |state: &State| state.keys.values().find(|key| !key.is_unused()).map(|key| key.kid().clone());
+    let why = restored(standby, Some(Event::DistrustedAll)).unwrap();
+    assert!(why.contains("rule R5") && why.contains("restored from version 7"), "{why}");
+    // It is the next decision of the story that is refused, not the restoration.
+    assert!(restored(standby, None).unwrap().contains("restored from version 7"));
+    assert!(restored(active, None).unwrap().contains("\"restored\" there: key"));
+}
+
+#[test]
 fn settings_that_are_not_safe_are_refused() {
     let refused = edited(|event| match event {
         Event::Configured { settings } => {

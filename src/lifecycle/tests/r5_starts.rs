@@ -112,3 +112,46 @@ fn r5_a_report_from_before_the_start_does_not_count_although_the_clock_stands_be
         Some((Wait::Start, nodes)) if nodes.len() == 2
     ));
 }
+
+#[test]
+fn r5_a_restored_leader_decides_nothing_until_it_is_told_to_go_on() {
+    let bench = Bench::with_nodes(&["a"]);
+    let standby = bench.state.keys.values().find(|key| key.is_unused()).unwrap().kid().clone();
+    let (active, generation) = (bench.active(), bench.state.head.generation);
+    let restored = |lost: Vec<Kid>| Event::Restored {
+        restoration: Restoration {
+            version: Version(3),
+            taken_at: bench.now,
+            records: 12,
+            later: 0,
+        },
+        lost,
+    };
+    let (whole, with_loss) = (restored(vec![]), restored(vec![standby.clone(), active.clone()]));
+    let mut state = bench.state.clone();
+    state.apply(&[whole], bench.now);
+    assert_eq!(state.head.generation, generation, "nodes need hold nothing new");
+    let mut state = bench.state.clone();
+    state.apply(&[with_loss], bench.now);
+    assert_eq!(state.head.generation, generation.next());
+    assert!(!state.keys.contains_key(&standby) && state.doomed.contains(&standby));
+    assert!(
+        state.keys.contains_key(&active),
+        "a key that nodes use stays, whatever the event says"
+    );
+    for command in [
+        Command::Tick,
+        Command::Revoke {
+            kid: active,
+            reason: Reason::Compromised,
+            comment: None,
+            destroy: false,
+        },
+    ] {
+        let refused = decide(&state, &bench.seen, &command, bench.now).unwrap_err();
+        assert!(refused.to_string().contains("jkeys audit adopt"), "{refused}");
+    }
+    assert!(wanted(&state, &bench.seen, bench.now).is_empty());
+    let started = decide(&state, &bench.seen, &Command::Start { last_up: None }, bench.now).unwrap();
+    assert!(matches!(started.events[..], [Event::Started { .. }]));
+}

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::lifecycle::Halt;
+use crate::lifecycle::Halted;
 use crate::types::{Epoch, Generation, KeySpec, Kid, NodeName, ProfileName, Span, Time};
 
 /// What comes, if nobody decides anything else meanwhile.
@@ -17,7 +17,7 @@ pub struct Plan {
     /// The timing rules that the configuration breaks, in words with the numbers. With any the rest is empty: no leader would start.
     pub violations: Vec<BrokenRule>,
     /// Why the leader decides nothing more.
-    pub halted: Option<Halt>,
+    pub halted: Option<Halted>,
     /// Nodes that do not answer now. They are taken as they are: silent until they leave service.
     pub absent: Vec<NodeName>,
     /// What happens, in order.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::lifecycle::{Halt, Settings, Wait};
+use crate::lifecycle::{Halted, Settings, Wait};
 use crate::types::{Actor, Enrolment, Epoch, Generation, KeySpec, Kid, NodeName, ProfileName, Seq, Time, Version};
 
 /// One version: what was committed, by whom, and when.
@@ -60,7 +60,7 @@ pub struct VersionState {
     /// What the schedule waited for.
     pub waits: Vec<Wait>,
     /// Why the leader decided nothing more.
-    pub halted: Option<Halt>,
+    pub halted: Option<Halted>,
 }
 
 /// A key in a version.

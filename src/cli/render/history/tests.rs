@@ -257,6 +257,25 @@ fn what_the_leader_goes_through_in_words() {
 }
 
 #[test]
+fn a_restoration_in_words() {
+    let words_of = |lost| {
+        let restoration = crate::lifecycle::Restoration {
+            version: crate::types::Version(41),
+            taken_at: NOW,
+            records: 90,
+            later: 2,
+        };
+        words(Event::Restored { restoration, lost })
+    };
+    let of = "leader restored from version 41 of 2026-11-23T06:05:04.000Z, with 90 records and 2 later ones";
+    assert_eq!(words_of(vec![]), of);
+    assert_eq!(
+        words_of(vec![kid("a")]),
+        format!("{of}; removed, because the private half is lost: a")
+    );
+}
+
+#[test]
 fn the_life_of_an_encryption_key_in_words() {
     let published = |grounds| {
         let (kid, replace_at, why) = (kid("a"), NOW, Why::default());

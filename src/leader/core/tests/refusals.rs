@@ -1,6 +1,7 @@
 //! What nodes hold against the leader.
 
 use super::*;
+use crate::lifecycle::Halted;
 use crate::types::{Digest, TreeHead};
 
 fn recorded(effects: &[Effect]) -> Vec<&Event> {
@@ -40,7 +41,7 @@ fn r5_a_checkpoint_that_is_not_in_the_log_halts_the_leader_and_is_recorded_once(
         START,
     );
     assert_eq!(recorded(&effects), [&Event::Halted { halt: halt.clone() }]);
-    assert_eq!(leader.state().halted, Some(halt));
+    assert_eq!(leader.state().halted.as_ref().and_then(Halted::ahead), Some(&halt));
     let again = Input::ForeignLog {
         enrolment: of_b,
         halt: foreign(&leader, "b", 10),

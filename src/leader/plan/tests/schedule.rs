@@ -144,5 +144,8 @@ fn a_leader_that_decides_nothing_more_has_nothing_to_come() {
     };
     course.ask(crate::lifecycle::Command::NodeAhead(halt.clone()));
     let plan = plan_of(&course, Span::hours(100));
-    assert_eq!((plan.halted, plan.events), (Some(halt), vec![]));
+    assert_eq!(
+        (plan.halted, plan.events),
+        (Some(crate::lifecycle::Halted::NodeAhead(halt)), vec![])
+    );
 }

@@ -1,0 +1,33 @@
+//! What `jkeys restore` and `jkeys backup` have done.
+
+use std::path::Path;
+
+use super::text::{lines, list};
+use crate::leader::restore::Outcome;
+
+/// What was restored, what was not, and what comes next.
+pub(in crate::cli) fn restored(outcome: &Outcome, dir: &Path) -> String {
+    let lost = (!outcome.lost.is_empty()).then(|| {
+        format!(
+            "! their private halves are in no file, so these keys go: {}",
+            list(&outcome.lost)
+        )
+    });
+    let revoked = (!outcome.revoked.is_empty()).then(|| {
+        format!(
+            "! revoked by a record that was left out, and revoked again: {}",
+            list(&outcome.revoked)
+        )
+    });
+    let left_out = (outcome.left_out > 0).then(|| {
+        format!(
+            "! {} later records were left out; if nodes have seen them, they tell it when the leader is up",
+            outcome.left_out
+        )
+    });
+    let next = [
+        format!("{} holds a leader, {}", dir.display(), outcome.restoration),
+        "it decides nothing yet: start it, let its nodes report, then go on from here with `jkeys audit adopt`".to_owned(),
+    ];
+    lines([lost, revoked, left_out].into_iter().flatten().chain(next))
+}

@@ -1,0 +1,75 @@
+//! A lost leader that is made again, as an operator does it.
+
+use std::fs;
+
+use crate::fleet::{Fleet, SLOW};
+use crate::process::until;
+
+/// What the refused start says is what then works.
+#[tokio::test]
+async fn a_leader_whose_database_is_lost_is_restored_as_its_refusal_says() {
+    let mut fleet = Fleet::running(SLOW, &["a"]).await;
+    let before = fleet.status().await.unwrap();
+    fleet.stop_leader().await;
+    let (state, restored) = (fleet.leader_state(), fleet.root().join("restored"));
+    fs::remove_dir_all(state.join("db")).unwrap();
+    let refused = fleet.leader_that_ends().await;
+    refused.refused(&[
+        "`jkeys restore FILE --to DIR`",
+        "The newest snapshot is ",
+        "set state_dir to DIR",
+    ]);
+    let newest = refused.err.split("The newest snapshot is ").nth(1).unwrap().trim();
+    let to = restored.to_str().unwrap();
+    let said = fleet.run(&["restore", newest, "--to", to]).await;
+    said.ended(
+        0,
+        &[
+            "holds a leader, restored from version",
+            "it decides nothing yet",
+            "jkeys audit adopt",
+        ],
+    );
+    fleet
+        .run(&["restore", newest, "--to", to])
+        .await
+        .refused(&["not empty", "Name another"]);
+    fleet.run(&["restore", newest]).await.refused(&["not empty"]);
+    let text = fleet.leader_text(SLOW).replace(state.to_str().unwrap(), to);
+    crate::process::write(&fleet.leader_toml(), text);
+    fleet.start_leader().await;
+    let after = until("a node that has found its leader again", async || {
+        let status = fleet.status().await?;
+        (status.nodes[0].confirmed == Some(before.generation) && status.epoch > before.epoch).then_some(status)
+    })
+    .await;
+    assert_eq!(after.generation, before.generation);
+    let said = fleet.run(&["status"]).await;
+    said.ended(
+        0,
+        &[
+            "! the leader decides nothing more: it was restored from version",
+            "`jkeys audit adopt`",
+        ],
+    );
+    let said = fleet.run(&["rotate", "--now", "--force", "--reason", "superseded"]).await;
+    said.refused(&["it was restored from version", "jkeys audit adopt"]);
+    fleet.run(&["history"]).await.ended(0, &["leader restored from version"]);
+    // The log is whole, and its story lawful.
+    let out = fleet.root().join("export");
+    fleet.run(&["audit", "export", "--out", out.to_str().unwrap()]).await.done();
+    fleet.run(&["audit", "verify", out.to_str().unwrap()]).await.done();
+    fleet.stop_leader().await;
+}
+
+#[tokio::test]
+async fn what_is_no_snapshot_is_refused_in_words() {
+    let mut fleet = Fleet::running(SLOW, &[]).await;
+    fleet.stop_leader().await;
+    let (file, to) = (fleet.root().join("file"), fleet.root().join("restored"));
+    let restore = ["restore", file.to_str().unwrap(), "--to", to.to_str().unwrap()];
+    fleet.run(&restore).await.refused(&["could not read", "No such file"]);
+    crate::process::write(&file, b"something else that is longer than a checksum");
+    fleet.run(&restore).await.refused(&["was changed or cut short"]);
+    assert!(!to.exists());
+}
