@@ -146,6 +146,10 @@ impl Leader {
         answer(self.client.prove_consistency(request).await)
     }
 
+    pub(super) async fn backup(&mut self) -> Result<Streaming<proto::BackupPart>, Failure> {
+        answer(self.client.backup(proto::BackupRequest {}).await)
+    }
+
     pub(super) async fn token(&mut self, call: TokenCall) -> Result<Token, Failure> {
         let made = answer(self.client.create_token(proto::CreateTokenRequest::from(call)).await)?;
         Ok(Token {

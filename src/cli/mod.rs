@@ -5,6 +5,7 @@
 
 mod admin;
 mod audit;
+mod backup;
 mod dev;
 mod enroll;
 mod explain;
@@ -79,6 +80,8 @@ enum Verb {
     Init(init::InitVerb),
     /// A leader and three agents on this machine, in a scratch folder, on a fast schedule, watched by a probe
     Dev(dev::DevArgs),
+    /// Write all that the leader holds into a sealed file, while it runs
+    Backup(backup::BackupArgs),
     /// Make a leader's folder again, from a snapshot or a backup, while no leader runs
     Restore(restore::RestoreArgs),
     /// Make this machine a node, with a token of `jkeys node token`
@@ -118,6 +121,7 @@ pub async fn run(cli: Cli, clock: &Clock, screen: &mut Screen<'_>) -> Result<Exi
         Verb::Node(verb) => verb.run(place, clock, screen).await,
         Verb::Init(verb) => verb.run(config, clock, screen),
         Verb::Enroll(args) => args.run(config, clock, screen).await,
+        Verb::Backup(args) => args.run(place, screen).await,
         Verb::Restore(args) => args.run(place, clock, screen),
         Verb::Dev(args) => args.run(clock).await,
         Verb::Leader(args) => services::leader(&args, config, clock).await,

@@ -11,6 +11,7 @@ use crate::config::file::FileError;
 use crate::dev::DevError;
 use crate::durable::DurableError;
 use crate::leader::LeaderError;
+use crate::leader::backup::KeystoreError;
 use crate::leader::founding::FoundingError;
 use crate::leader::restore::RestoreError;
 use crate::rpc::{ConnectError, Failure, WireError};
@@ -83,6 +84,14 @@ pub enum CliError {
     /// A fleet could not be founded.
     #[error(transparent)]
     Founding(#[from] FoundingError),
+    /// A backup overwrites nothing by accident.
+    #[error("{0:?} is there already and was left as it is; name another file, or replace it with --force")]
+    BackupExists(PathBuf),
+    /// What came of a backup can't be relied on.
+    #[error(
+        "{0:?} was not written, because what was read back is not a whole backup: {1}; try again, and look at the disk if it stays so"
+    )]
+    Backup(PathBuf, KeystoreError),
     /// Nothing was restored.
     #[error(transparent)]
     Restore(#[from] RestoreError),

@@ -1,15 +1,14 @@
 //! Whole files: replaced in one step, or removed.
 
-use std::fs::File;
-use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
+use rustix::fs::{AtFlags, Gid, Mode, Uid};
 use rustix::io::Errno;
 
 use super::error::{DurableError, Step, failed};
 use super::folder::Place;
+use super::new_file::{NewFile, Over};
 
 /// Who may do what with a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,35 +45,10 @@ pub fn create_file(path: &Path, bytes: &[u8], attrs: &FileAttrs) -> Result<(), D
     write(path, bytes, attrs, Over::Nothing)
 }
 
-/// What a new file may take the place of.
-#[derive(Clone, Copy)]
-enum Over {
-    Anything,
-    Nothing,
-}
-
 fn write(path: &Path, bytes: &[u8], attrs: &FileAttrs, over: Over) -> Result<(), DurableError> {
-    let place = Place::of(path)?;
-    let temporary = Place::temporary();
-    let written = write_temporary(&place, &temporary, bytes, attrs).and_then(|()| match over {
-        Over::Anything => place.put(&temporary),
-        Over::Nothing => place.put_new(&temporary),
-    });
-    if written.is_err() {
-        // The first error is the one to tell; what stays behind has a name that marks it as left over.
-        let _ = rustix::fs::unlinkat(&place.folder, &temporary, AtFlags::empty());
-    }
-    written
-}
-
-fn write_temporary(place: &Place<'_>, temporary: &str, bytes: &[u8], attrs: &FileAttrs) -> Result<(), DurableError> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(&place.folder, temporary, flags, Mode::from_raw_mode(0o600))
-        .map_err(failed(Step::Create, place.path))?;
-    own(&file, attrs).map_err(failed(Step::Own, place.path))?;
-    let mut file = File::from(file);
-    file.write_all(bytes).map_err(failed(Step::Write, place.path))?;
-    file.sync_all().map_err(failed(Step::Sync, place.path))
+    let mut file = NewFile::begin(path, attrs)?;
+    file.append(bytes)?;
+    file.put(over)
 }
 
 /// The mode comes after the owner: chown(2) may clear bits of it, and the wrong group must not have it for an instant.

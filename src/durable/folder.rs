@@ -13,6 +13,7 @@ use super::error::{DurableError, Step, failed};
 use super::file::{FileAttrs, own};
 
 /// A name in an opened folder. The handle keeps every step in that one folder, whatever happens to the path meanwhile.
+#[derive(Debug)]
 pub(super) struct Place<'a> {
     pub folder: OwnedFd,
     pub name: &'a OsStr,

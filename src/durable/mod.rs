@@ -9,6 +9,7 @@ mod error;
 mod file;
 mod folder;
 mod link;
+mod new_file;
 #[cfg(test)]
 pub(crate) mod small_disk;
 
@@ -17,6 +18,7 @@ pub use error::{DurableError, Step};
 pub use file::{FileAttrs, create_file, remove_file, write_file};
 pub use folder::{create_folder, create_folder_as, create_new_folder, remove_folder_all, remove_leftovers, sync_folder};
 pub use link::swap_link;
+pub use new_file::{NewFile, Over};
 
 /// How the name of each temporary begins, so that one left by a crash is known for what it is.
 pub const TEMPORARY_PREFIX: &str = ".jkeys-tmp-";

@@ -1,5 +1,6 @@
 //! The leader: a pure core that decides, and a shell that carries out what the core says.
 
+pub mod backup;
 mod certificate;
 pub mod core;
 pub mod dry_run;

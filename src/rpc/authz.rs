@@ -134,6 +134,7 @@ const TABLE: &[(&str, Who)] = &[
     ("/jkeys.v1.Admin/HistoricalKeys", Who::Local),
     ("/jkeys.v1.Admin/Versions", Who::Local),
     ("/jkeys.v1.Admin/ShowVersion", Who::Local),
+    ("/jkeys.v1.Admin/Backup", Who::Local),
     ("/jkeys.v1.Admin/CreateToken", Who::Local),
 ];
 

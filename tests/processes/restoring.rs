@@ -73,3 +73,33 @@ async fn what_is_no_snapshot_is_refused_in_words() {
     fleet.run(&restore).await.refused(&["was changed or cut short"]);
     assert!(!to.exists());
 }
+
+/// The disk is gone altogether; the backup and the master key lay elsewhere.
+#[tokio::test]
+async fn a_backup_taken_while_the_leader_runs_is_enough_to_make_it_again() {
+    let mut fleet = Fleet::running(SLOW, &["a"]).await;
+    let file = fleet.root().join("backup");
+    let backup = ["backup", file.to_str().unwrap()];
+    let said = fleet.run(&backup).await;
+    said.ended(0, &["read back and whole", "keep that elsewhere"]);
+    let mode = std::os::unix::fs::MetadataExt::mode(&fs::metadata(&file).unwrap());
+    assert_eq!(mode & 0o7777, 0o600);
+    fleet.run(&backup).await.refused(&["is there already", "--force"]);
+    let said = fleet.run(&[&backup[..], &["--force", "--json"]].concat()).await.done();
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let bytes = fs::metadata(&file).unwrap().len();
+    assert_eq!((said["file"].as_str(), said["bytes"].as_u64()), (file.to_str(), Some(bytes)));
+    let before = fleet.status().await.unwrap();
+    assert_eq!(said["generation"].as_u64(), Some(before.generation.0));
+    fleet.stop_leader().await;
+    fs::remove_dir_all(fleet.leader_state()).unwrap();
+    fleet.run(&["restore", file.to_str().unwrap()]).await.done();
+    fleet.start_leader().await;
+    let after = until("a node that has found its leader again", async || {
+        let status = fleet.status().await?;
+        (status.nodes[0].confirmed == Some(before.generation) && status.epoch > before.epoch).then_some(status)
+    })
+    .await;
+    assert!(after.halted.is_some());
+    fleet.stop_leader().await;
+}

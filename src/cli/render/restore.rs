@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::text::{lines, list};
+use crate::leader::backup::Summary;
 use crate::leader::restore::Outcome;
 
 /// What was restored, what was not, and what comes next.
@@ -30,4 +31,24 @@ pub(in crate::cli) fn restored(outcome: &Outcome, dir: &Path) -> String {
         "it decides nothing yet: start it, let its nodes report, then go on from here with `jkeys audit adopt`".to_owned(),
     ];
     lines([lost, revoked, left_out].into_iter().flatten().chain(next))
+}
+
+/// What is in the file now, and what it is worth.
+pub(in crate::cli) fn backed_up(summary: &Summary, file: &Path) -> String {
+    let Summary {
+        version,
+        committed_at,
+        generation,
+        records,
+        bytes,
+        ..
+    } = summary;
+    lines([
+        format!(
+            "{} holds version {version} of {committed_at}, generation {generation}, with {records} records: {bytes} bytes, read back \
+             and whole",
+            file.display()
+        ),
+        "only this leader's master key opens it: keep that elsewhere, and this file off this machine".to_owned(),
+    ])
 }

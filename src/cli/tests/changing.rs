@@ -233,3 +233,37 @@ async fn a_dry_run_of_what_would_be_refused_ends_with_1_and_says_why() {
     assert!(json.out.contains("\"refused\":\"standby b is young\""));
     json.refused();
 }
+
+#[tokio::test]
+async fn a_backup_that_is_not_whole_is_not_left_behind_and_nothing_is_overwritten() {
+    let part = |content: &[u8]| {
+        Ok(crate::rpc::proto::BackupPart {
+            content: content.to_vec(),
+        })
+    };
+    let broken = vec![part(b"jkeys backup 1\n"), Err(Failure::refused("the disk failed").into())];
+    let other = vec![part(b"something else")];
+    for (backup, words) in [
+        (broken, "the disk failed"),
+        (other, "not a whole backup"),
+        (vec![], "not a whole backup"),
+    ] {
+        let served = Fake {
+            backup,
+            ..Fake::default()
+        }
+        .serve();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("b");
+        let line = format!("backup {}", file.display());
+        let refused = jkeys(&served, &line).await.refused();
+        assert!(refused.contains(words), "{refused}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        std::fs::File::create(&file).unwrap();
+        let refused = jkeys(&served, &line).await.refused();
+        assert!(refused.contains("--force"), "{refused}");
+        let refused = jkeys(&served, &format!("{line} --force")).await.refused();
+        assert!(refused.contains(words), "{refused}");
+        assert_eq!(std::fs::read(&file).unwrap(), b"", "what was there is there still");
+    }
+}

@@ -29,6 +29,8 @@ pub(super) struct Fake {
     /// The log, as stored.
     pub(super) log: Vec<String>,
     pub(super) audit: Audit,
+    /// The content of a backup, which may break off.
+    pub(super) backup: Vec<Result<proto::BackupPart, Status>>,
     pub(super) asked: Arc<Mutex<Asked>>,
 }
 
@@ -58,6 +60,7 @@ impl Default for Fake {
             changes: 0,
             log: vec![],
             audit: Audit::default(),
+            backup: vec![],
             asked: Arc::default(),
         }
     }
@@ -132,6 +135,7 @@ impl Admin for Fake {
     type WatchStream = Updates<proto::Document>;
     type AuditLogStream = Updates<proto::AuditLogPart>;
     type ProveRecordsStream = Updates<proto::ProvedRecord>;
+    type BackupStream = Updates<proto::BackupPart>;
 
     async fn ping(&self, _: Request<proto::PingRequest>) -> Result<Response<proto::PingResponse>, Status> {
         Ok(Response::new(proto::PingResponse {
@@ -225,6 +229,10 @@ impl Admin for Fake {
     async fn show_version(&self, request: Request<proto::ShowVersionRequest>) -> Result<Response<proto::Document>, Status> {
         let version = a_version(request.into_inner().version);
         Ok(Response::new(Document::write(schema::VERSION, &version).unwrap().into()))
+    }
+
+    async fn backup(&self, _: Request<proto::BackupRequest>) -> Result<Response<Self::BackupStream>, Status> {
+        Ok(updates(self.backup.clone()))
     }
 
     async fn create_token(

@@ -23,10 +23,10 @@ use crate::rpc::documents;
 use crate::rpc::fleet::PROTOCOL_VERSION;
 use crate::rpc::proto::admin_server::Admin;
 use crate::rpc::proto::{
-    self, AuditLogPart, AuditLogRequest, CreateTokenRequest, CreateTokenResponse, HistoricalKeysRequest, HistoricalKeysResponse,
-    HistoryRequest, PingRequest, PingResponse, PlanRequest, ProveConsistencyRequest, ProveConsistencyResponse,
-    ProveRecordsRequest, ProvedRecord, RevokeRequest, RotateProgress, RotateRequest, ShowKeyRequest, ShowVersionRequest,
-    StatusRequest, VersionsRequest, WatchRequest, audit_log_part,
+    self, AuditLogPart, AuditLogRequest, BackupPart, BackupRequest, CreateTokenRequest, CreateTokenResponse,
+    HistoricalKeysRequest, HistoricalKeysResponse, HistoryRequest, PingRequest, PingResponse, PlanRequest,
+    ProveConsistencyRequest, ProveConsistencyResponse, ProveRecordsRequest, ProvedRecord, RevokeRequest, RotateProgress,
+    RotateRequest, ShowKeyRequest, ShowVersionRequest, StatusRequest, VersionsRequest, WatchRequest, audit_log_part,
 };
 use crate::rpc::{Caller, ErrorKind, Failure};
 use crate::types::{Actor, Enrolment, Kid, NameError, NodeName, Now, Span};
@@ -44,6 +44,7 @@ impl Admin for AdminService {
     type WatchStream = Answers<proto::Document>;
     type AuditLogStream = Answers<AuditLogPart>;
     type ProveRecordsStream = Answers<ProvedRecord>;
+    type BackupStream = Answers<BackupPart>;
 
     async fn ping(&self, _: Request<PingRequest>) -> Answer<PingResponse> {
         let (capabilities, release) = (Vec::new(), env!("CARGO_PKG_VERSION").to_owned());
@@ -179,6 +180,13 @@ impl Admin for AdminService {
     async fn show_version(&self, request: Request<ShowVersionRequest>) -> Answer<proto::Document> {
         let version = self.0.version(request.into_inner()).await?;
         Ok(Response::new(document(schema::VERSION, &version)?))
+    }
+
+    async fn backup(&self, request: Request<BackupRequest>) -> Answer<Self::BackupStream> {
+        tracing::info!(actor = %actor(&request)?, "a backup is sent");
+        let (parts, receiver) = mpsc::channel(4);
+        tokio::spawn(self.0.clone().send_backup(parts));
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 
     async fn create_token(&self, request: Request<CreateTokenRequest>) -> Answer<CreateTokenResponse> {

@@ -2,6 +2,7 @@
 
 mod admin;
 mod audit;
+mod backup;
 mod context;
 mod enrollment;
 mod fleet;

@@ -39,7 +39,11 @@ impl Admin for Mirror {
     type WatchStream = Updates<proto::Document>;
     type AuditLogStream = Updates<proto::AuditLogPart>;
     type ProveRecordsStream = Updates<proto::ProvedRecord>;
+    type BackupStream = Updates<proto::BackupPart>;
 
+    async fn backup(&self, _: Request<proto::BackupRequest>) -> Result<Response<Self::BackupStream>, Status> {
+        nothing()
+    }
     async fn rotate(&self, _: Request<proto::RotateRequest>) -> Result<Response<Self::RotateStream>, Status> {
         nothing()
     }
