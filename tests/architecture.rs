@@ -28,7 +28,7 @@ const IMPORTS: &[(&str, &str)] = &[
     ("keystore", "audit crypto durable types"),
     (
         "leader",
-        "audit clock config crypto durable keystore lifecycle pki rpc story types",
+        "audit clock config crypto durable hooks keystore lifecycle pki rpc story types",
     ),
     ("lifecycle", "types"),
     ("main", "cli clock"),

@@ -39,6 +39,7 @@ pub(super) fn quiet() -> Status {
         committed_at: NOW - Span::mins(9),
         halted: None,
         refused_enrolments: 0,
+        backup: None,
         waits: vec![],
         profiles: vec![ProfileStatus {
             profile: "main".parse().unwrap(),

@@ -108,7 +108,7 @@ fn hooks(tables: Vec<Fields<'_>>, errors: &mut Vec<ConfigError>) -> Vec<Hook> {
     let mut hooks = Vec::new();
     for mut table in tables {
         let on = table.need("on", "when the hook runs; write \"swap\"", hook_event);
-        let argv = table.need("argv", "the program and its arguments, as a list", argv);
+        let argv = table.need("argv", "the program and its arguments, as a list", value::argv);
         let timeout = table.get("timeout", value::bounded_span).unwrap_or(Span::secs(30));
         if let (Some(on), Some(argv)) = (on, argv) {
             hooks.push(Hook { on, argv, timeout });
@@ -123,20 +123,6 @@ fn hook_event(value: &DeValue<'_>) -> Result<HookEvent, String> {
         "swap" => Ok(HookEvent::Swap),
         other => Err(format!("{other:?} is not an event; write \"swap\"")),
     }
-}
-
-fn argv(value: &DeValue<'_>) -> Result<Vec<String>, String> {
-    let argv = value::list(value, |item| value::text(item).map(ToOwned::to_owned))?;
-    let program = argv.first().ok_or("it is empty; name a program")?;
-    if !Path::new(program).is_absolute() {
-        return Err(format!(
-            "the program {program:?} must be a path that begins with /: there is no PATH"
-        ));
-    }
-    if argv.iter().any(|word| word.contains('\0')) {
-        return Err("a word holds a NUL, which no program can be given".to_owned());
-    }
-    Ok(argv)
 }
 
 #[cfg(test)]

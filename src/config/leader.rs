@@ -29,8 +29,19 @@ pub struct LeaderConfig {
     pub admin_group: Option<String>,
     /// The longest time between two reports of an agent that has nothing new to say.
     pub report_every: Span,
+    /// What takes each snapshot away from this machine.
+    pub backup: Option<BackupHook>,
     /// The profiles with their windows. They keep the timing rules.
     pub settings: Settings,
+}
+
+/// A program that runs after each snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackupHook {
+    /// The program, as an absolute path, and its arguments. Never empty.
+    pub argv: Vec<String>,
+    /// How long it may run.
+    pub timeout: Span,
 }
 
 impl LeaderConfig {
@@ -93,6 +104,7 @@ impl LeaderConfig {
                 .get("admin_group", value::group)
                 .unwrap_or_else(|| Some("jkeys-admin".to_owned())),
             report_every: top.get("report_every", value::bounded_span).unwrap_or(Span::mins(1)),
+            backup: backup(&mut top, &mut errors),
             settings: Settings {
                 served_max_age: top.get("served_max_age", value::bounded_span),
                 ..settings
@@ -151,6 +163,14 @@ impl LeaderConfig {
             ),
         })
     }
+}
+
+fn backup(top: &mut Fields<'_>, errors: &mut Vec<ConfigError>) -> Option<BackupHook> {
+    let mut table = top.table("backup")?;
+    let argv = table.need("argv", "the program and its arguments, as a list", value::argv);
+    let timeout = table.get("timeout", value::bounded_span).unwrap_or(Span::mins(5));
+    errors.extend(table.finish());
+    argv.map(|argv| BackupHook { argv, timeout })
 }
 
 const ADMIN_SOCKET: &str = "admin_socket";

@@ -13,7 +13,7 @@ mod value;
 
 pub use agent::{AgentConfig, Hook, HookEvent};
 pub use error::{ConfigError, ConfigErrors};
-pub use leader::LeaderConfig;
+pub use leader::{BackupHook, LeaderConfig};
 
 /// The file in a systemd credentials folder (`$CREDENTIALS_DIRECTORY`) that holds the leader's master key.
 pub const MASTER_KEY_CREDENTIAL: &str = "master-key";

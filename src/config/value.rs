@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use toml::de::DeValue;
@@ -18,6 +18,21 @@ pub(super) fn text<'a>(value: &'a DeValue<'a>) -> Result<&'a str, String> {
 /// Any type that knows its own text.
 pub(super) fn parsed<T: FromStr<Err: Display>>(value: &DeValue<'_>) -> Result<T, String> {
     text(value)?.parse().map_err(|why: T::Err| why.to_string())
+}
+
+/// A program by its absolute path, and its arguments.
+pub(super) fn argv(value: &DeValue<'_>) -> Result<Vec<String>, String> {
+    let argv = list(value, |item| text(item).map(ToOwned::to_owned))?;
+    let program = argv.first().ok_or("it is empty; name a program")?;
+    if !Path::new(program).is_absolute() {
+        return Err(format!(
+            "the program {program:?} must be a path that begins with /: there is no PATH"
+        ));
+    }
+    if argv.iter().any(|word| word.contains('\0')) {
+        return Err("a word holds a NUL, which no program can be given".to_owned());
+    }
+    Ok(argv)
 }
 
 /// A text with something in it.

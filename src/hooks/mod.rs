@@ -1,4 +1,4 @@
-//! Programs that a node runs after a swap: argv only, a clean environment, a time limit.
+//! Programs that a node runs after a swap, and a leader after a snapshot: argv only, a clean environment, a time limit.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -72,7 +72,7 @@ pub enum HookError {
         why: String,
     },
     /// It ended with an error.
-    #[error("the hook {program} failed with {status}; its output is in the agent's log")]
+    #[error("the hook {program} failed with {status}; its output is in the log")]
     Failed {
         /// The program.
         program: String,
@@ -89,7 +89,7 @@ pub enum HookError {
     },
 }
 
-/// Runs a hook to its end, or kills it and its process group when its time is over. It gets nothing of the agent's environment: `PATH`
+/// Runs a hook to its end, or kills it and its process group when its time is over. It gets nothing of this process's environment: `PATH`
 /// and `environment` only, which holds ids and paths and never a secret.
 pub async fn run(hook: &Hook, environment: &BTreeMap<String, String>, clock: &Clock) -> HookResult {
     let spawned = Command::new(&hook.program)

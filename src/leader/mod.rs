@@ -2,6 +2,7 @@
 
 pub mod backup;
 mod certificate;
+mod copies;
 pub mod core;
 pub mod dry_run;
 mod engine;

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::certificate::Certificate;
+use super::copies::Copies;
 use super::engine::{Engine, Message};
 use super::founding::{Authority, FoundingError, read_master_key};
 use super::log::Log;
@@ -61,6 +62,7 @@ pub enum LeaderError {
 pub struct Leader {
     engine: Engine,
     context: Context,
+    copies: Copies,
     terms: Arc<watch::Sender<Terms>>,
     nodes: TcpListener,
     admin: UnixListener,
@@ -135,7 +137,16 @@ impl Leader {
         let clock = shared.clock.clone();
         engine.start(&restored, config.settings.clone()).await?;
         let (terms, told) = watch::channel(Terms::from(config));
+        let (tell, hook_told) = watch::channel(None);
+        let copies = Copies {
+            state_dir: config.state_dir.clone(),
+            terms: told.clone(),
+            made: shared.bundle.clone(),
+            clock: clock.clone(),
+            told: tell,
+        };
         let context = Context {
+            copied: hook_told,
             terms: told,
             authority: Arc::new(authority),
             clock: clock.clone(),
@@ -146,6 +157,7 @@ impl Leader {
         Ok(Self {
             engine,
             context,
+            copies,
             terms: Arc::new(terms),
             nodes,
             admin,
@@ -179,6 +191,7 @@ impl Leader {
         let Self {
             engine,
             context,
+            copies,
             // What is told stays as it is when nobody holds a handle.
             terms: _terms,
             nodes,
@@ -211,10 +224,12 @@ impl Leader {
         let services = (EnrollmentService(context.clone()), FleetService(context.clone()));
         let (current, inbox) = (tls.current(), context.shared.inbox.clone());
         let renewing = tokio::spawn(tls.renew());
+        let copying = tokio::spawn(copies.run());
         let fleet = serve_fleet(nodes, current, trust_domain, Registry::default(), services, stopped());
         let admin = serve_admin(admin, AdminService(context), stopped());
         let (fleet, admin) = tokio::join!(fleet, admin);
         renewing.abort();
+        copying.abort();
         // The engine may have ended by itself.
         let _ = inbox.send(Message::Stop).await;
         engine.await??;

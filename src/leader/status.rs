@@ -34,6 +34,7 @@ pub fn status(leader: &Leader, clocks: Now) -> Status {
         committed_at: state.head.committed_at,
         halted: state.halted.clone(),
         refused_enrolments: leader.refused_enrolments(),
+        backup: None,
         waits: state
             .waits
             .iter()

@@ -34,6 +34,9 @@ pub struct Status {
     pub waits: Vec<Waiting>,
     /// How often a join token was refused since the start.
     pub refused_enrolments: u64,
+    /// How the backup hook went; none where it has not run in this term.
+    #[serde(default)]
+    pub backup: Option<BackupStatus>,
     /// The profiles, by name.
     pub profiles: Vec<ProfileStatus>,
     /// Profiles that are configured no more and still have keys, by name.
@@ -45,6 +48,24 @@ pub struct Status {
     pub nodes: Vec<NodeStatus>,
     /// Revocations that some node has not confirmed.
     pub revocations: Vec<RevocationStatus>,
+}
+
+/// How the backup hook went, since the leader's start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupStatus {
+    /// When it last succeeded.
+    pub succeeded_at: Option<Time>,
+    /// What is wrong, if it has failed since.
+    pub problem: Option<BackupProblem>,
+}
+
+/// A backup hook that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupProblem {
+    /// When it last failed.
+    pub at: Time,
+    /// Why.
+    pub why: String,
 }
 
 /// The leader's clock (rule R9).

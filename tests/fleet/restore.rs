@@ -279,6 +279,42 @@ async fn nothing_is_restored_beside_a_leader_that_runs() {
     lost.restore(&snapshots[0], false).unwrap();
 }
 
+/// It fails at first: that is shown, holds nothing up, and is tried again.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_backup_hook_runs_after_each_snapshot_and_holds_nothing_up() {
+    let outside = tempfile::tempdir().unwrap();
+    let (there, copied) = (outside.path().join("there"), outside.path().join("copied"));
+    let script = format!(
+        "test -e {} && cp $JKEYS_SNAPSHOT {} && test -d $JKEYS_STATE_DIR/segments",
+        there.display(),
+        copied.display()
+    );
+    let text = format!("[backup]\nargv = [\"/bin/sh\", \"-c\", \"{script}\"]\n{ES256}");
+    let cluster = Cluster::with_nodes(&text, &["a"]).await;
+    let failed = |status: &jkeys::rpc::documents::Status| status.backup.as_ref().is_some_and(|backup| backup.problem.is_some());
+    cluster.until(failed).await;
+    let why = cluster.status().await.backup.unwrap().problem.unwrap().why;
+    assert!(why.contains("the hook /bin/sh failed"), "{why}");
+    put(&there, b"");
+    cluster.stepper.advance(Span::mins(5));
+    cluster.until(|status| !failed(status)).await;
+    let newest = || snapshot_files(&cluster.config().state_dir).unwrap().remove(0);
+    assert_eq!(fs::read(&copied).unwrap(), fs::read(newest()).unwrap());
+    let before = newest();
+    cluster.rotate(forced()).await.unwrap();
+    cluster.rest().await;
+    assert_ne!(newest(), before);
+    let mut found = false;
+    for _ in 0..500 {
+        found = fs::read(&copied).unwrap() == fs::read(newest()).unwrap();
+        if found {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert!(found, "the newest snapshot was not copied");
+}
+
 fn put(path: &Path, bytes: &[u8]) {
     jkeys::durable::write_file(path, bytes, &jkeys::durable::FileAttrs::mode(0o600)).unwrap();
 }

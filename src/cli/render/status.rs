@@ -5,7 +5,7 @@ use super::table::Table;
 use super::text::{elapsed, list, plain, relative};
 use super::{history::waited, keys::keys, text};
 use crate::lifecycle::Doubt;
-use crate::rpc::documents::{ClockStatus, NodeStatus, Rotating, StandbyStatus, Status};
+use crate::rpc::documents::{BackupProblem, ClockStatus, NodeStatus, Rotating, StandbyStatus, Status};
 use crate::types::{KeyUse, Time};
 
 pub(in crate::cli) fn status(status: &Status, columns: Option<usize>) -> String {
@@ -63,7 +63,21 @@ fn loud(status: &Status) -> String {
     let nodes = status.nodes.iter().flat_map(|node| troubles(node, now));
     let refused = Some(status.refused_enrolments).filter(|count| *count > 0);
     let refused = refused.map(|count| format!("{count} join tokens refused since the leader started"));
+    let backup = status.backup.iter().filter_map(|backup| {
+        let BackupProblem { at, why } = backup.problem.as_ref()?;
+        let before = backup
+            .succeeded_at
+            .map_or("it has not succeeded since the leader started".to_owned(), |at| {
+                format!("it succeeded {}", relative(at, now))
+            });
+        Some(format!(
+            "the backup hook failed {}: {}; {before}",
+            relative(*at, now),
+            plain(why)
+        ))
+    });
     let lines = halted
+        .chain(backup)
         .chain(refused)
         .chain(clock)
         .chain(waits)

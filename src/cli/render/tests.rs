@@ -291,3 +291,20 @@ until when verifiers would trust what is revoked is not known: it would wait for
 ";
     assert_eq!(dry_run(&a_dry_run(), None), expected);
 }
+
+#[test]
+fn a_backup_hook_that_fails_is_shown() {
+    let mut status = crate::cli::samples::quiet();
+    let at = status.now - Span::mins(5);
+    let mut shown = |succeeded_at, problem: Option<&str>| {
+        let problem = problem.map(|why| crate::rpc::documents::BackupProblem { at, why: why.to_owned() });
+        status.backup = Some(crate::rpc::documents::BackupStatus { succeeded_at, problem });
+        super::status(&status, None)
+    };
+    assert!(!shown(Some(at), None).contains("backup"));
+    assert!(
+        shown(Some(at - Span::mins(5)), Some("no\nroute"))
+            .contains("! the backup hook failed 5m ago: no route; it succeeded 10m ago\n")
+    );
+    assert!(shown(None, Some("x")).contains("it has not succeeded since the leader started"));
+}

@@ -20,6 +20,7 @@ fn the_template_is_exactly_the_defaults() {
         admin_socket: "/run/jkeys/leader.sock".into(),
         admin_group: Some("jkeys-admin".into()),
         report_every: Span::secs(60),
+        backup: None,
         settings: Settings::from_iter([Profile::new("web".parse().unwrap(), KeySpec::Rs256(RsaBits::B2048))]),
     };
     let template = LeaderConfig::template();
@@ -268,5 +269,26 @@ fn the_socket_is_found_in_a_file_that_is_wrong_everywhere_else() {
     ] {
         let said = socket(wrong).unwrap_err().to_string();
         assert!(said.contains("line "), "{said}");
+    }
+}
+
+#[test]
+fn a_backup_hook_is_a_program_with_a_time_limit() {
+    let parse = |text: &str| LeaderConfig::parse(&format!("{text}\n{WEB}"), None);
+    let hook = |text: &str| parse(text).unwrap().backup.unwrap();
+    let plain = hook("[backup]\nargv = [\"/usr/bin/copy\", \"x\"]");
+    assert_eq!(
+        (plain.argv, plain.timeout),
+        (vec!["/usr/bin/copy".to_owned(), "x".to_owned()], Span::mins(5))
+    );
+    assert_eq!(hook("[backup]\nargv = [\"/a\"]\ntimeout = \"9s\"").timeout, Span::secs(9));
+    for (text, words) in [
+        ("[backup]", "argv is missing"),
+        ("[backup]\nargv = [\"copy\"]", "begins with /"),
+        ("[backup]\nargv = [\"/a\"]\ntimeout = \"0s\"", "timeout"),
+        ("[backup]\nargv = [\"/a\"]\nto = \"x\"", "unknown key"),
+    ] {
+        let refused = parse(text).unwrap_err().to_string();
+        assert!(refused.contains(words), "{refused}");
     }
 }

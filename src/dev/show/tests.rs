@@ -66,6 +66,7 @@ fn look(nodes: Vec<NodeStatus>, failures: usize) -> Look {
             halted: None,
             waits: vec![],
             refused_enrolments: 0,
+            backup: None,
             profiles: vec![],
             leaving: vec![],
             keys: vec![key],

@@ -198,7 +198,9 @@ impl Admin for AdminService {
 
 impl AdminService {
     async fn read_status(&self) -> Result<documents::Status, Failure> {
-        Ok(status(&*self.0.shared.leader().await?, self.0.shared.machine.read()))
+        let status = status(&*self.0.shared.leader().await?, self.0.shared.machine.read());
+        let backup = self.0.copied.borrow().clone();
+        Ok(documents::Status { backup, ..status })
     }
 
     async fn command(&self, call: RotateCall) -> Result<Command, Failure> {

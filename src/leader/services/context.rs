@@ -5,13 +5,14 @@ use std::sync::Arc;
 use tokio::sync::{oneshot, watch};
 
 use crate::clock::Clock;
-use crate::config::LeaderConfig;
+use crate::config::{BackupHook, LeaderConfig};
 use crate::keystore::Keystore;
 use crate::leader::engine::{Decided, Message, Shared};
 use crate::leader::founding::Authority;
 use crate::leader::log::Log;
 use crate::lifecycle::Command;
 use crate::pki::{CertificateDer, Membership};
+use crate::rpc::documents::BackupStatus;
 use crate::rpc::{ErrorKind, Failure};
 use crate::types::{Actor, HostPort, Span};
 
@@ -24,6 +25,8 @@ pub(in crate::leader) struct Context {
     pub(in crate::leader) authority: Arc<Authority>,
     pub(in crate::leader) terms: watch::Receiver<Terms>,
     pub(in crate::leader) clock: Clock,
+    /// How the backup hook went.
+    pub(in crate::leader) copied: watch::Receiver<Option<BackupStatus>>,
 }
 
 /// What the leader tells nodes of itself, as the configuration now says.
@@ -33,6 +36,8 @@ pub(in crate::leader) struct Terms {
     pub(in crate::leader) advertise: Vec<HostPort>,
     /// The longest time between two reports of an agent that has nothing new to say.
     pub(in crate::leader) report_every: Span,
+    /// What takes each snapshot away from this machine.
+    pub(in crate::leader) backup: Option<BackupHook>,
 }
 
 impl From<&LeaderConfig> for Terms {
@@ -40,6 +45,7 @@ impl From<&LeaderConfig> for Terms {
         Self {
             advertise: config.advertise.clone(),
             report_every: config.report_every,
+            backup: config.backup.clone(),
         }
     }
 }
