@@ -69,7 +69,7 @@ enum Verb {
     /// Check the audit log, export it, and prove what is in it
     #[command(subcommand)]
     Audit(audit::AuditVerb),
-    /// The versions of the leader's keystore
+    /// The leader's keystore: its versions, and a new master key
     #[command(subcommand)]
     Keystore(keystore::KeystoreVerb),
     /// The nodes of the fleet

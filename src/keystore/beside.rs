@@ -31,11 +31,18 @@ pub(super) fn snapshots_dir(dir: &Path) -> PathBuf {
     dir.join("snapshots")
 }
 
+/// Makes sure that their folders are there.
+pub(super) fn prepare(dir: &Path) -> Result<(), KeystoreError> {
+    for folder in [segments_dir(dir), snapshots_dir(dir)] {
+        durable::create_folder(&folder, 0o700)?;
+    }
+    Ok(())
+}
+
 impl Beside {
     /// For a database that was just made.
     pub(super) fn create(dir: &Path, forms: &Forms, current: &Current) -> Result<Self, KeystoreError> {
-        durable::create_folder(&segments_dir(dir), 0o700)?;
-        durable::create_folder(&snapshots_dir(dir), 0o700)?;
+        prepare(dir)?;
         anchor(current).write(dir, forms)?;
         Ok(Self {
             dir: dir.to_owned(),
@@ -45,9 +52,7 @@ impl Beside {
 
     /// Finishes what the last process may have left undone after its last durable step.
     pub(super) fn catch_up(dir: &Path, reader: Reader<'_>, current: &Current) -> Result<Self, KeystoreError> {
-        for folder in [segments_dir(dir), snapshots_dir(dir)] {
-            durable::create_folder(&folder, 0o700)?;
-        }
+        prepare(dir)?;
         // One of a file of data keys may hold a destroyed one.
         for folder in [dir, &snapshots_dir(dir)] {
             durable::remove_leftovers(folder)?;

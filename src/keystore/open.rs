@@ -22,7 +22,7 @@ use crate::types::Version;
 /// The least free space that sled is opened with: a full disk while opening leaves it unable to open again.
 const MIN_FREE_MIB: u64 = 64;
 
-fn database_dir(dir: &Path) -> PathBuf {
+pub(super) fn database_dir(dir: &Path) -> PathBuf {
     dir.join("db")
 }
 
@@ -32,11 +32,7 @@ impl Keystore {
     /// # Errors
     /// [`KeystoreError::Exists`], [`KeystoreError::NoSpace`], [`KeystoreError::Storage`].
     pub fn create(dir: &Path, master: &MasterKey) -> Result<Self, KeystoreError> {
-        durable::create_folder(dir, 0o700)?;
-        if dir.read_dir().map_err(io("read", dir))?.next().is_some() {
-            return Err(KeystoreError::Exists { dir: dir.to_owned() });
-        }
-        enough_space(dir, MIN_FREE_MIB)?;
+        new_folder(dir)?;
         let lock = Lock::take(dir)?;
         let backend = SledStore::open(&database_dir(dir))?;
         durable::sync_folder(dir)?;
@@ -93,6 +89,15 @@ impl Keystore {
             _lock: lock,
         }
     }
+}
+
+/// Makes the folder of a new keystore, or takes one that is empty and has room.
+pub(super) fn new_folder(dir: &Path) -> Result<(), KeystoreError> {
+    durable::create_folder(dir, 0o700)?;
+    if dir.read_dir().map_err(io("read", dir))?.next().is_some() {
+        return Err(KeystoreError::Exists { dir: dir.to_owned() });
+    }
+    enough_space(dir, MIN_FREE_MIB)
 }
 
 fn open_checked(dir: &Path, master: &MasterKey, min_free_mib: u64) -> Result<Keystore, KeystoreError> {

@@ -178,20 +178,32 @@ impl Reader<'_> {
         Ok(kids)
     }
 
+    /// In how many chunks the state is stored that the chunk at `key` is of.
+    pub(super) fn chunks_of_state(&self, key: &[u8]) -> Result<u64, KeystoreError> {
+        let version = key.get(..8).unwrap_or_default();
+        Ok(self.entries(Tree::States, version)?.len() as u64)
+    }
+
     /// Every secret as it is stored: its name, its wrapped data key, and itself, sealed.
     pub(super) fn sealed_secrets(&self) -> Result<Vec<SealedSecret>, KeystoreError> {
         let mut secrets = Vec::new();
         for (key, sealed) in self.entries(Tree::Secrets, b"")? {
-            let odd = || KeystoreError::damaged("a secret has no data key, or a name that jkeys does not write");
-            let name = std::str::from_utf8(&key)
-                .ok()
-                .and_then(|name| name.parse().ok())
-                .ok_or_else(odd)?;
-            let wrapped = self.backend.get(Tree::DataKeys, &key)?.ok_or_else(odd)?;
+            let name = secret_name(&key)?;
+            let wrapped = self.backend.get(Tree::DataKeys, &key)?.ok_or_else(odd_secret)?;
             secrets.push(SealedSecret { name, wrapped, sealed });
         }
         Ok(secrets)
     }
+}
+
+/// The name that a secret's key in the database stands for.
+pub(super) fn secret_name(key: &[u8]) -> Result<SecretName, KeystoreError> {
+    let name = std::str::from_utf8(key).ok().and_then(|name| name.parse().ok());
+    name.ok_or_else(odd_secret)
+}
+
+fn odd_secret() -> KeystoreError {
+    KeystoreError::damaged("a secret has no data key, or a name that jkeys does not write")
 }
 
 /// A secret and its data key, both sealed.

@@ -11,9 +11,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
+use super::backend::Tree;
 use super::commit::SecretName;
 use super::error::{KeystoreError, io};
-use super::form::Forms;
+use super::form::{Forms, secret_binding};
 use super::meta::{SCHEMA, known_schema, parse};
 use super::read::{SealedSecret, open_secret};
 use crate::crypto::seal::{Binding, MasterKey};
@@ -104,13 +105,7 @@ pub(super) fn write(
         schema: SCHEMA,
         data_keys: encoded(secrets, |secret| &secret.wrapped),
     };
-    durable::write_file(&companion_of(path), &json(&companion), &ATTRS)?;
-    let mut file = [MAGIC, &json(header), b"\n"].concat();
-    let sealed = forms.snapshot.seal(&json(&body), &Binding::new(PURPOSE).with(&file))?;
-    file.extend(sealed);
-    file.extend(Digest::of(&file).0);
-    durable::write_file(path, &file, &ATTRS)?;
-    Ok(())
+    put(path, forms, header, &body, &companion)
 }
 
 pub(super) fn json(value: &impl Serialize) -> Vec<u8> {
@@ -123,6 +118,38 @@ pub(super) fn json(value: &impl Serialize) -> Vec<u8> {
 /// Damage, another master key, a newer schema: in words.
 pub fn read_snapshot(path: &Path, master: &MasterKey) -> Result<Snapshot, KeystoreError> {
     let forms = Forms::new(master);
+    let (header, body) = open_body(path, &forms)?;
+    let companion = read_companion(&companion_of(path))?;
+    opened(&forms, header, body, &companion.data_keys)
+}
+
+/// Writes a snapshot again under another master key: the data keys first, as ever. Those that were destroyed are in neither.
+pub(super) fn rewrite(path: &Path, old: &Forms, to: &Path, new: &Forms) -> Result<(), KeystoreError> {
+    let (header, body) = open_body(path, old)?;
+    let mut companion = read_companion(&companion_of(path))?;
+    for (name, wrapped) in &mut companion.data_keys {
+        let binding = secret_binding(Tree::DataKeys, name);
+        let data_key = old.wrapping.unwrap(&decoded(wrapped)?, &binding)?;
+        *wrapped = STANDARD.encode(new.wrapping.wrap(&data_key, &binding)?);
+    }
+    let header = SnapshotHeader {
+        master_key: key_id(new),
+        ..header
+    };
+    put(to, new, &header, &body, &companion)
+}
+
+fn put(path: &Path, forms: &Forms, header: &SnapshotHeader, body: &Body, companion: &Companion) -> Result<(), KeystoreError> {
+    durable::write_file(&companion_of(path), &json(companion), &ATTRS)?;
+    let mut file = [MAGIC, &json(header), b"\n"].concat();
+    let sealed = forms.snapshot.seal(&json(body), &Binding::new(PURPOSE).with(&file))?;
+    file.extend(sealed);
+    file.extend(Digest::of(&file).0);
+    durable::write_file(path, &file, &ATTRS)?;
+    Ok(())
+}
+
+fn open_body(path: &Path, forms: &Forms) -> Result<(SnapshotHeader, Body), KeystoreError> {
     let damaged = |why: &str| {
         let what = format!("the snapshot {} {why}", path.display());
         KeystoreError::damaged_advising(what, "Use the one before it, or a backup")
@@ -137,14 +164,13 @@ pub fn read_snapshot(path: &Path, master: &MasterKey) -> Result<Snapshot, Keysto
         .iter()
         .position(|byte| *byte == b'\n')
         .ok_or_else(|| damaged("has no header"))?;
-    let header = read_header("snapshot", path, &rest[..end], &forms)?;
+    let header = read_header("snapshot", path, &rest[..end], forms)?;
     let (clear, sealed) = content.split_at(MAGIC.len() + end + 1);
     let plain = forms
         .snapshot
         .open(sealed, &Binding::new(PURPOSE).with(clear))
         .map_err(|error| damaged(&format!("does not open: {error}")))?;
-    let companion = read_companion(&companion_of(path))?;
-    opened(&forms, header, parse("the snapshot", plain.expose())?, &companion.data_keys)
+    Ok((header, parse("the snapshot", plain.expose())?))
 }
 
 /// The content of a snapshot or of a backup, with the data keys that are there.

@@ -10,6 +10,7 @@ pub mod founding;
 mod log;
 mod loud;
 pub mod plan;
+pub mod rekey;
 pub mod restore;
 mod run;
 mod services;

@@ -103,3 +103,46 @@ async fn a_backup_taken_while_the_leader_runs_is_enough_to_make_it_again() {
     assert!(after.halted.is_some());
     fleet.stop_leader().await;
 }
+
+#[tokio::test]
+async fn a_leader_goes_on_under_a_new_master_key() {
+    let mut fleet = Fleet::running(SLOW, &["a"]).await;
+    let before = fleet.status().await.unwrap();
+    let (state, key) = (fleet.leader_state(), fleet.master_key());
+    let (to, new_key) = (fleet.root().join("again"), fleet.root().join("new.key"));
+    let rekey = [
+        "keystore",
+        "rekey",
+        "--new-key",
+        new_key.to_str().unwrap(),
+        "--to",
+        to.to_str().unwrap(),
+    ];
+    fleet.run(&rekey).await.refused(&["another jkeys leader", "stop it first"]);
+    assert!(!new_key.exists() && !to.exists());
+    fleet.stop_leader().await;
+    fleet
+        .run(&rekey)
+        .await
+        .ended(0, &["under the master key in", "set state_dir to", "then erase"]);
+    fleet.run(&rekey).await.refused(&["not empty"]);
+    let text = fleet.leader_text(SLOW);
+    let text = text.replace(state.to_str().unwrap(), to.to_str().unwrap());
+    crate::process::write(&fleet.leader_toml(), &text);
+    // The old key does not open it.
+    fleet.leader_that_ends().await.refused(&["another master key"]);
+    crate::process::write(
+        &fleet.leader_toml(),
+        text.replace(key.to_str().unwrap(), new_key.to_str().unwrap()),
+    );
+    fs::remove_dir_all(&state).unwrap();
+    fs::remove_file(&key).unwrap();
+    fleet.start_leader().await;
+    let after = fleet.all_in_service().await;
+    assert!(after.generation == before.generation && after.halted.is_none());
+    fleet
+        .run(&["rotate", "--now", "--force", "--reason", "superseded"])
+        .await
+        .done();
+    fleet.stop_leader().await;
+}

@@ -1,6 +1,7 @@
-//! `jkeys keystore`: its versions, while the leader runs.
+//! `jkeys keystore`: its versions, while the leader runs; a new master key, while none does.
 
 mod diff;
+mod rekey;
 
 use clap::{Args, Subcommand};
 
@@ -41,6 +42,8 @@ pub(super) enum KeystoreVerb {
         #[arg(long)]
         json: bool,
     },
+    /// Write the keystore again under a new master key, into a new folder, while no leader runs; the old one stays as it is
+    Rekey(rekey::RekeyArgs),
 }
 
 /// Flags of `jkeys keystore versions`.
@@ -60,19 +63,24 @@ fn version(text: &str) -> Result<Version, std::num::ParseIntError> {
 
 impl KeystoreVerb {
     pub(super) async fn run(self, place: &Place, screen: &mut Screen<'_>) -> Result<Exit, CliError> {
-        let mut leader = Leader::connect(place).await?;
         match self {
-            Self::Versions(args) => args.run(&mut leader, screen).await?,
+            Self::Versions(args) => args.run(&mut Leader::connect(place).await?, screen).await?,
             Self::Show { version, json: true } => {
+                let mut leader = Leader::connect(place).await?;
                 let document = leader.version(version).await?;
                 document.read::<VersionState>(schema::VERSION)?;
                 screen.put(render::json(&document.json))?;
             }
-            Self::Show { version, json: false } => screen.put(render::version(&read(&mut leader, version).await?))?,
+            Self::Show { version, json: false } => {
+                let mut leader = Leader::connect(place).await?;
+                screen.put(render::version(&read(&mut leader, version).await?))?;
+            }
             Self::Diff { from, to, json } => {
+                let mut leader = Leader::connect(place).await?;
                 let diff = Diff::between(&read(&mut leader, from).await?, &read(&mut leader, to).await?);
                 screen.put(if json { render::json_of(&diff) } else { render::diff(&diff) })?;
             }
+            Self::Rekey(args) => args.run(place, screen)?,
         }
         Ok(Exit::Done)
     }

@@ -31,7 +31,7 @@ pub(super) use keystore::{diff, version, version_row};
 pub(super) use nodes::nodes;
 pub(super) use notes::{agent_configured, enrolled, leader_founded, token};
 pub(super) use plan::plan;
-pub(super) use restore::{backed_up, restored};
+pub(super) use restore::{backed_up, rekeyed, restored};
 pub(super) use status::status;
 
 use serde::Serialize;

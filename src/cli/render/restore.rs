@@ -1,9 +1,11 @@
-//! What `jkeys restore` and `jkeys backup` have done.
+//! What `jkeys restore`, `jkeys backup` and `jkeys keystore rekey` have done.
 
 use std::path::Path;
 
 use super::text::{lines, list};
+use crate::config::LeaderConfig;
 use crate::leader::backup::Summary;
+use crate::leader::rekey::Rekeyed;
 use crate::leader::restore::Outcome;
 
 /// What was restored, what was not, and what comes next.
@@ -50,5 +52,26 @@ pub(in crate::cli) fn backed_up(summary: &Summary, file: &Path) -> String {
             file.display()
         ),
         "only this leader's master key opens it: keep that elsewhere, and this file off this machine".to_owned(),
+    ])
+}
+
+/// What is under the new key now, and what is left to do.
+pub(in crate::cli) fn rekeyed(rekeyed: &Rekeyed, dir: &Path, new_key: &Path, old: &LeaderConfig) -> String {
+    let Rekeyed {
+        version,
+        data_keys,
+        snapshots,
+    } = rekeyed;
+    let (dir, new_key) = (dir.display(), new_key.display());
+    lines([
+        format!(
+            "{dir} holds version {version} under the master key in {new_key}: {data_keys} data keys and {snapshots} snapshots"
+        ),
+        format!("set state_dir to {dir} and master_key_file to {new_key}, or replace the credential, and start the leader"),
+        format!(
+            "then erase {} and {}: together with copies and backups from before they still open what they did",
+            old.state_dir.display(),
+            old.master_key_file.display()
+        ),
     ])
 }

@@ -8,4 +8,5 @@ mod guards;
 mod kill;
 mod log;
 mod rebuild;
+mod rekey;
 mod support;
