@@ -14,7 +14,6 @@ use super::papers::{self, Papers, PapersError};
 use super::renewal::Renewal;
 use super::shell::LinkEvent;
 use crate::clock::Clock;
-use crate::lifecycle::Report;
 use crate::pki::{PkiError, node_client_config};
 use crate::rpc::fleet::{AgentMessage, Hello, LeaderMessage, PROTOCOL_VERSION};
 use crate::rpc::proto::{AgentReport, LeaderUpdate};
@@ -71,7 +70,7 @@ pub(super) struct Link {
     /// Where events go.
     pub(super) events: mpsc::Sender<LinkEvent>,
     /// What the node reports.
-    pub(super) reports: mpsc::Receiver<Report>,
+    pub(super) reports: mpsc::Receiver<AgentMessage>,
 }
 
 impl Link {
@@ -168,9 +167,13 @@ impl Link {
                     }
                 }
                 report = self.reports.recv() => match report {
-                    Some(report) => {
-                        let own = report.checkpoint.and_then(|head| cosigner.cosign(head, self.clock.now()));
-                        for message in [AgentMessage::Report(report)].into_iter().chain(own.map(AgentMessage::Cosigned)) {
+                    Some(message) => {
+                        let head = match &message {
+                            AgentMessage::Report(report) => report.checkpoint,
+                            _ => None,
+                        };
+                        let own = head.and_then(|head| cosigner.cosign(head, self.clock.now()));
+                        for message in [message].into_iter().chain(own.map(AgentMessage::Cosigned)) {
                             let sent = to_leader.send(AgentReport::from(message)).await;
                             sent.map_err(|_| LinkError::Closed)?;
                         }

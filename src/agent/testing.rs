@@ -63,6 +63,7 @@ pub(super) fn key_set(number: u64, members: &[(usize, Stage)]) -> KeySet {
                 profile: "main".parse().unwrap(),
                 public: KEYS[*n].public.clone(),
                 stage: *stage,
+                inherited: false,
             })
             .collect(),
     }
@@ -71,7 +72,7 @@ pub(super) fn key_set(number: u64, members: &[(usize, Stage)]) -> KeySet {
 /// A key set as the leader sends it.
 pub(super) fn bundle_of(set: KeySet) -> Bundle {
     let (public_form, digest) = public_form(&set);
-    let nodes = set.members.iter().filter(|member| member.stage.carries_private());
+    let nodes = set.members.iter().filter(|member| member.carries_private());
     let privates = nodes.map(|member| {
         let key = KEYS.iter().find(|key| key.public.kid == member.public.kid).unwrap();
         (key.public.kid.clone(), copy(&key.private))
@@ -117,7 +118,11 @@ pub(super) fn logged_in(log: &mut Log, bundle: Bundle, from: u64) -> Logged {
     Logged {
         bundle,
         proof,
-        consistency: Consistency { from, hashes },
+        consistency: Consistency {
+            from,
+            hashes,
+            adopted: None,
+        },
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use accept::{GoesOn, LogRefusal, Sent, accept, follows};
+pub use accept::{Adopted, GoesOn, LogRefusal, NotGivenUp, Sent, accept, follows};
 pub use canonical::canonical;
 pub use checkpoint::{
     Checkpoint, CheckpointError, add_cosignature, cosign, cosignature_time, cosignatures, cosigned_at, origin, witness_name,

@@ -136,7 +136,10 @@ impl Open {
     /// Whether `record` may be of the same decision. Two that follow in one millisecond and make no generation read as one, which
     /// leads to the same state; but a start and new settings always begin a decision, and what they change is seen in it.
     fn goes_on_with(&self, record: &Record) -> bool {
-        let begins = matches!(record.event, Event::Started { .. } | Event::Configured { .. });
+        let begins = matches!(
+            record.event,
+            Event::Started { .. } | Event::Configured { .. } | Event::Adopted { .. }
+        );
         let of = |record: &Record| (record.time, record.clock, record.generation, record.digest);
         !begins && of(&self.first) == of(record) && self.first.actor == record.actor
     }
@@ -186,6 +189,15 @@ impl LogCheck {
         let found = record.seq;
         if found != expected {
             return Err(Broken::Place { expected, found });
+        }
+        // Who is shown an adoption is told its place by the record itself.
+        if let Event::Adopted { seq, .. } = record.event
+            && seq != found
+        {
+            return Err(Broken::Place {
+                expected: found,
+                found: seq,
+            });
         }
         let last_at = self.open.as_ref().map_or(self.state.last_record_at, |open| open.first.time);
         if record.time < last_at || record.clock.is_some_and(|clock| clock >= record.time) {

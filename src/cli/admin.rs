@@ -8,7 +8,7 @@ use tonic::{Response, Status, Streaming};
 
 use super::CliError;
 use crate::config::{LeaderConfig, file};
-use crate::rpc::admin::{Document, HistoryCall, PlanCall, RevokeCall, RotateCall, TokenCall};
+use crate::rpc::admin::{AdoptCall, Document, HistoryCall, PlanCall, RevokeCall, RotateCall, TokenCall};
 use crate::rpc::proto::admin_client::AdminClient;
 use crate::rpc::proto::{self, PingRequest, RotateProgress, ShowKeyRequest, StatusRequest, WatchRequest};
 use crate::rpc::{Failure, admin_client, connect_admin, fleet};
@@ -124,6 +124,10 @@ impl Leader {
 
     pub(super) async fn revoke(&mut self, call: RevokeCall) -> Result<Streaming<RotateProgress>, Failure> {
         answer(self.client.revoke(proto::RevokeRequest::from(call)).await)
+    }
+
+    pub(super) async fn adopt(&mut self, call: AdoptCall) -> Result<Streaming<RotateProgress>, Failure> {
+        answer(self.client.adopt(proto::AdoptRequest::from(call)).await)
     }
 
     pub(super) async fn audit_log(&mut self, records: bool) -> Result<Streaming<proto::AuditLogPart>, Failure> {

@@ -177,7 +177,7 @@ impl FromStr for Theft {
     }
 }
 
-fn wait(text: &str) -> Result<Span, String> {
+pub(super) fn wait(text: &str) -> Result<Span, String> {
     let wait: Span = text.parse().map_err(|why| format!("{why}; write it as 60s or 5m"))?;
     if wait <= Span::hours(1) {
         return Ok(wait);

@@ -51,6 +51,7 @@ pub(super) fn quiet() -> Status {
             rotating: None,
         }],
         leaving: vec![],
+        inherited: vec![],
         keys: vec![
             key("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs", "active", 72, "retiring", 192),
             key(

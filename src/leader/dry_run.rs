@@ -25,6 +25,7 @@ pub fn dry_run(leader: &Leader, connected: &BTreeSet<Enrolment>, command: &Comma
         then: Vec::new(),
         nodes,
     };
+    let command = &leader.completed(command.clone());
     let decision = match decide(state, leader.seen(), command, leader.reading(now)) {
         Ok(decision) => decision,
         Err(refusal) => {

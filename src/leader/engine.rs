@@ -9,14 +9,15 @@ use tokio::sync::{RwLock, RwLockReadGuard, Semaphore, mpsc, oneshot, watch};
 use super::core::{Ask, Effect, Input, Leader, Ticket};
 use super::log::Log;
 use super::loud;
+use super::message::{Decided, Message};
 use super::store::{Published, Restored, Store, StoreError};
 use super::streams::Streams;
 use crate::clock::{Clock, Guide};
 use crate::crypto::{CertificateLife, CryptoError, NewKey, make_key};
-use crate::lifecycle::{Command, Decision, Halt, Profile, Refusal, Report, Settings, Sighting};
+use crate::lifecycle::{Profile, Settings, Sighting};
 use crate::rpc::fleet::Cosignature;
 use crate::rpc::{ErrorKind, Failure};
-use crate::types::{Actor, Enrolment, Generation, NodeName, Now, ProfileName, Span};
+use crate::types::{Enrolment, Now, Span};
 
 /// How often the leader notes that it is there, which tells the next start how long nobody was.
 const UP_MARK_EVERY: Span = Span::mins(1);
@@ -24,42 +25,6 @@ const UP_MARK_EVERY: Span = Span::mins(1);
 const BATCH: usize = 4096;
 /// How long a key that could not be made is left alone before it is tried again.
 const RETRY_KEY_AFTER: Span = Span::secs(10);
-
-/// What others say to the engine.
-pub(super) enum Message {
-    /// A caller asks.
-    Ask {
-        actor: Actor,
-        request: String,
-        command: Command,
-        answer: oneshot::Sender<Decided>,
-    },
-    /// A service has refused an authenticated caller.
-    Refused { actor: Actor, request: String, refusal: String },
-    /// A node reports.
-    Report {
-        node: NodeName,
-        enrolment: Enrolment,
-        report: Report,
-    },
-    /// A node remembers a checkpoint that is not in the log.
-    ForeignLog { enrolment: Enrolment, halt: Halt },
-    /// A node has cosigned a checkpoint.
-    Cosigned { enrolment: Enrolment, cosignature: Cosignature },
-    /// A key was made, or could not be.
-    Made {
-        profile: ProfileName,
-        serial: u64,
-        key: Result<Box<NewKey>, CryptoError>,
-    },
-    /// Somebody wants to know whether the engine works: it answers after a step that has looked at the clock.
-    Ping { answer: oneshot::Sender<()> },
-    /// The leader stops.
-    Stop,
-}
-
-/// The answer to a caller: the decision and the generation in force after it.
-pub(super) type Decided = Result<(Decision, Generation), Refusal>;
 
 /// The running leader as its services see it.
 #[derive(Clone)]
@@ -275,6 +240,7 @@ impl Engine {
             }
             Message::Refused { actor, request, refusal } => Some(Input::Refused { actor, request, refusal }),
             Message::ForeignLog { enrolment, halt } => Some(Input::ForeignLog { enrolment, halt }),
+            Message::Shown { node, enrolment, shown } => Some(Input::Shown { node, enrolment, shown }),
             Message::Cosigned { enrolment, cosignature } => {
                 self.cosigned.push((enrolment, cosignature));
                 None

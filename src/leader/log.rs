@@ -12,7 +12,7 @@ use super::founding::{FIRST, FoundingError};
 use crate::audit::{Checkpoint, NoteKey, RecordProof, SignedNote, origin, prove_consistency, prove_inclusion, root_at, signer};
 use crate::keystore::{Keystore, KeystoreError, SecretName};
 use crate::lifecycle::Fleet;
-use crate::rpc::fleet::Consistency;
+use crate::rpc::fleet::{AdoptedRecord, Consistency};
 use crate::story::{self, HistoricalKeys};
 use crate::types::{Digest, PublicJwk, Secret, Seq, TreeHead, WitnessKey};
 
@@ -127,9 +127,27 @@ impl Log {
                 .transpose()
         })?;
         let Some(hashes) = proved else { return Ok(None) };
-        let proof = Arc::new(Consistency { from, hashes });
+        let proof = Arc::new(Consistency {
+            from,
+            hashes,
+            adopted: None,
+        });
         remember(&self.proofs, (from, to), proof.clone());
         Ok(Some(proof))
+    }
+
+    /// The record of an adoption, proved in the log as it was with `size` records.
+    ///
+    /// # Errors
+    /// There is no such record; the storage failed.
+    pub fn adopted(&self, seq: Seq, size: u64) -> Result<Consistency, KeystoreError> {
+        let record = self.keystore.record(seq)?.bytes;
+        let hashes = self.keystore.log(|log| prove_inclusion(log, seq.0, size))?;
+        let adopted = Some(AdoptedRecord { record, seq, hashes });
+        Ok(Consistency {
+            adopted,
+            ..Consistency::default()
+        })
     }
 
     /// Whether the log began as what `head` speaks of.

@@ -10,6 +10,14 @@ pub(super) fn say(record: &Record) {
         Event::Halted { halt } => tracing::error!(
             "{halt}: the leader decides nothing more (rule R5); find out which leader is the true one, and see `jkeys status`"
         ),
+        Event::Adopted { epoch, generation, .. } => {
+            tracing::warn!(%epoch, %generation, "the leader goes on from a state that is older than what nodes have seen");
+        }
+        Event::Recovered {
+            key, inherited: true, ..
+        } => {
+            tracing::warn!(kid = %key.kid, "a key was taken over from nodes, and the leader is without its private half");
+        }
         Event::Refused { request, refusal } if matches!(record.actor, Actor::Node(_)) => {
             tracing::error!(
                 node = %record.actor, %refusal,

@@ -9,6 +9,7 @@ mod engine;
 pub mod founding;
 mod log;
 mod loud;
+mod message;
 pub mod plan;
 pub mod rekey;
 pub mod restore;

@@ -11,9 +11,10 @@ use tokio::task::JoinHandle;
 
 use super::certificate::Certificate;
 use super::copies::Copies;
-use super::engine::{Engine, Message};
+use super::engine::Engine;
 use super::founding::{Authority, FoundingError, read_master_key};
 use super::log::Log;
+use super::message::Message;
 use super::services::{AdminService, Context, EnrollmentService, FleetService, Terms};
 use super::store::{Store, StoreError};
 use crate::clock::Clock;

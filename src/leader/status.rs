@@ -10,7 +10,8 @@ use crate::lifecycle::{
     Sightings, Staging, Standing, State, may_hold_keys, owing_since, ready_first, unconfirmed,
 };
 use crate::rpc::documents::{
-    ClockStatus, Decided, KeyStatus, NextChange, NodeStatus, ProfileStatus, RevocationStatus, StandbyStatus, Status, Waiting,
+    ClockStatus, Decided, InheritedKey, KeyStatus, NextChange, NodeStatus, ProfileStatus, RevocationStatus, StandbyStatus,
+    Status, Waiting,
 };
 use crate::types::{Generation, KeyUse, NodeName, Now, ProfileName, Time};
 
@@ -50,6 +51,7 @@ pub fn status(leader: &Leader, clocks: Now) -> Status {
             .map(|name| profile_status(state, seen, name, now))
             .collect(),
         leaving: transition::leaving(state, seen),
+        inherited: inherited(state, seen, now),
         keys: keys.into_iter().map(|key| key_status(state, seen, key)).collect(),
         nodes: state
             .nodes
@@ -142,6 +144,36 @@ fn key_status(state: &State, seen: &Sightings, key: &Key) -> KeyStatus {
         jwk: public.jwk,
         x5c: STANDARD.encode(public.certificate_der),
     }
+}
+
+/// The keys in use that nodes have and the leader does not.
+fn inherited(state: &State, seen: &Sightings, now: Time) -> Vec<InheritedKey> {
+    let mut keys: Vec<&Key> = state.keys.values().collect();
+    keys.retain(|key| key.inherited && !matches!(key.phase, Phase::Retiring { .. }));
+    keys.sort_by_key(|key| (&key.profile, key.published_at));
+    let row = |key: &Key| {
+        let until = match key.phase {
+            Phase::Active { retire_at, .. } => state.armed(&key.profile).map(|(_, at)| at).or_else(|| {
+                let next = NextUp::of(state, seen, &key.profile, retire_at, now)?;
+                next.publication.missing.is_empty().then_some(next.activate_at)
+            }),
+            Phase::Unpublished { .. } => Keeping::of(state, seen, key).map(|keeping| keeping.kept_until),
+            _ => None,
+        };
+        let lacks = |node: &Node| {
+            seen.get(&node.enrolment)
+                .is_some_and(|sighting| sighting.lacking.contains(key.kid()))
+        };
+        let lacking = state.nodes.iter().filter(|(_, node)| lacks(node));
+        InheritedKey {
+            kid: key.kid().clone(),
+            profile: key.profile.clone(),
+            state: key.phase.name().to_owned(),
+            until,
+            lacking: lacking.map(|(name, _)| name.clone()).collect(),
+        }
+    };
+    keys.into_iter().map(row).collect()
 }
 
 /// The key that is next is armed before its predecessor's time is over; when the others are is not decided yet.
@@ -250,6 +282,20 @@ fn change_in_words(event: &Event) -> String {
         Event::Revoked { kid, reason, .. } => format!("key {kid} is revoked ({reason})"),
         Event::ReportedCompromised { kid, .. } => format!("key {kid} was gone already: the report is recorded"),
         Event::DistrustedAll => "every key that existed is distrusted".to_owned(),
+        Event::Adopted { epoch, given_up, .. } => format!(
+            "the leader goes on from an older state, in epoch {epoch}; checkpoints given up: {}",
+            given_up.len()
+        ),
+        Event::Recovered {
+            key, inherited: true, ..
+        } => {
+            format!(
+                "key {} stays where nodes hold it; the leader is without its private half",
+                key.kid
+            )
+        }
+        Event::Recovered { key, .. } => format!("key {} becomes what it is on the nodes", key.kid),
+        Event::LeftService { node, .. } => format!("node {node} is out of service until it confirms the new generation"),
         Event::Hastened { profile, .. } => format!("profile {profile} rotates as soon as the rules allow"),
         other => other.name().replace('_', " "),
     }

@@ -68,6 +68,8 @@ actions! {
     WaitEnded "wait_ended",
     Halted "halted",
     Restored "restored",
+    Adopted "adopted",
+    Recovered "recovered",
     Refused "refused",
 }
 

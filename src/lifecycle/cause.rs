@@ -94,6 +94,8 @@ pub enum Leaving {
     Owing,
     /// Its name was enrolled anew.
     Replaced,
+    /// The leader went on without it from an older state.
+    LeftBehind,
 }
 
 /// What allowed a decision: the list of confirmations, by its size and digest. The list itself is stored beside the record.

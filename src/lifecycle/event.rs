@@ -1,16 +1,19 @@
 //! What a decision consists of. Events are what records are made of: a log of them rebuilds the state.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 pub use super::cause::{Cause, Evidence, Grounds, Leaving, Why};
 use super::clock::Vote;
+use super::generation::Stage;
 use super::halted::Restoration;
 use super::named::NamedNodes;
 use super::settings::{Settings, Windows};
 use super::state::{Absence, Fleet, Halt, PrivateHalf, Wait};
-use crate::types::{Comment, Digest, Enrolment, Epoch, Kid, NodeName, ProfileName, PublicKey, Reason, Time, WitnessKey};
+use crate::types::{
+    Comment, Digest, Enrolment, Epoch, Generation, Kid, NodeName, ProfileName, PublicKey, Reason, Seq, Time, TreeHead, WitnessKey,
+};
 
 /// One thing that was decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -252,6 +255,42 @@ pub enum Event {
         /// Keys whose private half was in no file that was at hand, and that had not left the leader: they go.
         lost: Vec<Kid>,
     },
+    /// An operator had the leader go on from a state that is older than what nodes have seen: `jkeys audit adopt` (rule R5).
+    Adopted {
+        /// The new term: higher than any that a node has seen.
+        epoch: Epoch,
+        /// The generation that this makes: higher than any that a node has seen.
+        generation: Generation,
+        /// The place of this record in the log.
+        seq: Seq,
+        /// The checkpoints that are given up: who remembers one of them may go on with the log that this record is in.
+        given_up: Vec<TreeHead>,
+        /// Nodes that it went on without: what they remember and hold is not known.
+        unknown: NamedNodes,
+        /// Nodes whose word was taken that a key is gone, though nothing proves it.
+        believed: NamedNodes,
+        /// Enrolments whose word counts for nothing from now on.
+        disbelieved: BTreeSet<Enrolment>,
+        /// Standbys that nobody shows: their publication counts from now (rule R1).
+        young: BTreeSet<Kid>,
+        /// The operator's words.
+        comment: Comment,
+    },
+    /// A key is as a node holds it, and showed: the leader had lost that.
+    Recovered {
+        /// Its profile.
+        profile: ProfileName,
+        /// The key.
+        key: Box<PublicKey>,
+        /// What the newest generation that a node showed says of it.
+        stage: Stage,
+        /// When that generation was made.
+        since: Time,
+        /// Its times, where it is new to the leader.
+        windows: Windows,
+        /// Whether the leader is without its private half.
+        inherited: bool,
+    },
     /// An authenticated caller was refused.
     Refused {
         /// What was asked.
@@ -277,6 +316,8 @@ impl Event {
                 | Self::Published { .. }
                 | Self::Unpublished { .. }
                 | Self::Discarded { .. }
+                | Self::Adopted { .. }
+                | Self::Recovered { .. }
         ) || matches!(self, Self::Restored { lost, .. } if !lost.is_empty())
     }
 
@@ -284,7 +325,11 @@ impl Event {
     #[must_use]
     pub fn new_key(&self) -> Option<&PublicKey> {
         match self {
-            Self::Prepublished { key, .. } | Self::Staged { key, .. } => Some(key),
+            Self::Prepublished { key, .. }
+            | Self::Staged { key, .. }
+            | Self::Recovered {
+                key, inherited: true, ..
+            } => Some(key),
             _ => None,
         }
     }
@@ -293,7 +338,7 @@ impl Event {
     #[must_use]
     pub fn kid(&self) -> Option<&Kid> {
         match self {
-            Self::Prepublished { key, .. } | Self::Staged { key, .. } => Some(&key.kid),
+            Self::Prepublished { key, .. } | Self::Staged { key, .. } | Self::Recovered { key, .. } => Some(&key.kid),
             Self::Armed { kid, .. }
             | Self::Activated { kid, .. }
             | Self::Retired { kid, .. }

@@ -45,6 +45,7 @@ impl State {
             | Event::WaitEnded { .. }
             | Event::Halted { .. }
             | Event::Restored { .. } => self.evolve_leader(event, at),
+            Event::Adopted { .. } | Event::Recovered { .. } => self.evolve_adoption(event, at),
             Event::ReportedCompromised { .. } | Event::Refused { .. } => {}
         }
     }
@@ -76,13 +77,13 @@ impl State {
                         successor: successor.clone(),
                     },
                 );
-                self.doomed.insert(kid.clone());
+                self.doom(kid);
             }
             Event::Removed { kid, last_signature, .. } => {
-                let never_retired = last_signature.is_none();
-                if self.keys.remove(kid).is_some() && never_retired {
-                    self.doomed.insert(kid.clone());
+                if last_signature.is_none() {
+                    self.doom(kid);
                 }
+                self.keys.remove(kid);
             }
             Event::Revoked {
                 kid,
@@ -111,8 +112,8 @@ impl State {
             }
             Event::Unpublished { kid, .. } => self.unpublish(kid, false, at),
             Event::Discarded { kid, .. } => {
-                let gone = self.keys.remove(kid);
-                self.doomed.extend(gone.map(|key| key.public.kid));
+                self.doom(kid);
+                self.keys.remove(kid);
             }
             _ => {}
         }
@@ -158,6 +159,9 @@ impl State {
                     token.used = true;
                 }
                 self.last_enrolment = *enrolment;
+                if let Some(before) = self.nodes.get(node) {
+                    self.disbelieved.remove(&before.enrolment);
+                }
                 for kid in unconfirmed {
                     if let Some(revocation) = self.revocations.get_mut(kid) {
                         revocation.replaced.insert(node.clone());
@@ -224,8 +228,8 @@ impl State {
         self.halted = Some(Halted::Restored(restoration.clone()));
         for kid in lost {
             if self.keys.get(kid).is_some_and(Key::is_unused) {
+                self.doom(kid);
                 self.keys.remove(kid);
-                self.doomed.insert(kid.clone());
             }
         }
     }
@@ -240,7 +244,7 @@ impl State {
             PrivateHalf::Destroyed => {
                 // A retiring key was doomed when it retired, and may be without its private half by now.
                 if !matches!(key.phase, Phase::Retiring { .. }) {
-                    self.doomed.insert(kid.clone());
+                    self.doom(kid);
                 }
                 self.keys.remove(kid);
             }
@@ -253,6 +257,13 @@ impl State {
             replaced: BTreeSet::new(),
         };
         self.revocations.insert(kid.clone(), revocation);
+    }
+
+    /// The leader has the private half of this key to destroy, if it has it.
+    fn doom(&mut self, kid: &Kid) {
+        if self.keys.get(kid).is_some_and(|key| !key.inherited) {
+            self.doomed.insert(kid.clone());
+        }
     }
 
     /// New settings are for new keys. Only a longer `token_lifetime`, `decrypt_window` or `clock_skew` reaches keys that stand. A
@@ -276,7 +287,7 @@ impl State {
         self.settings = settings.clone();
     }
 
-    fn add_key(&mut self, profile: &ProfileName, public: &PublicKey, windows: Windows, phase: Phase, at: Time) {
+    pub(super) fn add_key(&mut self, profile: &ProfileName, public: &PublicKey, windows: Windows, phase: Phase, at: Time) {
         let key = Key {
             public: public.clone(),
             profile: profile.clone(),
@@ -284,6 +295,7 @@ impl State {
             published_at: at,
             unpublished_until: at,
             signed_until: None,
+            inherited: false,
             phase,
         };
         self.keys.insert(public.kid.clone(), key);
@@ -337,7 +349,7 @@ impl State {
         }
     }
 
-    fn set_phase(&mut self, kid: &Kid, phase: Phase) {
+    pub(super) fn set_phase(&mut self, kid: &Kid, phase: Phase) {
         if let Some(key) = self.keys.get_mut(kid) {
             key.phase = phase;
         }

@@ -68,6 +68,17 @@ pub struct Member {
     /// What the generation says of it.
     #[serde(flatten)]
     pub stage: Stage,
+    /// Whether the leader is without its private half: nodes that hold it keep it, and no other is sent it (`jkeys audit adopt`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub inherited: bool,
+}
+
+impl Member {
+    /// Whether the leader sends the private half along.
+    #[must_use]
+    pub fn carries_private(&self) -> bool {
+        self.stage.carries_private() && !self.inherited
+    }
 }
 
 /// The public form of a generation. Its canonical JSON is what a record's digest covers.
@@ -98,8 +109,14 @@ impl KeySet {
 
     /// The keys whose private half is sent to every node with this generation, and to one that joins later.
     pub fn carried(&self) -> impl Iterator<Item = &Kid> {
-        let carrying = self.members.iter().filter(|member| member.stage.carries_private());
+        let carrying = self.members.iter().filter(|member| member.carries_private());
         carrying.map(|member| &member.public.kid)
+    }
+
+    /// The keys whose private half only those nodes have that had it before.
+    pub fn inherited(&self) -> impl Iterator<Item = &Kid> {
+        let inherited = self.members.iter().filter(|member| member.inherited);
+        inherited.map(|member| &member.public.kid)
     }
 
     /// The next instant at which the clock carries an armed key on to active.

@@ -31,8 +31,13 @@ impl Halted {
     #[must_use]
     pub fn advice(&self) -> &'static str {
         match self {
-            Self::NodeAhead(_) => "start the leader that is further on, or restore its newest snapshot",
-            Self::Restored(_) => "let its nodes report, then go on from here with `jkeys audit adopt`",
+            Self::NodeAhead(_) => {
+                "start the leader that is further on, or restore its newest snapshot; where there is neither, go on with `jkeys audit \
+                 adopt` (look first, with --dry-run)"
+            }
+            Self::Restored(_) => {
+                "let its nodes report, then go on from here with `jkeys audit adopt` (look first, with --dry-run)"
+            }
         }
     }
 }

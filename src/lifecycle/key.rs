@@ -23,6 +23,9 @@ pub struct Key {
     pub unpublished_until: Time,
     /// The latest moment at which a node that has left service may have signed with it (rule R3).
     pub signed_until: Option<Time>,
+    /// Whether the leader is without its private half: it was taken over from nodes that hold it (`jkeys audit adopt`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub inherited: bool,
     /// Where it is in its life.
     pub phase: Phase,
 }
@@ -162,6 +165,7 @@ impl Key {
             profile: self.profile.clone(),
             public: self.public.clone(),
             stage: self.stage(),
+            inherited: self.inherited,
         }
     }
 }

@@ -39,7 +39,10 @@ impl State {
     }
 
     fn admits(&self, event: &Event, at: Time) -> Result<(), String> {
-        let decides = !matches!(event, Event::Started { .. } | Event::Refused { .. } | Event::Restored { .. });
+        let decides = !matches!(
+            event,
+            Event::Started { .. } | Event::Refused { .. } | Event::Restored { .. } | Event::Adopted { .. }
+        );
         if let Some(halted) = self.halted.as_ref().filter(|_| decides) {
             return Err(format!("the leader had stopped deciding (rule R5): {halted}"));
         }
@@ -97,6 +100,7 @@ impl State {
             Event::WaitBegan { wait, .. } => holds(!self.waits.contains_key(wait), || "the wait had begun before".to_owned()),
             Event::WaitEnded { wait } => holds(self.waits.contains_key(wait), || "the wait had not begun".to_owned()),
             Event::Restored { restoration, lost } => self.admits_restoration(restoration, lost, at),
+            Event::Adopted { .. } | Event::Recovered { .. } => self.admits_adoption(event),
             Event::DistrustedAll | Event::Halted { .. } | Event::Refused { .. } => Ok(()),
         }
     }
@@ -278,7 +282,7 @@ impl State {
     }
 }
 
-fn holds(condition: bool, why: impl FnOnce() -> String) -> Result<(), String> {
+pub(super) fn holds(condition: bool, why: impl FnOnce() -> String) -> Result<(), String> {
     if condition { Ok(()) } else { Err(why()) }
 }
 

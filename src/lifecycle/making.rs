@@ -23,6 +23,12 @@ impl State {
         if events.iter().any(Event::changes_nodes) {
             self.head.generation = self.head.generation.next();
         }
+        // An adoption goes above all that nodes have seen.
+        for event in events {
+            if let Event::Adopted { generation, .. } = event {
+                self.head.generation = self.head.generation.max(*generation);
+            }
+        }
         self.wire_settings()
     }
 

@@ -5,6 +5,7 @@
 //! [`State::key_set`] is what nodes must hold, and [`view()`] what one of them holds at an instant.
 
 mod action;
+mod adoption;
 mod cause;
 mod clock;
 mod decide;
@@ -31,6 +32,7 @@ mod timing;
 mod view;
 
 pub use action::Action;
+pub use adoption::{Adopt, Adoption, MAX_GIVEN_UP, Shown, Told};
 pub use cause::{Cause, Evidence, Grounds, Leaving, Why};
 pub use clock::{Doubt, Reading, Vote};
 pub use decide::{

@@ -20,6 +20,9 @@ pub struct Report {
     pub checkpoint: Option<TreeHead>,
     /// The generation that it refuses, for the reason in `problem`.
     pub refused: Option<Generation>,
+    /// The kids in that generation that the node knows as removed or revoked (rule R5).
+    #[serde(default)]
+    pub gone: BTreeSet<Kid>,
     /// What is on the disk, once a view is there.
     pub installed: Option<Installed>,
     /// What keeps the node from going on, in words that say what to do: a refusal, a full disk, a failed hook.

@@ -44,6 +44,9 @@ pub struct Sighting {
     pub on_disk: Option<Generation>,
     /// What keeps the node from going on.
     pub problem: Option<String>,
+    /// Keys whose private half the leader does not have, and neither does the node.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub lacking: BTreeSet<Kid>,
 }
 
 /// A view that a node has confirmed.
@@ -86,6 +89,7 @@ impl Sighting {
 
     fn read_back(&mut self, state: &State, installed: &Installed, clock: Reading) {
         let now = state.time(clock);
+        self.lacking = lacking(state, installed);
         self.published.retain(|kid, _| installed.published.contains(kid));
         self.decrypting.retain(|kid, _| installed.decrypting.contains(kid));
         self.unpublished
@@ -243,7 +247,7 @@ fn difference(state: &State, installed: &Installed) -> Option<String> {
     }
     // Ten thousand nodes report in a row after an emergency: no key is copied for any of them.
     let keys = state.keys.values().map(|key| (&key.profile, key.kid(), key.stage()));
-    let due = view_of(state.head.generation, keys, &installed.switches, Time(0));
+    let due = view_of(state.head.generation, keys, &installed.switches, Time(0)).lacking(&lacking(state, installed));
     let published: BTreeSet<Kid> = due.published.iter().cloned().collect();
     let files = [
         ("the JWKS", &published, &installed.published),
@@ -259,6 +263,16 @@ fn difference(state: &State, installed: &Installed) -> Option<String> {
             format!("{name} read back from disk is not that of generation {generation}: missing {missing}, too many {extra}")
         })
     })
+}
+
+/// The keys that only those nodes have that had them before, as far as this one has not.
+fn lacking(state: &State, installed: &Installed) -> BTreeSet<Kid> {
+    let inherited = state
+        .keys
+        .values()
+        .filter(|key| key.inherited && key.stage().carries_private());
+    let lacked = inherited.filter(|key| !installed.held.contains(key.kid()));
+    lacked.map(|key| key.kid().clone()).collect()
 }
 
 fn listed<'a>(kids: impl Iterator<Item = &'a Kid>) -> String {

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::adoption::Adoption;
 use super::clock::{Doubt, Reading};
 use super::generation::KeySet;
 use super::halted::Halted;
@@ -61,6 +62,12 @@ pub struct State {
     pub waits: BTreeMap<Wait, Time>,
     /// Why the leader decides nothing more (rule R5).
     pub halted: Option<Halted>,
+    /// The newest of the acts by which the leader went on from an older state, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adoptions: Vec<Adoption>,
+    /// Enrolments whose word on what they have seen counts for nothing: an operator said so.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub disbelieved: BTreeSet<Enrolment>,
 }
 
 /// What a fleet is known by. Made once, by `jkeys init leader`.

@@ -36,6 +36,15 @@ impl View {
         self.switches.len() + 1
     }
 
+    /// The same on a node that is without the private halves of these keys: it does not sign or decrypt with them.
+    #[must_use]
+    pub fn lacking(mut self, kids: &BTreeSet<Kid>) -> Self {
+        self.selected.retain(|_, kid| !kids.contains(kid));
+        self.decrypting.retain(|kid| !kids.contains(kid));
+        self.held.retain(|kid| !kids.contains(kid));
+        self
+    }
+
     /// The kids that sign.
     #[must_use]
     pub fn signing(&self) -> BTreeSet<Kid> {

@@ -16,6 +16,7 @@ fn member(profile: &str, key: &NewKey, stage: Stage) -> Member {
         profile: profile.parse().unwrap(),
         public: key.public.clone(),
         stage,
+        inherited: false,
     }
 }
 

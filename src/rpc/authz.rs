@@ -123,6 +123,7 @@ const TABLE: &[(&str, Who)] = &[
     ("/jkeys.v1.Admin/Ping", Who::Local),
     ("/jkeys.v1.Admin/Rotate", Who::Local),
     ("/jkeys.v1.Admin/Revoke", Who::Local),
+    ("/jkeys.v1.Admin/Adopt", Who::Local),
     ("/jkeys.v1.Admin/Status", Who::Local),
     ("/jkeys.v1.Admin/Watch", Who::Local),
     ("/jkeys.v1.Admin/Plan", Who::Local),

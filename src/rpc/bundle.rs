@@ -85,7 +85,7 @@ impl Bundle {
             if !seen.insert(kid) {
                 return Err(BundleError::Twice(kid.clone()));
             }
-            if member.stage.carries_private() && !privates.contains_key(kid) {
+            if member.carries_private() && !privates.contains_key(kid) {
                 return Err(BundleError::PrivateMissing(kid.clone()));
             }
         }
@@ -164,7 +164,7 @@ pub(super) fn sent_hashes<B: From<Vec<u8>>>(hashes: &[Digest]) -> Vec<B> {
     hashes.iter().map(|hash| hash.0.to_vec().into()).collect()
 }
 
-fn within(part: &'static str, bytes: usize, limit: usize) -> Result<(), BundleError> {
+pub(super) fn within(part: &'static str, bytes: usize, limit: usize) -> Result<(), BundleError> {
     if bytes > limit {
         return Err(BundleError::TooLarge { part, bytes, limit });
     }

@@ -15,6 +15,7 @@ fn member(kid: &str, stage: Stage) -> Member {
             certificate_der: vec![1, 2, 3],
         },
         stage,
+        inherited: false,
     }
 }
 
@@ -58,6 +59,7 @@ fn outgoing(bundle: &Bundle) -> Outgoing {
     let consistency = Consistency {
         from: 5,
         hashes: Log::of(9, "a").consistency(5),
+        adopted: None,
     };
     Outgoing {
         bundle: EncodedBundle::new(bundle, &proof()).unwrap(),

@@ -79,7 +79,7 @@ fn shown(text: &str) -> String {
 }
 
 /// A peer's number: below 2^53, so that it survives canonical JSON (RFC 8785, section 3.2.2.3), in which numbers are doubles.
-fn number(field: &'static str, given: u64) -> Result<u64, WireError> {
+pub(super) fn number(field: &'static str, given: u64) -> Result<u64, WireError> {
     if given < 1 << 53 {
         return Ok(given);
     }
@@ -113,11 +113,13 @@ impl From<AgentMessage> for proto::AgentReport {
                 problem: report.problem.map(|text| shown(&text)),
                 checkpoint: report.checkpoint.map(Into::into),
                 refused_generation: report.refused.map(|generation| generation.0),
+                gone: names(&report.gone),
             }),
             AgentMessage::Cosigned(cosignature) => agent_report::Message::Cosignature(proto::Cosignature {
                 checkpoint: Some(cosignature.head.into()),
                 signature: cosignature.bytes,
             }),
+            AgentMessage::Shown(exhibit) => agent_report::Message::Shown(exhibit.into()),
         };
         let message = Some(message);
         Self { message }
@@ -145,7 +147,9 @@ impl TryFrom<proto::AgentReport> for AgentMessage {
                     .map(|refused| number("refused_generation", refused))
                     .transpose()?
                     .map(Generation),
+                gone: kids(report.gone)?,
             })),
+            agent_report::Message::Shown(shown) => Ok(Self::Shown(shown.try_into()?)),
             agent_report::Message::Cosignature(cosignature) => Ok(Self::Cosigned(Cosignature {
                 head: cosignature
                     .checkpoint
@@ -212,7 +216,7 @@ impl TryFrom<proto::Installed> for Installed {
 
 impl From<LeaderMessage<Outgoing>> for proto::LeaderUpdate {
     fn from(message: LeaderMessage<Outgoing>) -> Self {
-        let (mut consistency_from, mut consistency) = (0, Vec::new());
+        let (mut consistency_from, mut consistency, mut adopted) = (0, Vec::new(), None);
         let message = match message {
             LeaderMessage::Welcome(welcome) => leader_update::Message::Welcome(proto::Welcome {
                 protocol_version: welcome.protocol_version,
@@ -223,6 +227,7 @@ impl From<LeaderMessage<Outgoing>> for proto::LeaderUpdate {
             LeaderMessage::Generation(outgoing) => {
                 consistency_from = outgoing.consistency.from;
                 consistency = sent_hashes(&outgoing.consistency.hashes);
+                adopted = outgoing.consistency.adopted.as_ref().map(Into::into);
                 leader_update::Message::Generation(outgoing.bundle.bytes())
             }
             LeaderMessage::Answer(answer) => leader_update::Message::Answer(proto::Answer {
@@ -236,6 +241,7 @@ impl From<LeaderMessage<Outgoing>> for proto::LeaderUpdate {
             message: Some(message),
             consistency_from,
             consistency,
+            adopted,
         }
     }
 }
@@ -255,6 +261,7 @@ impl TryFrom<proto::LeaderUpdate> for LeaderMessage {
                 let consistency = Consistency {
                     from: number("consistency_from", update.consistency_from)?,
                     hashes: hashes(&update.consistency)?,
+                    adopted: update.adopted.map(TryInto::try_into).transpose()?,
                 };
                 Ok(Self::Generation(Logged::decode(&bytes, consistency)?))
             }
@@ -272,129 +279,5 @@ impl TryFrom<proto::LeaderUpdate> for LeaderMessage {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    fn report() -> Report {
-        let kids: BTreeSet<Kid> = ["a", "b"].iter().map(|kid| kid.parse().unwrap()).collect();
-        Report {
-            sent_at: Time(7),
-            highest_epoch: Epoch(2),
-            highest_generation: Generation(3),
-            checkpoint: Some(TreeHead {
-                size: 9,
-                root: Digest([7; 32]),
-            }),
-            refused: Some(Generation(4)),
-            installed: Some(Installed {
-                generation: Generation(3),
-                switches: BTreeSet::new(),
-                published: kids.clone(),
-                signing: BTreeSet::from(["a".parse().unwrap()]),
-                held: kids,
-                hooks_succeeded: true,
-                decrypting: BTreeSet::new(),
-            }),
-            problem: Some("the disk is full: free some".into()),
-        }
-    }
-
-    #[test]
-    fn what_an_agent_says_survives_the_wire() {
-        let hello = Hello {
-            protocol_version: 1,
-            capabilities: vec!["x".into()],
-            release: "0.1.0".into(),
-        };
-        let cosignature = Cosignature {
-            head: report().checkpoint.unwrap(),
-            bytes: vec![3; COSIGNATURE_BYTES],
-        };
-        for message in [
-            AgentMessage::Hello(hello),
-            AgentMessage::Report(report()),
-            AgentMessage::Cosigned(cosignature),
-        ] {
-            let back = AgentMessage::try_from(proto::AgentReport::from(message.clone())).unwrap();
-            assert_eq!(back, message);
-        }
-    }
-
-    #[test]
-    fn what_a_leader_says_survives_the_wire() {
-        let welcome = Welcome {
-            protocol_version: 1,
-            capabilities: vec![],
-            epoch: Epoch(4),
-            report_every: Span::secs(30),
-        };
-        let answer = Answer {
-            report_sent_at: Time(1),
-            leader_time: Some(Time(2)),
-            in_service: true,
-        };
-        let send = |message: LeaderMessage<Outgoing>| LeaderMessage::try_from(proto::LeaderUpdate::from(message)).unwrap();
-        assert!(matches!(send(LeaderMessage::Welcome(welcome.clone())), LeaderMessage::Welcome(back) if back == welcome));
-        assert!(matches!(send(LeaderMessage::Answer(answer)), LeaderMessage::Answer(back) if back == answer));
-        assert!(matches!(send(LeaderMessage::Erase), LeaderMessage::Erase));
-    }
-
-    #[test]
-    fn a_message_of_an_unknown_kind_is_refused_in_words() {
-        let refused = AgentMessage::try_from(proto::AgentReport { message: None }).unwrap_err();
-        assert!(refused.to_string().contains("update the older side"), "{refused}");
-        assert!(LeaderMessage::try_from(proto::LeaderUpdate::default()).is_err());
-    }
-
-    #[test]
-    fn a_node_can_not_write_into_the_operators_terminal() {
-        let mut message = proto::AgentReport::from(AgentMessage::Report(report()));
-        let Some(agent_report::Message::Report(inner)) = &mut message.message else {
-            panic!("a report");
-        };
-        inner.problem = Some("\u{1b}[2J\n".to_owned() + &"x".repeat(10_000));
-        let AgentMessage::Report(report) = message.try_into().unwrap() else {
-            panic!("a report");
-        };
-        let problem = report.problem.unwrap();
-        assert!(problem.starts_with(" [2J x") && problem.len() == PROBLEM_CHARS);
-    }
-
-    #[test]
-    fn a_number_or_a_list_that_could_not_be_stored_is_refused() {
-        type Change = fn(&mut proto::Report);
-        let changes: [Change; 5] = [
-            |report| report.sent_at_ms = 1 << 53,
-            |report| report.highest_epoch = u64::MAX,
-            |report| report.highest_generation = u64::MAX,
-            |report| report.installed.as_mut().unwrap().generation = u64::MAX,
-            |report| report.installed.as_mut().unwrap().switches = (0..=REPORTED_KIDS).map(|n| n.to_string()).collect(),
-        ];
-        for change in changes {
-            let mut message = proto::AgentReport::from(AgentMessage::Report(report()));
-            let Some(agent_report::Message::Report(inner)) = &mut message.message else {
-                panic!("a report");
-            };
-            change(inner);
-            let refused = AgentMessage::try_from(message).unwrap_err().to_string();
-            assert!(refused.contains("is not valid"), "{refused}");
-        }
-    }
-
-    #[test]
-    fn a_hello_with_too_much_in_it_is_refused() {
-        let hello = |capabilities: Vec<String>, release: String| {
-            let message = Some(agent_report::Message::Hello(proto::Hello {
-                protocol_version: 1,
-                capabilities,
-                release,
-            }));
-            AgentMessage::try_from(proto::AgentReport { message })
-        };
-        assert!(hello(vec!["x".into(); CAPABILITIES + 1], String::new()).is_err());
-        assert!(hello(vec!["x".repeat(65)], String::new()).is_err());
-        assert!(hello(vec![], "0.1\n".into()).is_err());
-    }
-}
+#[path = "convert_tests.rs"]
+mod tests;

@@ -42,6 +42,9 @@ pub struct Status {
     /// Profiles that are configured no more and still have keys, by name.
     #[serde(default)]
     pub leaving: Vec<LeavingProfile>,
+    /// Keys whose private half the leader does not have, by profile: what they are for is outside the rules' promise.
+    #[serde(default)]
+    pub inherited: Vec<InheritedKey>,
     /// The keys, by profile and age.
     pub keys: Vec<KeyStatus>,
     /// The nodes, by name.
@@ -124,6 +127,21 @@ pub struct LeavingProfile {
     pub until: Time,
     /// Nodes that must confirm something first.
     pub missing: Vec<NodeName>,
+}
+
+/// A key that the leader took over from nodes when it went on from an older state: its private half is where it was, and nowhere else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InheritedKey {
+    /// The key.
+    pub kid: Kid,
+    /// Its profile.
+    pub profile: ProfileName,
+    /// Its state, as in [`KeyStatus`].
+    pub state: String,
+    /// When another takes over; none while that is not known.
+    pub until: Option<Time>,
+    /// Nodes that are without its private half too, as far as they said.
+    pub lacking: Vec<NodeName>,
 }
 
 /// How far the key is that is next in a profile.

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::status::Failure;
-use crate::audit::RecordProof;
+use crate::audit::{GoesOn, NoteKey, RecordProof, Sent, accept};
 use crate::lifecycle::{KeySet, Report};
-use crate::types::{Digest, Epoch, Kid, Secret, Span, Time, TreeHead};
+use crate::types::{Digest, Epoch, Kid, Secret, Seq, Span, Time, TreeHead};
 
 /// The version of the protocol that this build speaks. A leader serves agents one release older and newer.
 pub const PROTOCOL_VERSION: u32 = 1;
@@ -66,6 +66,45 @@ pub struct Consistency {
     pub from: u64,
     /// The hashes of the proof, as in RFC 9162, section 2.1.4.
     pub hashes: Vec<Digest>,
+    /// In place of them: the record that gives up what the node remembers.
+    pub adopted: Option<AdoptedRecord>,
+}
+
+/// A record of an adoption, with the proof that it is in the log of the checkpoint that came along.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdoptedRecord {
+    /// The record's exact bytes.
+    pub record: Vec<u8>,
+    /// Its place.
+    pub seq: Seq,
+    /// The hashes from its leaf up to the root.
+    pub hashes: Vec<Digest>,
+}
+
+/// What a leader says that it can take.
+pub const SHOWN: &str = "shown";
+
+/// The newest generation that a node accepted, without private halves, and the proof that it was in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exhibit {
+    /// The public form.
+    pub public_form: Vec<u8>,
+    /// The record that says so.
+    pub proof: RecordProof,
+}
+
+impl Exhibit {
+    /// The generation, and the checkpoint that covers it. The log's own key has signed for both, so no node can make them up.
+    ///
+    /// # Errors
+    /// What does not hold, in words.
+    pub fn open(&self, log: &NoteKey) -> Result<(KeySet, TreeHead), String> {
+        let set: KeySet = serde_json::from_slice(&self.public_form).map_err(|why| why.to_string())?;
+        let (generation, digest) = (set.generation, Digest::of(&self.public_form));
+        let accepted = accept(log, None, &self.proof, GoesOn::default(), Sent { generation, digest });
+        let (_, checkpoint) = accepted.map_err(|why| why.to_string())?;
+        Ok((set, checkpoint.head))
+    }
 }
 
 /// A node's cosignature of a checkpoint that it has accepted and remembers durably.
@@ -97,6 +136,8 @@ pub enum AgentMessage {
     Report(Report),
     /// The node has seen a checkpoint, and it goes on from all that it saw before.
     Cosigned(Cosignature),
+    /// What the node holds, where it refuses what the leader sends.
+    Shown(Exhibit),
 }
 
 /// A message from the leader to one agent. The agent gets a [`Logged`]; the leader sends an [`Outgoing`](super::Outgoing), whose

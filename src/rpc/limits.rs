@@ -6,7 +6,9 @@ const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
 /// The largest message from an agent on its stream, and the largest request for renewal.
-pub const REPORT_BYTES: usize = 64 * KIB;
+pub const REPORT_BYTES: usize = SHOWN_BYTES + 128 * KIB;
+/// The largest public form that a node shows to a leader that knows less.
+pub const SHOWN_BYTES: usize = 512 * KIB;
 /// The largest message from the leader to an agent.
 pub const UPDATE_BYTES: usize = 4 * MIB;
 /// The largest message of the admin service, either way.
@@ -24,8 +26,8 @@ pub const RECORD_BYTES: usize = 48 * KIB;
 pub const CHECKPOINT_BYTES: usize = 4 * KIB;
 /// A cosignature: the time and an Ed25519 signature.
 pub const COSIGNATURE_BYTES: usize = 8 + 64;
-/// Room for a proof of consistency beside a generation.
-pub const CONSISTENCY_BYTES: usize = 4 * KIB;
+/// Room for a proof of consistency, or for the record of an adoption with its proof, beside a generation.
+pub const CONSISTENCY_BYTES: usize = RECORD_BYTES + 8 * KIB;
 /// The longest error message; what is longer is cut, and says so.
 pub const STATUS_BYTES: usize = 8 * KIB;
 /// The headers and trailers of one call. An error message crosses in a trailer, at most three times as long as it is.
@@ -34,6 +36,8 @@ pub const HEADERS_BYTES: u32 = 64 * 1024;
 pub const PROBLEM_CHARS: usize = 2000;
 /// The most kids in one list of a report: what a node holds and what it has not yet swept away.
 pub const REPORTED_KIDS: usize = 400;
+/// The most nodes that one request names in a list.
+pub const NAMED_NODES: usize = 256;
 /// The most names of capabilities in one message.
 pub const CAPABILITIES: usize = 32;
 /// The longest name of a capability or a release.

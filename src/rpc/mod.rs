@@ -17,6 +17,7 @@ pub mod limits;
 pub mod proto;
 mod registry;
 mod server;
+mod shown;
 mod status;
 
 pub use accounts::{account_ids, account_name, group_id};

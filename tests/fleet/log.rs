@@ -11,7 +11,7 @@ use jkeys::types::Span;
 use crate::cluster::{Cluster, ES256, rotate_now};
 
 /// By a clock that stands still nobody waits for a node that is away.
-fn forced() -> RotateCall {
+pub fn forced() -> RotateCall {
     RotateCall {
         force: true,
         wait: Span(0),

@@ -1,5 +1,6 @@
 //! The real leader and real agents, in this process: real TCP, TLS, sled and files, and a clock that the tests step.
 
+mod adopting;
 mod clocks;
 mod cluster;
 mod emergency;

@@ -68,6 +68,8 @@ pub enum Act {
     Compromised(Which),
     /// `jkeys rotate --now --compromised all`.
     CompromisedAll,
+    /// `jkeys audit adopt`.
+    Adopt,
     /// A profile is added to the settings, of keys for this use.
     AddProfile(KeyUse),
     /// It is taken out of them.
@@ -149,6 +151,7 @@ impl Act {
                 | Self::MendHooks(_)
                 | Self::ClearDisk(_)
                 | Self::MakeKeys
+                | Self::Adopt
         )
     }
 
@@ -183,6 +186,7 @@ impl Act {
             Self::MakeKeys => !world.leader.makes_keys,
             Self::CrashLeader | Self::RotateNow(_) | Self::Hasten | Self::CompromisedAll => leads,
             Self::Revoke(which) | Self::Destroy(which) | Self::Compromised(which) => leads && which.key(world).is_some(),
+            Self::Adopt => leads && world.leader.store.state.halted.is_some(),
             Self::AddProfile(_) => leads && !has_added(world),
             Self::RemoveProfile => leads && has_added(world),
         }
@@ -266,6 +270,7 @@ impl Act {
                 drop(kid.and_then(|kid| world.rotate_now(Some(Compromised::Key(kid)), false)));
             }
             Self::CompromisedAll => drop(world.rotate_now(Some(Compromised::All), false)),
+            Self::Adopt => drop(world.adopt()),
             Self::AddProfile(of) => {
                 let spec = match of {
                     KeyUse::Sig => KeySpec::Ed25519,

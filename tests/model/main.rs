@@ -25,6 +25,33 @@ fn two_months_without_a_fault_break_nothing() {
     assert!(made > 100, "a rotation every two days makes four generations: {made}");
 }
 
+/// That the searches below get there: a leader that lost two rotations goes on with a key that only its nodes have, and all comes right.
+#[test]
+fn r5_a_leader_goes_on_with_keys_that_it_does_not_have() {
+    let mut world = scenarios::told_of_other_keys();
+    act::Act::Heal(act::Who::B).perform(&mut world);
+    let signing = |world: &World, name: &str| world.nodes[&name.parse().unwrap()].server.signing.clone();
+    let before = signing(&world, "a");
+    act::Act::Adopt.perform(&mut world);
+    let state = &world.leader.store.state;
+    assert_eq!(state.halted, None);
+    let inherited: Vec<_> = state
+        .keys
+        .values()
+        .filter(|key| key.inherited)
+        .map(|key| key.kid().clone())
+        .collect();
+    assert!(before.iter().all(|kid| inherited.contains(kid)), "{before:?} {inherited:?}");
+    for name in ["a", "b"] {
+        assert_eq!(signing(&world, name), before, "it signs where it is");
+        let live = world.nodes[&name.parse().unwrap()].disk.live.clone().unwrap();
+        assert_eq!(live.id.generation, world.leader.generation());
+    }
+    world.recover();
+    assert_eq!(world.oracle.broken, None);
+    assert!(world.leader.store.state.keys.values().all(|key| !key.inherited));
+}
+
 /// The environment's `DEPTH` says how many more acts are tried than the bounds of each scenario say, `FAULTS` how many more faults,
 /// and `SCENARIO` names the only one to search.
 #[test]

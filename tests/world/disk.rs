@@ -59,6 +59,7 @@ impl Disk {
             log: Some(keys::log()),
             trusted: self.trusted.clone(),
             cached: self.cache.as_deref().map(keys::copy),
+            proof: self.cache.as_ref().map(|_| keys::proof()),
             installed: self.read_back(),
             problem: None,
             boot: Some(booted_at.to_string()),
@@ -71,7 +72,7 @@ impl Disk {
             return DiskResult::Failed("the disk is full".to_owned());
         }
         match work {
-            DiskWork::WriteCache { bundle, held } => {
+            DiskWork::WriteCache { bundle, held, .. } => {
                 let cached = self.cache.insert(Arc::new(keys::only(&bundle, &held)));
                 DiskResult::CacheWritten(CacheHolds::of(cached))
             }

@@ -32,17 +32,21 @@ pub fn log() -> NoteKey {
 
 /// A generation with a proof of nothing.
 pub fn logged(bundle: Bundle) -> Logged {
+    Logged {
+        bundle,
+        proof: proof(),
+        consistency: Consistency::default(),
+    }
+}
+
+/// A proof of nothing.
+pub fn proof() -> RecordProof {
     let checkpoint = "nothing\n\n— nothing AAAAAAA=\n".parse().expect("a signed note");
-    let proof = RecordProof {
+    RecordProof {
         record: Vec::new(),
         seq: Seq(0),
         hashes: Vec::new(),
         checkpoint,
-    };
-    Logged {
-        bundle,
-        proof,
-        consistency: Consistency::default(),
     }
 }
 

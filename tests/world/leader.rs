@@ -4,9 +4,9 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use jkeys::leader::core::{Ask, Effect, Input, Leader, Ticket};
-use jkeys::lifecycle::{Command, Decision, Event, Fleet, Profile, Refusal, Sightings, State};
+use jkeys::lifecycle::{Command, Decision, Event, Fleet, KeySet, Profile, Refusal, Shown, Sightings, State};
 use jkeys::rpc::fleet::Bundle;
-use jkeys::types::{Actor, Enrolment, Generation, Kid, Now, ProfileName, PublicKey, Seq, Span, Time, WitnessKey};
+use jkeys::types::{Actor, Digest, Enrolment, Generation, Kid, Now, ProfileName, PublicKey, Seq, Span, Time, WitnessKey};
 
 use super::network::Down;
 use super::{START, World, keys, shown};
@@ -53,6 +53,42 @@ pub struct Store {
     pub up: Option<Time>,
     /// The private halves.
     pub privates: BTreeSet<Kid>,
+    /// The kids that its log knows.
+    pub recorded: Aside<Kid>,
+    /// The generations that its log knows.
+    pub generations: Aside<Digest>,
+}
+
+/// What is not part of the fingerprint of a world: how it came to be is told by the rest.
+#[derive(Clone)]
+pub struct Aside<T>(BTreeSet<T>);
+
+impl<T> Default for Aside<T> {
+    fn default() -> Self {
+        Self(BTreeSet::new())
+    }
+}
+
+impl<T> std::fmt::Debug for Aside<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("aside")
+    }
+}
+
+impl Store {
+    /// What the leader makes of a generation that a node shows. One that its log knows is no news; the proof is taken to hold, for no
+    /// node of this world makes one up.
+    pub fn judge(&self, form: &[u8]) -> Option<Shown> {
+        if self.generations.0.contains(&Digest::of(form)) {
+            return None;
+        }
+        let set: KeySet = serde_json::from_slice(form).expect("a public form");
+        let kids = set.members.iter().map(|member| member.public.kid.clone());
+        Some(Shown {
+            recorded: kids.filter(|kid| self.recorded.0.contains(kid)).collect(),
+            set: Arc::new(set),
+        })
+    }
 }
 
 impl LeaderHost {
@@ -227,6 +263,9 @@ impl World {
                 let store = &mut self.leader.store;
                 let kept = commit.keep.iter().filter(|kid| self.leader.made.remove(*kid));
                 store.privates.extend(kept.cloned());
+                let events = commit.records.iter().map(|record| &record.event);
+                store.recorded.0.extend(events.clone().filter_map(Event::kid).cloned());
+                store.generations.0.extend(commit.records.iter().map(|record| record.digest));
                 store.next_seq = Seq(store.next_seq.0 + commit.records.len() as u64);
                 store.state = commit.state;
             }
@@ -271,7 +310,16 @@ impl World {
             .nodes
             .values()
             .filter_map(|node| Some((node.name.clone(), node.link.stream?)));
+        let state = &self.leader.store.state;
+        let is_new_term = state
+            .adoptions
+            .last()
+            .is_some_and(|adoption| adoption.generation == state.head.generation);
+        let epoch = state.epoch;
         for (name, enrolment) in streams.collect::<Vec<_>>() {
+            if is_new_term {
+                self.send(&name, enrolment, Down::Welcome(epoch));
+            }
             self.send(&name, enrolment, Down::Generation(bundle.clone()));
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jkeys::agent::core::Input;
 use jkeys::leader::core as leading;
 use jkeys::lifecycle::Report;
-use jkeys::rpc::fleet::{self, Bundle, LeaderMessage, PROTOCOL_VERSION, Welcome};
+use jkeys::rpc::fleet::{self, Bundle, LeaderMessage, PROTOCOL_VERSION, SHOWN, Welcome};
 use jkeys::types::{Enrolment, Epoch, NodeName, Span};
 
 use super::{World, keys};
@@ -22,6 +22,15 @@ pub enum Down {
     Answer(fleet::Answer),
 }
 
+/// What a node says to the leader.
+#[derive(Debug, Clone)]
+pub enum Up {
+    /// A report.
+    Report(Box<Report>),
+    /// The public form of the newest generation that it accepted.
+    Shown(Vec<u8>),
+}
+
 /// The link of one node.
 #[derive(Debug, Clone, Default)]
 pub struct Link {
@@ -34,7 +43,7 @@ pub struct Link {
     /// On their way to the node.
     pub down: VecDeque<Down>,
     /// On their way to the leader, with the enrolment of their stream.
-    pub up: VecDeque<(Enrolment, Report)>,
+    pub up: VecDeque<(Enrolment, Up)>,
 }
 
 /// What becomes of messages that were held.
@@ -85,7 +94,7 @@ impl Down {
 fn welcome(epoch: Epoch, report_every: Span) -> Welcome {
     Welcome {
         protocol_version: PROTOCOL_VERSION,
-        capabilities: Vec::new(),
+        capabilities: vec![SHOWN.to_owned()],
         epoch,
         report_every,
     }
@@ -168,9 +177,18 @@ impl World {
     pub fn deliver_up(&mut self) -> bool {
         let mut inputs = Vec::new();
         for node in self.nodes.values_mut().filter(|node| !node.link.is_cut && !node.link.is_held) {
-            for (enrolment, report) in std::mem::take(&mut node.link.up) {
+            for (enrolment, said) in std::mem::take(&mut node.link.up) {
                 let node = node.name.clone();
-                inputs.push(leading::Input::Report { node, enrolment, report });
+                inputs.extend(match said {
+                    Up::Report(report) => {
+                        let report = *report;
+                        Some(leading::Input::Report { node, enrolment, report })
+                    }
+                    Up::Shown(form) => {
+                        let shown = self.leader.store.judge(&form);
+                        shown.map(|shown| leading::Input::Shown { node, enrolment, shown })
+                    }
+                });
             }
         }
         let any = !inputs.is_empty();

@@ -6,7 +6,7 @@ use jkeys::agent::core::{self as agent, DiskWork, Effect, Input, Now, Wake};
 use jkeys::types::{Digest, Kid, NodeName, Span, Time};
 
 use super::disk::{Disk, Mood};
-use super::network::Link;
+use super::network::{Link, Up};
 use super::{World, keys, shown};
 
 /// One machine.
@@ -242,7 +242,12 @@ impl Node {
             }
             Effect::Send(report) => {
                 let enrolment = self.link.stream?;
-                self.link.up.push_back((enrolment, report));
+                self.link.up.push_back((enrolment, Up::Report(Box::new(report))));
+                None
+            }
+            Effect::Show(exhibit) => {
+                let enrolment = self.link.stream?;
+                self.link.up.push_back((enrolment, Up::Shown(exhibit.public_form)));
                 None
             }
             Effect::SayStale(_) | Effect::SayReady | Effect::SayRefused(_) => None,

@@ -1,10 +1,10 @@
 //! What operators do.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jkeys::lifecycle::{Command, Compromised, Key, Phase, RotateNow, Settings, Why};
-use jkeys::types::{Digest, Kid, NodeName, ProfileName, Reason, Span, Time, WitnessKey};
+use jkeys::lifecycle::{Adopt, Command, Compromised, Key, Phase, Refusal, RotateNow, Settings, Why};
+use jkeys::types::{Digest, Kid, NodeName, ProfileName, Reason, Seq, Span, Time, WitnessKey};
 
 use super::World;
 use super::disk::Mood;
@@ -70,6 +70,26 @@ impl World {
         })
     }
 
+    /// `jkeys audit adopt`: without the nodes that can't be heard, and with the word of those that can prove nothing.
+    pub fn adopt(&mut self) -> Option<Answer> {
+        let mut request = Adopt {
+            comment: "the leader was set back".parse().expect("a comment"),
+            without: BTreeSet::new(),
+            believe: BTreeSet::new(),
+            disbelieve: BTreeSet::new(),
+            told: BTreeMap::new(),
+            seq: Seq(0),
+        };
+        loop {
+            let answer = self.ask(&Command::Adopt(request.clone()));
+            match answer {
+                Some(Err(Refusal::Unheard(nodes))) => request.without.extend(nodes),
+                Some(Err(Refusal::WordOnly { nodes, .. })) => request.believe.extend(nodes),
+                answer => return answer,
+            }
+        }
+    }
+
     /// A change of configuration and a reload. The leader is started with it from now on, too.
     pub fn configure(&mut self, change: impl FnOnce(&mut Settings)) {
         change(&mut Arc::make_mut(&mut self.config).settings);
@@ -95,6 +115,13 @@ impl World {
             self.resume(&name);
             self.start_agent(&name);
         }
+        // A leader that was set back is told so by its nodes, and its operator has it go on: once more for each that comes later.
+        for _ in 0..=self.nodes.len() {
+            self.advance(self.now + Span::mins(1));
+            if self.leader.store.state.halted.is_some() {
+                drop(self.adopt());
+            }
+        }
         let healed_at = self.now;
         let windows = self.config.settings.profiles.values().map(|profile| profile.windows);
         let enough = windows
@@ -104,9 +131,7 @@ impl World {
     }
 
     fn check_recovered(&mut self, healed_at: Time) {
-        if self.leader.store.state.halted.is_none()
-            && let Some(how) = self.unrecovered(healed_at)
-        {
+        if let Some(how) = self.unrecovered(healed_at) {
             self.oracle.breaks("liveness", how);
         }
     }

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::trusted::{Trusted, ViewId};
-use crate::audit::{LogRefusal, NoteKey};
+use crate::audit::{LogRefusal, NoteKey, RecordProof};
 use crate::lifecycle::{Installed, Report, View};
-use crate::rpc::fleet::{Bundle, LeaderMessage, Logged, Welcome};
+use crate::rpc::fleet::{Bundle, Exhibit, LeaderMessage, Logged, Welcome};
 use crate::types::{Digest, Kid, PublicKey, Secret, Span, Time, TreeHead};
 
 /// What an agent's configuration says to its core.
@@ -57,6 +57,8 @@ pub struct Found {
     pub trusted: Option<Trusted>,
     /// The content of the sealed cache.
     pub cached: Option<Bundle>,
+    /// The proof that this was in the log, as far as the cache has it.
+    pub proof: Option<RecordProof>,
     /// What was read back through the `live` link.
     pub installed: Option<Installed>,
     /// Names the boot of the machine, where the system says; a monotonic clock counts within one.
@@ -115,6 +117,8 @@ pub enum Effect {
     RunHooks(ViewId),
     /// Send a report.
     Send(Report),
+    /// Show the leader what the node holds, before the report that says what it refuses.
+    Show(Box<Exhibit>),
     /// Say that the node has been without its leader for too long (rule R10), or that it has it back.
     SayStale(bool),
     /// A view is in place: say `READY=1`.
@@ -130,6 +134,8 @@ pub enum DiskWork {
     WriteCache {
         /// The generation.
         bundle: Arc<Bundle>,
+        /// The proof that it was in the log.
+        proof: Option<Arc<RecordProof>>,
         /// The private halves to keep.
         held: BTreeSet<Kid>,
     },

@@ -3,7 +3,9 @@
 //! An input changes what the node knows; [`settle`](State::settle) then compares what is with what should be and says what to do about
 //! the difference. So the order of inputs doesn't matter, and whatever fails is simply still different at the next look.
 
+mod halves;
 mod io;
+mod refuse;
 mod settle;
 mod status;
 #[cfg(test)]
@@ -20,11 +22,12 @@ pub use status::Status;
 pub use trusted::{GoingBack, Measured, Newest, Standing, Trusted, ViewId};
 pub use verify::{Refusal, verify, verify_cached};
 
-use crate::audit::{LogRefusal, NoteKey};
+use crate::audit::{LogRefusal, NoteKey, RecordProof};
 use crate::lifecycle::{Installed, Report, Switches, View, view};
-use crate::rpc::fleet::{Answer, Bundle, LeaderMessage, Logged, Welcome};
+use crate::rpc::fleet::{Answer, Bundle, LeaderMessage, Logged, SHOWN, Welcome};
 pub use crate::types::Now;
-use crate::types::{Generation, Kid, Secret, Span, Time};
+use crate::types::{Generation, Kid, Span, Time};
+use halves::{lacking, only};
 use settle::shows;
 use time::{Contact, Work};
 
@@ -63,10 +66,12 @@ pub struct State {
 }
 
 /// What was refused.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 struct Refused {
     /// The generation of a leader's that must not be; none where it was something else.
     generation: Option<Generation>,
+    /// The kids in it that the node knows as gone.
+    gone: BTreeSet<Kid>,
     /// Why.
     words: String,
 }
@@ -75,6 +80,8 @@ struct Refused {
 #[derive(Debug, Clone)]
 struct Content {
     bundle: Arc<Bundle>,
+    /// The proof that it was in the log; none where the cache of an older release was without it.
+    proof: Option<Arc<RecordProof>>,
     source: Source,
 }
 
@@ -94,6 +101,8 @@ enum Link {
         report_every: Span,
         /// Whether the leader's epoch is one to listen to (rule R5).
         trusted: bool,
+        /// Whether the node has yet to show what it holds, should it refuse something: the leader can take it.
+        shows: bool,
         last: Option<Box<Sent>>,
     },
 }
@@ -135,7 +144,7 @@ pub fn start(settings: Settings, proofs: Proofs, found: Found, now: Now) -> (Sta
     };
     let mut effects = Vec::new();
     if let Some(bundle) = found.cached {
-        state.take_cached(bundle, now, &mut effects);
+        state.take_cached(bundle, found.proof.map(Arc::new), now, &mut effects);
     }
     if let Some(mut installed) = found.installed {
         installed.hooks_succeeded = !settings.has_hooks || state.trusted.hooked.as_ref() == Some(&ViewId::from(&installed));
@@ -177,6 +186,7 @@ impl State {
         self.link = Link::Up {
             report_every: welcome.report_every,
             trusted: judged.is_ok(),
+            shows: welcome.capabilities.iter().any(|name| name == SHOWN),
             last: None,
         };
         match judged {
@@ -188,45 +198,44 @@ impl State {
         }
     }
 
-    fn refuse(&mut self, generation: Option<Generation>, words: String, effects: &mut Vec<Effect>) {
-        effects.push(Effect::SayRefused(words.clone()));
-        self.refusal = Some(Refused { generation, words });
-    }
-
     /// The log comes first: a node takes nothing that is not in it, and remembers what it has seen of it whatever else it refuses.
     fn take_sent(&mut self, logged: Logged, now: Now, effects: &mut Vec<Effect>) {
-        let (true, Some(log)) = (matches!(self.link, Link::Up { trusted: true, .. }), &self.log) else {
-            return;
-        };
-        let generation = Some(logged.bundle.set.generation);
+        let Some(log) = &self.log else { return };
+        match self.link {
+            Link::Up { trusted: true, .. } => {}
+            Link::Up { .. } => return self.still_refused(&logged.bundle.set),
+            Link::Down => return,
+        }
         match (self.proofs.log)(log, self.trusted.checkpoint, &logged) {
             Ok(head) => self.trusted.checkpoint = Some(head),
             // The leader is told what this node remembers, and proves it from there.
             Err(why @ LogRefusal::OtherBase { .. }) => return self.refuse(None, why.to_string(), effects),
-            Err(why) => return self.refuse(generation, why.to_string(), effects),
+            Err(why) => return self.refuse_sent(&logged.bundle.set, why.to_string(), effects),
         }
-        let bundle = logged.bundle;
+        let bundle = self.with_inherited(logged.bundle);
         match verify(&bundle, &self.trusted, self.content.is_some(), self.proofs) {
             Ok(standing) => {
                 self.refusal = None;
-                self.take(standing, bundle, Source::Leader, now);
+                self.take(standing, bundle, Some(Arc::new(logged.proof)), Source::Leader, now);
             }
-            Err(why) => self.refuse(generation, why.to_string(), effects),
+            Err(why) => self.refuse_sent(&bundle.set, why.to_string(), effects),
         }
     }
 
-    fn take_cached(&mut self, bundle: Bundle, now: Now, effects: &mut Vec<Effect>) {
+    fn take_cached(&mut self, bundle: Bundle, proof: Option<Arc<RecordProof>>, now: Now, effects: &mut Vec<Effect>) {
         if bundle.set.generation < self.trusted.generation() {
             // A crash came between the trusted state and the cache; the leader sends the newer one again.
             return;
         }
         self.cache = Some(CacheHolds::of(&bundle));
         let time = self.contact.corrected(now, bundle.set.clock_skew);
-        let needed = view(&bundle.set, &self.carried(&bundle), time).held;
+        let needed = view(&bundle.set, &self.carried(&bundle), time)
+            .lacking(&lacking(&bundle))
+            .held;
         match verify_cached(&bundle, &self.trusted, &needed, self.proofs) {
             Ok(standing) => {
                 let ask_until = now.monotonic + self.settings.ask_leader_for;
-                self.take(standing, bundle, Source::Cache { ask_until }, now);
+                self.take(standing, bundle, proof, Source::Cache { ask_until }, now);
             }
             Err(why) => self.refuse(None, format!("the sealed cache is not used: {why}"), effects),
         }
@@ -240,7 +249,7 @@ impl State {
         switches
     }
 
-    fn take(&mut self, standing: Standing, bundle: Bundle, source: Source, now: Now) {
+    fn take(&mut self, standing: Standing, bundle: Bundle, proof: Option<Arc<RecordProof>>, source: Source, now: Now) {
         if standing == Standing::Newer {
             let time = self.contact.corrected(now, bundle.set.clock_skew);
             let until = if source == Source::Leader { time } else { Time(0) };
@@ -254,6 +263,7 @@ impl State {
             content => {
                 *content = Some(Content {
                     bundle: Arc::new(bundle),
+                    proof,
                     source,
                 });
             }
@@ -344,19 +354,6 @@ impl State {
         if content.bundle.privates.keys().any(|kid| !target.held.contains(kid)) {
             content.bundle = Arc::new(only(&content.bundle, &target.held));
         }
-    }
-}
-
-/// The same generation with these private halves only.
-fn only(bundle: &Bundle, held: &BTreeSet<Kid>) -> Bundle {
-    let kept = bundle.privates.iter().filter(|(kid, _)| held.contains(*kid));
-    Bundle {
-        set: bundle.set.clone(),
-        public_form: bundle.public_form.clone(),
-        digest: bundle.digest,
-        privates: kept
-            .map(|(kid, secret)| (kid.clone(), Secret::new(secret.expose().to_vec())))
-            .collect(),
     }
 }
 

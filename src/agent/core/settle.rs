@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::halves::lacking;
 use super::io::{DiskWork, Effect, Wake};
 use super::{CacheHolds, Link, Now, Sent, Source, State, ViewId};
 use crate::lifecycle::mutant::{Mutant, is_out};
@@ -35,12 +36,9 @@ impl State {
 
     /// The view that should be live. Switches that are due belong to it, noted or not.
     pub(super) fn target(&self, now: Now) -> Option<View> {
-        let set = &self.content.as_ref()?.bundle.set;
-        Some(view(
-            set,
-            &self.trusted.switches(),
-            self.contact.corrected(now, set.clock_skew),
-        ))
+        let bundle = &self.content.as_ref()?.bundle;
+        let time = self.contact.corrected(now, bundle.set.clock_skew);
+        Some(view(&bundle.set, &self.trusted.switches(), time).lacking(&lacking(bundle)))
     }
 
     /// Notes the switches that are due. They are durable before the view that makes them is.
@@ -108,8 +106,10 @@ impl State {
     }
 
     fn write_cache(&self, now: Now) -> Option<DiskWork> {
+        let content = self.content.as_ref()?;
         Some(DiskWork::WriteCache {
-            bundle: self.content.as_ref()?.bundle.clone(),
+            bundle: content.bundle.clone(),
+            proof: content.proof.clone(),
             held: self.target(now)?.held,
         })
     }
@@ -147,6 +147,7 @@ impl State {
     }
 
     fn send_report(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        self.show(effects);
         let report = self.report(now);
         let Link::Up { report_every, last, .. } = &mut self.link else {
             return;
@@ -178,6 +179,7 @@ impl State {
             highest_generation: self.durable.generation(),
             checkpoint: self.durable.checkpoint,
             refused: self.refusal.as_ref().and_then(|refused| refused.generation),
+            gone: self.refusal.as_ref().map(|refused| refused.gone.clone()).unwrap_or_default(),
             installed: self.installed.clone(),
             problem: self.problem(),
         }

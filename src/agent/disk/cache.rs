@@ -1,11 +1,13 @@
 //! The sealed cache: the newest generation with its private halves, so that a node keeps its promise without its leader (rule R10).
 //!
-//! Sealed is the public form, then kid and private half of each key, every part after its length as 4 bytes, big-endian.
+//! Sealed is the public form, then kid and private half of each key, every part after its length as 4 bytes, big-endian. Under the
+//! empty kid stands the proof that the generation was in the log (C2SP `tlog-proof`); caches of older releases have none.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::{DiskError, read};
+use crate::audit::RecordProof;
 use crate::crypto::seal::{Binding, DataKey, MasterKey, MasterKeyError, SealError};
 use crate::durable::{self, FileAttrs};
 use crate::rpc::fleet::Bundle;
@@ -69,13 +71,19 @@ impl CacheKey {
     }
 
     /// A generation of `fleet` with those of its private halves that are in `held`, sealed.
-    pub(super) fn seal(&self, bundle: &Bundle, held: &BTreeSet<Kid>, fleet: Option<WitnessKey>) -> Result<Vec<u8>, CacheError> {
-        let plain = encode(bundle, held);
+    pub(super) fn seal(
+        &self,
+        bundle: &Bundle,
+        proof: Option<&RecordProof>,
+        held: &BTreeSet<Kid>,
+        fleet: Option<WitnessKey>,
+    ) -> Result<Vec<u8>, CacheError> {
+        let plain = encode(bundle, proof, held);
         Ok(self.0.seal(plain.expose(), &binding(fleet))?)
     }
 
     /// The generation in a sealed cache of `fleet`.
-    pub(super) fn open(&self, sealed: &[u8], fleet: Option<WitnessKey>) -> Result<Bundle, CacheError> {
+    pub(super) fn open(&self, sealed: &[u8], fleet: Option<WitnessKey>) -> Result<(Bundle, Option<RecordProof>), CacheError> {
         let plain = self.0.open(sealed, &binding(fleet))?;
         decode(plain.expose()).ok_or(CacheError::Form)
     }
@@ -85,12 +93,19 @@ fn binding(fleet: Option<WitnessKey>) -> Binding {
     Binding::new("agent cache").with(fleet.as_ref().map_or(&[], |fleet| &fleet.0[..]))
 }
 
-fn encode(bundle: &Bundle, held: &BTreeSet<Kid>) -> Secret {
+fn encode(bundle: &Bundle, proof: Option<&RecordProof>, held: &BTreeSet<Kid>) -> Secret {
+    let proof = proof.map(ToString::to_string);
     let kept: Vec<(&Kid, &Secret)> = bundle.privates.iter().filter(|(kid, _)| held.contains(*kid)).collect();
     let parts = kept
         .iter()
         .flat_map(|(kid, secret)| [kid.as_str().as_bytes(), secret.expose()]);
-    let parts: Vec<&[u8]> = std::iter::once(bundle.public_form.as_slice()).chain(parts).collect();
+    let parts: Vec<&[u8]> = {
+        let proof = proof.iter().flat_map(|text| [&[][..], text.as_bytes()]);
+        std::iter::once(bundle.public_form.as_slice())
+            .chain(proof)
+            .chain(parts)
+            .collect()
+    };
     // Room for all of it at once: a buffer that grew would leave a copy behind.
     let mut plain = Vec::with_capacity(parts.iter().map(|part| 4 + part.len()).sum());
     for part in parts {
@@ -101,21 +116,26 @@ fn encode(bundle: &Bundle, held: &BTreeSet<Kid>) -> Secret {
     Secret::new(plain)
 }
 
-fn decode(plain: &[u8]) -> Option<Bundle> {
+fn decode(plain: &[u8]) -> Option<(Bundle, Option<RecordProof>)> {
     let (public_form, mut rest) = split_part(plain)?;
-    let mut privates = BTreeMap::new();
+    let (mut privates, mut proof) = (BTreeMap::new(), None);
     while !rest.is_empty() {
         let (kid, after) = split_part(rest)?;
         let (secret, after) = split_part(after)?;
-        privates.insert(std::str::from_utf8(kid).ok()?.parse().ok()?, Secret::new(secret.to_vec()));
+        if kid.is_empty() {
+            proof = RecordProof::parse_all(std::str::from_utf8(secret).ok()?).ok()?.pop();
+        } else {
+            privates.insert(std::str::from_utf8(kid).ok()?.parse().ok()?, Secret::new(secret.to_vec()));
+        }
         rest = after;
     }
-    Some(Bundle {
+    let bundle = Bundle {
         set: serde_json::from_slice(public_form).ok()?,
         digest: Digest::of(public_form),
         public_form: public_form.to_vec(),
         privates,
-    })
+    };
+    Some((bundle, proof))
 }
 
 fn split_part(bytes: &[u8]) -> Option<(&[u8], &[u8])> {

@@ -31,6 +31,7 @@ pub use cache::{CacheError, CacheKey};
 pub use install::{Live, Staged};
 
 use crate::agent::core::{CacheHolds, DiskResult, DiskWork, Found, Trusted};
+use crate::audit::RecordProof;
 use crate::durable::{self, DurableError, FileAttrs};
 use crate::rpc::fleet::Bundle;
 use crate::types::{Kid, Secret, WitnessKey};
@@ -161,9 +162,11 @@ impl Disk {
         {
             problems.push(why.to_string());
         }
+        let (cached, proof) = cached.map_or((None, None), |(bundle, proof)| (Some(bundle), proof));
         Ok(Found {
             trusted: memory.map(|memory| memory.trusted),
             cached,
+            proof,
             installed: self.read_back().unwrap_or_default(),
             boot: std::fs::read_to_string(BOOT_ID).ok().map(|id| id.trim().to_owned()),
             problem: (!problems.is_empty()).then(|| problems.join("; ")),
@@ -175,7 +178,10 @@ impl Disk {
     #[must_use]
     pub fn work(&self, work: DiskWork) -> DiskResult {
         let done = match work {
-            DiskWork::WriteCache { bundle, held } => self.write_cache(&bundle, &held).map(DiskResult::CacheWritten),
+            DiskWork::WriteCache { bundle, proof, held } => {
+                let written = self.write_cache(&bundle, proof.as_deref(), &held);
+                written.map(DiskResult::CacheWritten)
+            }
             DiskWork::SaveTrusted(trusted) => self.save_trusted(&trusted).map(|()| DiskResult::TrustedSaved(trusted)),
             DiskWork::Install { bundle, view } => self.install(&bundle, &view).map(DiskResult::Installed),
             DiskWork::Erase => self.erase().map(DiskResult::Erased),
@@ -217,18 +223,18 @@ impl Disk {
         Ok(Some(memory))
     }
 
-    fn write_cache(&self, bundle: &Bundle, held: &BTreeSet<Kid>) -> Result<CacheHolds, DiskError> {
-        let sealed = self.key.seal(bundle, held, self.fleet)?;
+    fn write_cache(&self, bundle: &Bundle, proof: Option<&RecordProof>, held: &BTreeSet<Kid>) -> Result<CacheHolds, DiskError> {
+        let sealed = self.key.seal(bundle, proof, held, self.fleet)?;
         let path = self.cache_path();
         durable::write_file(&path, &sealed, &FileAttrs::mode(0o600))?;
         let back = self.read_cache()?.ok_or_else(|| DiskError::Damaged {
             path,
             why: "it is gone right after it was written; look at who else writes there".to_owned(),
         })?;
-        Ok(CacheHolds::of(&back))
+        Ok(CacheHolds::of(&back.0))
     }
 
-    fn read_cache(&self) -> Result<Option<Bundle>, DiskError> {
+    fn read_cache(&self) -> Result<Option<(Bundle, Option<RecordProof>)>, DiskError> {
         let sealed: Option<Secret> = read::file(&self.cache_path())?;
         Ok(sealed.map(|sealed| self.key.open(sealed.expose(), self.fleet)).transpose()?)
     }

@@ -111,7 +111,7 @@ impl Disk {
             }
         }
         match self.read_cache() {
-            Ok(Some(cached)) => held.extend(cached.privates.into_keys()),
+            Ok(Some((cached, _))) => held.extend(cached.privates.into_keys()),
             Ok(None) | Err(DiskError::Cache(_)) => {}
             Err(why) => return Err(why),
         }

@@ -15,12 +15,12 @@ pub use monitor::Monitor;
 use super::blocking::blocking;
 use super::core::{self, Effect, Found, Input, Now, Proofs, Settings, State, ViewId, Wake};
 use super::disk::{Disk, DiskError};
-use crate::audit::{GoesOn, NoteKey, Sent, accept};
+use crate::audit::{Adopted, GoesOn, NoteKey, Sent, accept};
 use crate::clock::Clock;
 use crate::crypto;
 use crate::hooks::{self, Hook};
 use crate::lifecycle::Report;
-use crate::rpc::fleet::{LeaderMessage, Logged, Welcome};
+use crate::rpc::fleet::{AgentMessage, LeaderMessage, Logged, Welcome};
 
 /// The proofs of real keys.
 pub(super) const PROOFS: Proofs = Proofs {
@@ -35,6 +35,11 @@ pub(super) const PROOFS: Proofs = Proofs {
         let goes_on = GoesOn {
             from: consistency.from,
             hashes: &consistency.hashes,
+            adopted: consistency.adopted.as_ref().map(|adopted| Adopted {
+                record: &adopted.record,
+                seq: adopted.seq,
+                hashes: &adopted.hashes,
+            }),
         };
         let sent = Sent {
             generation: bundle.set.generation,
@@ -81,7 +86,7 @@ pub async fn run(
     config: AgentConfig,
     clock: Clock,
     mut link: mpsc::Receiver<LinkEvent>,
-    reports: mpsc::Sender<Report>,
+    reports: mpsc::Sender<AgentMessage>,
     monitor: Monitor,
     mut shutdown: watch::Receiver<bool>,
 ) -> Result<(), DiskError> {
@@ -164,12 +169,16 @@ struct Shell {
     folder: PathBuf,
     hooks: Arc<[Hook]>,
     clock: Clock,
-    reports: mpsc::Sender<Report>,
+    reports: mpsc::Sender<AgentMessage>,
     tasks: JoinSet<Input>,
 }
 
 impl Shell {
-    async fn start(config: AgentConfig, clock: Clock, reports: mpsc::Sender<Report>) -> Result<(Self, State, Now), DiskError> {
+    async fn start(
+        config: AgentConfig,
+        clock: Clock,
+        reports: mpsc::Sender<AgentMessage>,
+    ) -> Result<(Self, State, Now), DiskError> {
         let (folder, credential) = (config.folder.clone(), config.cache_credential);
         let opened = blocking(move || {
             let fleet = config.log.as_ref().map(NoteKey::public);
@@ -224,16 +233,23 @@ impl Shell {
             }
             Effect::Send(report) => {
                 log_report(&report);
-                if let Err(why) = self.reports.try_send(report) {
-                    debug!(%why, "a report was not sent; the next one says the same and more");
-                }
+                self.send(AgentMessage::Report(report));
             }
+            Effect::Show(exhibit) => self.send(AgentMessage::Shown(*exhibit)),
             Effect::SayStale(true) => {
                 error!("the leader has not answered for longer than straggler_after; the node keeps serving");
             }
             Effect::SayStale(false) => info!("the leader answers again"),
             Effect::SayReady => info!("a view is in place"),
             Effect::SayRefused(why) => error!(%why, "refused"),
+        }
+    }
+}
+
+impl Shell {
+    fn send(&self, message: AgentMessage) {
+        if let Err(why) = self.reports.try_send(message) {
+            debug!(%why, "a report was not sent; the next one says the same and more");
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::types::{Generation, Kid, Span};
 /// A running agent.
 struct Agent {
     link: mpsc::Sender<LinkEvent>,
-    reports: mpsc::Receiver<Report>,
+    reports: mpsc::Receiver<AgentMessage>,
     status: watch::Receiver<Status>,
     monitor: Monitor,
     stop: watch::Sender<bool>,
@@ -86,8 +86,10 @@ impl Agent {
 
     async fn report(&mut self, wanted: impl Fn(&Report) -> bool) -> Report {
         loop {
-            let report = self.reports.recv().await.expect("the agent runs");
-            if wanted(&report) {
+            let message = self.reports.recv().await.expect("the agent runs");
+            if let AgentMessage::Report(report) = message
+                && wanted(&report)
+            {
                 return report;
             }
         }

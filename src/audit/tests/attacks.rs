@@ -15,7 +15,17 @@ fn accept(
 ) -> Result<(Record, Checkpoint), LogRefusal> {
     let head = remembered.map(|checkpoint| checkpoint.head);
     let from = head.map_or(0, |head| head.size);
-    audit::accept(log, head, proof, GoesOn { from, hashes }, sent)
+    audit::accept(
+        log,
+        head,
+        proof,
+        GoesOn {
+            from,
+            hashes,
+            adopted: None,
+        },
+        sent,
+    )
 }
 
 fn sent(content: &str) -> Sent {
@@ -43,6 +53,7 @@ fn a_generation_that_is_in_the_log_is_accepted() {
     let again = GoesOn {
         from: 300,
         hashes: &log.consistency(300),
+        adopted: None,
     };
     audit::accept(&log.key(), Some(log.head()), &proof, again, sent("a")).unwrap();
 }
@@ -52,7 +63,11 @@ fn a_proof_from_another_log_than_the_remembered_one_says_nothing() {
     let log = Log::of(500, "a");
     let hashes = log.consistency(300);
     let (from, remembered) = (300, Log::of(400, "a").head());
-    let goes_on = GoesOn { from, hashes: &hashes };
+    let goes_on = GoesOn {
+        from,
+        hashes: &hashes,
+        adopted: None,
+    };
     let refused = audit::accept(&log.key(), Some(remembered), &log.prove(499), goes_on, sent("a")).unwrap_err();
     assert!(matches!(refused, LogRefusal::OtherBase { from: 300, seen: 400 }), "{refused}");
 }

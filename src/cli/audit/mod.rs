@@ -1,5 +1,6 @@
 //! `jkeys audit`: the audit log, for who must not take anybody's word.
 
+mod adopt;
 mod error;
 mod export;
 mod given;
@@ -28,6 +29,8 @@ pub(super) enum AuditVerb {
     Checkpoint(prove::CheckpointArgs),
     /// Prove that the log goes on from what it was before
     Consistency(prove::ConsistencyArgs),
+    /// Go on from a state that is older than what nodes have seen, after a restore: recorded, and the one way on
+    Adopt(adopt::AdoptArgs),
 }
 
 impl AuditVerb {
@@ -38,6 +41,7 @@ impl AuditVerb {
             Self::Prove(args) => args.run(place, screen).await,
             Self::Checkpoint(args) => args.run(place, screen).await,
             Self::Consistency(args) => args.run(place, screen).await,
+            Self::Adopt(args) => args.run(place, screen).await,
         }
     }
 }

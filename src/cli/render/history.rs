@@ -86,6 +86,7 @@ fn action(event: &Event) -> String {
         Event::WaitEnded { wait } => format!("schedule waits no more: {}", waited(wait)),
         Event::Halted { halt } => format!("leader decides nothing more: {halt}"),
         Event::Restored { restoration, lost } => format!("leader {restoration}{}", lost_keys(lost)),
+        Event::Adopted { .. } | Event::Recovered { .. } => adoption(event),
         Event::Refused { request, refusal } => format!("refused {}: {}", plain(request), plain(refusal)),
     }
 }
@@ -95,6 +96,44 @@ fn lost_keys(lost: &[Kid]) -> String {
         return String::new();
     }
     format!("; removed, because the private half is lost: {}", list(lost))
+}
+
+/// How the leader went on from an older state.
+fn adoption(event: &Event) -> String {
+    match event {
+        Event::Adopted {
+            epoch,
+            generation,
+            given_up,
+            unknown,
+            believed,
+            ..
+        } => {
+            let heads: Vec<String> = given_up.iter().map(|head| format!("{} records", head.size)).collect();
+            let heads = if heads.is_empty() { "none".to_owned() } else { list(&heads) };
+            let by_word = if believed.is_empty() {
+                String::new()
+            } else {
+                format!(", by the word of {believed}")
+            };
+            let unknown = if unknown.is_empty() {
+                String::new()
+            } else {
+                format!(", what {unknown} hold is not known")
+            };
+            format!(
+                "leader goes on from an older state: epoch {epoch}, generation {generation}, checkpoints given up: {heads}{by_word}{unknown}"
+            )
+        }
+        Event::Recovered {
+            profile, key, inherited, ..
+        } if *inherited => format!(
+            "key {} of profile {profile} taken over from nodes, the leader is without its private half",
+            key.kid
+        ),
+        Event::Recovered { profile, key, .. } => format!("key {} of profile {profile} is as nodes have it", key.kid),
+        _ => String::new(),
+    }
 }
 
 fn away(absence: Option<&Absence>) -> String {
@@ -142,6 +181,7 @@ fn leaving(cause: Leaving) -> &'static str {
         Leaving::Silent => "silent",
         Leaving::Owing => "it owed a confirmation",
         Leaving::Replaced => "its name was enrolled anew",
+        Leaving::LeftBehind => "the leader went on from an older state without it",
     }
 }
 
@@ -173,6 +213,7 @@ fn why(event: &Event) -> String {
     let (reason, comment) = match event {
         Event::Activated { why, .. } | Event::Published { why, .. } | Event::Hastened { why, .. } => given(why),
         Event::Revoked { reason, comment, .. } => (Some(*reason), comment.as_ref()),
+        Event::Adopted { comment, .. } => (None, Some(comment)),
         Event::ReportedCompromised { comment, .. } => (None, comment.as_ref()),
         _ => (None, None),
     };

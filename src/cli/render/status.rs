@@ -5,7 +5,7 @@ use super::table::Table;
 use super::text::{elapsed, list, plain, relative};
 use super::{history::waited, keys::keys, text};
 use crate::lifecycle::Doubt;
-use crate::rpc::documents::{BackupProblem, ClockStatus, NodeStatus, Rotating, StandbyStatus, Status};
+use crate::rpc::documents::{BackupProblem, ClockStatus, InheritedKey, NodeStatus, Rotating, StandbyStatus, Status};
 use crate::types::{KeyUse, Time};
 
 pub(in crate::cli) fn status(status: &Status, columns: Option<usize>) -> String {
@@ -51,6 +51,7 @@ fn loud(status: &Status) -> String {
         KeyUse::Sig => format!("profile {} has no key that signs", profile.profile),
         KeyUse::Enc => format!("profile {} publishes no key to encrypt to", profile.profile),
     });
+    let inherited = status.inherited.iter().map(|key| outside(key, now));
     let revocations = status.revocations.iter().map(|revocation| {
         format!(
             "key {} was revoked {} ({}), not confirmed by {}",
@@ -82,9 +83,27 @@ fn loud(status: &Status) -> String {
         .chain(clock)
         .chain(waits)
         .chain(unsigned)
+        .chain(inherited)
         .chain(revocations)
         .chain(nodes);
     text::lines(lines.map(|line| format!("! {line}")))
+}
+
+/// What is outside the rules' promise after an adoption, and until when.
+fn outside(key: &InheritedKey, now: Time) -> String {
+    let until = match key.until {
+        Some(until) => format!("until {until} ({})", relative(until, now)),
+        None => "until its successor is made and every node has confirmed it".to_owned(),
+    };
+    let lacking = if key.lacking.is_empty() {
+        String::new()
+    } else {
+        format!("; {} serve without it", list(&key.lacking))
+    };
+    format!(
+        "key {} of profile {} ({}) was taken over from the nodes that hold it, and the leader can't send it to others, {until}{lacking}",
+        key.kid, key.profile, key.state
+    )
 }
 
 /// Profiles that come to another algorithm, or leave: nothing is wrong, and an operator waits for it.

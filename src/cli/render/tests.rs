@@ -3,7 +3,7 @@ use std::path::Path;
 use super::super::samples::{NOW, a_dry_run, a_plan, decided as a_decision, kid, names, quiet, troubled};
 use super::*;
 use crate::rpc::admin::{Confirmation, Finished, Trusted};
-use crate::rpc::documents::{LeavingProfile, ProfileStatus, Rotating, StandbyStatus};
+use crate::rpc::documents::{InheritedKey, LeavingProfile, ProfileStatus, Rotating, StandbyStatus};
 use crate::types::{Generation, Span};
 
 #[test]
@@ -31,7 +31,7 @@ fn what_needs_attention_stands_above_the_tables() {
 leader  epoch 3 for 2d 2h; generation 42, committed 9m ago
 
 ! the leader decides nothing more: node vm-1 has seen epoch 4 and generation 50; start the leader that is further on, \
-or restore its newest snapshot
+or restore its newest snapshot; where there is neither, go on with `jkeys audit adopt` (look first, with --dry-run)
 ! the schedule waits for 1h 1m: the standby of profile main is due, but not everywhere for long enough (rule R1)
 ! profile main has no key that signs
 ! key stolen was revoked 20s ago (compromised), not confirmed by vm-2, vm-3
@@ -53,6 +53,26 @@ its clock is 6m behind the leader's; the disk is full [2J; make room
 vm-3  joining 0s         nothing         never
 ";
     assert_eq!(status(&troubled(), None), expected);
+}
+
+#[test]
+fn a_key_that_the_leader_does_not_have_is_named_with_who_lacks_it_and_until_when() {
+    let mut fleet = quiet();
+    let key = |until, lacking: &[&str]| InheritedKey {
+        kid: kid("lost"),
+        profile: "main".parse().unwrap(),
+        state: "active".to_owned(),
+        until,
+        lacking: names(lacking),
+    };
+    fleet.inherited = vec![key(Some(NOW + Span::hours(27)), &["vm-2"]), key(None, &[])];
+    let shown = status(&fleet, None);
+    let until = format!("until {} (in 1d 3h); vm-2 serve without it", NOW + Span::hours(27));
+    assert!(shown.contains(&until), "{shown}");
+    assert!(
+        shown.contains("until its successor is made and every node has confirmed it\n"),
+        "{shown}"
+    );
 }
 
 #[test]

@@ -56,6 +56,32 @@ fn partly() -> Fake {
 }
 
 #[tokio::test]
+async fn an_adoption_asks_what_its_flags_say_and_needs_words() {
+    let fake = whole();
+    let (asked, leader) = (fake.asked.clone(), fake.serve());
+    let line = "audit adopt --comment restored --without vm-1 --without vm-2 --believe vm-3 --disbelieve vm-4 --wait 5m";
+    let done = jkeys(&leader, line).await;
+    assert_eq!(done.outcome.unwrap().status(), 0);
+    let request = asked.lock().unwrap().adoptions.pop().unwrap();
+    assert_eq!(
+        (request.comment.as_str(), request.wait_ms, request.dry_run),
+        ("restored", 300_000, false)
+    );
+    assert_eq!(
+        (request.without, request.believe, request.disbelieve),
+        (
+            vec!["vm-1".to_owned(), "vm-2".to_owned()],
+            vec!["vm-3".to_owned()],
+            vec!["vm-4".to_owned()]
+        )
+    );
+    assert!(
+        Cli::try_parse_from(["jkeys", "audit", "adopt"]).is_err(),
+        "an adoption says why"
+    );
+}
+
+#[tokio::test]
 async fn a_rotation_that_all_confirm_ends_with_0() {
     let done = jkeys(&whole().serve(), NOW_LINE).await;
     let expected = "\

@@ -46,6 +46,7 @@ pub(super) struct Audit {
 #[derive(Default)]
 pub(super) struct Asked {
     pub(super) rotations: Vec<RotateRequest>,
+    pub(super) adoptions: Vec<proto::AdoptRequest>,
     pub(super) pages: Vec<HistoryRequest>,
     pub(super) plans: Vec<proto::PlanRequest>,
 }
@@ -132,6 +133,7 @@ impl Fake {
 impl Admin for Fake {
     type RotateStream = Updates<proto::RotateProgress>;
     type RevokeStream = Updates<proto::RotateProgress>;
+    type AdoptStream = Updates<proto::RotateProgress>;
     type WatchStream = Updates<proto::Document>;
     type AuditLogStream = Updates<proto::AuditLogPart>;
     type ProveRecordsStream = Updates<proto::ProvedRecord>;
@@ -151,6 +153,11 @@ impl Admin for Fake {
     }
 
     async fn revoke(&self, _: Request<proto::RevokeRequest>) -> Result<Response<Self::RevokeStream>, Status> {
+        self.steps()
+    }
+
+    async fn adopt(&self, request: Request<proto::AdoptRequest>) -> Result<Response<Self::AdoptStream>, Status> {
+        self.asked.lock().unwrap().adoptions.push(request.into_inner());
         self.steps()
     }
 

@@ -37,6 +37,7 @@ fn files_with(published: &[&NewKey], kept: &[&NewKey], privates: &[&NewKey]) -> 
             (KeyUse::Enc, _) if published.iter().any(|published| published.public.kid == key.public.kid) => Stage::Published,
             (KeyUse::Enc, _) => Stage::Unpublished,
         },
+        inherited: false,
     };
     let set = KeySet {
         generation: Generation(1),

@@ -69,6 +69,7 @@ fn look(nodes: Vec<NodeStatus>, failures: usize) -> Look {
             backup: None,
             profiles: vec![],
             leaving: vec![],
+            inherited: vec![],
             keys: vec![key],
             nodes,
             revocations: vec![],

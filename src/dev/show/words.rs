@@ -83,6 +83,7 @@ fn left(cause: Leaving) -> &'static str {
     match cause {
         Leaving::Silent => "silent",
         Leaving::Owing => "owes a confirmation",
+        Leaving::LeftBehind => "the leader went on without it",
         Leaving::Replaced => "enrolled anew",
     }
 }

@@ -59,6 +59,9 @@ impl Leader {
         if decision.events.contains(&Event::DistrustedAll) {
             self.making.clear();
         }
+        if decision.events.iter().any(|event| matches!(event, Event::Adopted { .. })) {
+            self.memories.followed();
+        }
         for enrolment in replaced {
             self.forget(enrolment, effects);
         }

@@ -1,7 +1,7 @@
 //! What goes into the leader's core and what comes out.
 
 use crate::leader::core::Commit;
-use crate::lifecycle::{Command, Decision, Halt, Profile, Refusal, Report, Settings, Sighting};
+use crate::lifecycle::{Command, Decision, Halt, Profile, Refusal, Report, Settings, Shown, Sighting};
 use crate::rpc::fleet::Answer;
 use crate::types::{Actor, Enrolment, Generation, Kid, NodeName, ProfileName, PublicKey, Time};
 
@@ -41,6 +41,15 @@ pub enum Input {
         enrolment: Enrolment,
         /// What it remembers.
         halt: Halt,
+    },
+    /// A node that refuses the leader, or what it sends, shows what it holds. The proof of that is verified.
+    Shown {
+        /// The node.
+        node: NodeName,
+        /// The enrolment that its certificate belongs to.
+        enrolment: Enrolment,
+        /// What it holds.
+        shown: Shown,
     },
     /// The reports so far are to be made durable.
     Settle,

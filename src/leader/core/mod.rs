@@ -5,6 +5,7 @@
 
 mod commit;
 mod inputs;
+mod memory;
 mod refusals;
 mod timekeeper;
 
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 
 pub use commit::Commit;
 pub use inputs::{Ask, Effect, Input, Ticket};
+use memory::Memories;
 use timekeeper::{Finding, Timekeeper};
 
 use crate::audit::public_form;
@@ -38,6 +40,7 @@ pub struct Leader {
     making: BTreeMap<ProfileName, Making>,
     /// The newest generation that each node has refused.
     refused: BTreeMap<Enrolment, Generation>,
+    memories: Memories,
     asked: u64,
     next_seq: Seq,
     digest: Digest,
@@ -65,6 +68,7 @@ impl Leader {
             answers,
             making,
             refused: BTreeMap::new(),
+            memories: Memories::default(),
             asked: 0,
             next_seq,
             digest,
@@ -151,7 +155,7 @@ impl Leader {
                 self.timekeeper.start(&self.state, last_known, now);
             }
             // Ten thousand nodes report in a row: the clocks are looked at once, after the last of them.
-            Input::Report { .. } | Input::ForeignLog { .. } => {}
+            Input::Report { .. } | Input::ForeignLog { .. } | Input::Shown { .. } => {}
             _ => self.look(now, &mut effects),
         }
         let clock = self.reading(now);
@@ -173,10 +177,8 @@ impl Leader {
                     self.timekeeper.hear(enrolment, report.sent_at, now);
                 }
             }
-            Input::ForeignLog { enrolment, halt } if self.is_enrolled(&halt.node, enrolment) => {
-                self.halt(halt, clock, &mut effects);
-            }
-            Input::ForeignLog { .. } => {}
+            Input::ForeignLog { enrolment, halt } => self.foreign_log(enrolment, halt, clock, &mut effects),
+            Input::Shown { node, enrolment, shown } => self.shown(&node, enrolment, shown),
             Input::Settle => self.settle(&mut effects),
             Input::Settled => self.settled(clock, &mut effects),
             Input::KeyMade { profile, serial, key } => self.key_made(profile, serial, key, clock, &mut effects),
@@ -253,6 +255,7 @@ impl Leader {
             request,
             command,
         } = ask;
+        let command = self.completed(command);
         let answer = decide(&self.state, &self.seen, &command, clock);
         let decided = effects.len();
         match &answer {
@@ -283,13 +286,12 @@ impl Leader {
         if !self.is_enrolled(node, enrolment) {
             return false;
         }
-        let (epoch, generation) = (report.highest_epoch, report.highest_generation);
-        let ahead = (epoch > self.state.epoch || generation > self.state.head.generation) && !is_out(Mutant::R5Halt);
-        if ahead {
+        self.memories.hear(enrolment, report);
+        if self.is_ahead(enrolment, report) {
             let halt = Halt {
                 node: node.clone(),
-                epoch,
-                generation,
+                epoch: report.highest_epoch,
+                generation: report.highest_generation,
                 checkpoint: None,
             };
             self.halt(halt, clock, effects);
@@ -375,6 +377,7 @@ impl Leader {
         self.seen.remove(&enrolment);
         self.unsettled.remove(&enrolment);
         self.refused.remove(&enrolment);
+        self.memories.forget(enrolment);
         self.timekeeper.forget(enrolment);
         effects.push(Effect::Forget(enrolment));
     }

@@ -1,5 +1,6 @@
 //! The core, driven by hand: what it asks for, and in which order.
 
+mod adopting;
 mod limits;
 mod refusals;
 
@@ -115,6 +116,7 @@ pub(super) fn report_of(leader: &Leader, now: Time) -> Report {
         highest_generation,
         checkpoint: None,
         refused: None,
+        gone: std::collections::BTreeSet::new(),
         installed: Some(installed),
         problem: None,
     }

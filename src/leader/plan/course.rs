@@ -252,6 +252,7 @@ impl Course {
             highest_epoch: self.leader.state().epoch,
             highest_generation: installed.generation,
             checkpoint: None,
+            gone: BTreeSet::new(),
             refused: None,
             installed: Some(installed),
             problem: None,

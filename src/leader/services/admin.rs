@@ -1,6 +1,6 @@
 //! What operators ask, over the Unix socket.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 
 use futures_util::Stream;
@@ -16,20 +16,22 @@ use crate::leader::core::Leader;
 use crate::leader::dry_run::dry_run;
 use crate::leader::plan;
 use crate::leader::status::{decided, status};
-use crate::lifecycle::{Command, Compromised, Event, RotateNow, Why};
+use crate::lifecycle::{Adopt, Command, Compromised, Event, RotateNow, Why};
 use crate::pki::{JoinToken, TokenSecret};
-use crate::rpc::admin::{self, Accepted, Document, HistoryCall, PlanCall, Progress, RevokeCall, RotateCall, TokenCall, schema};
+use crate::rpc::admin::{
+    self, Accepted, AdoptCall, Document, HistoryCall, PlanCall, Progress, RevokeCall, RotateCall, TokenCall, schema,
+};
 use crate::rpc::documents;
 use crate::rpc::fleet::PROTOCOL_VERSION;
 use crate::rpc::proto::admin_server::Admin;
 use crate::rpc::proto::{
-    self, AuditLogPart, AuditLogRequest, BackupPart, BackupRequest, CreateTokenRequest, CreateTokenResponse,
+    self, AdoptRequest, AuditLogPart, AuditLogRequest, BackupPart, BackupRequest, CreateTokenRequest, CreateTokenResponse,
     HistoricalKeysRequest, HistoricalKeysResponse, HistoryRequest, PingRequest, PingResponse, PlanRequest,
     ProveConsistencyRequest, ProveConsistencyResponse, ProveRecordsRequest, ProvedRecord, RevokeRequest, RotateProgress,
     RotateRequest, ShowKeyRequest, ShowVersionRequest, StatusRequest, VersionsRequest, WatchRequest, audit_log_part,
 };
 use crate::rpc::{Caller, ErrorKind, Failure};
-use crate::types::{Actor, Enrolment, Kid, NameError, NodeName, Now, Span};
+use crate::types::{Actor, Enrolment, Kid, NameError, NodeName, Now, Seq, Span};
 
 /// Answers the command line.
 pub(in crate::leader) struct AdminService(pub(in crate::leader) Context);
@@ -41,6 +43,7 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 impl Admin for AdminService {
     type RotateStream = Answers<RotateProgress>;
     type RevokeStream = Answers<RotateProgress>;
+    type AdoptStream = Answers<RotateProgress>;
     type WatchStream = Answers<proto::Document>;
     type AuditLogStream = Answers<AuditLogPart>;
     type ProveRecordsStream = Answers<ProvedRecord>;
@@ -87,6 +90,25 @@ impl Admin for AdminService {
             return self.dry_run(command).await;
         }
         self.carry_out(actor, words, command, wait).await
+    }
+
+    async fn adopt(&self, request: Request<AdoptRequest>) -> Answer<Self::AdoptStream> {
+        let actor = actor(&request)?;
+        let call = AdoptCall::try_from(request.into_inner())?;
+        let (dry_run, wait) = (call.dry_run, call.wait);
+        // What nodes have told, the engine knows.
+        let command = Command::Adopt(Adopt {
+            comment: call.comment,
+            without: call.without,
+            believe: call.believe,
+            disbelieve: call.disbelieve,
+            told: BTreeMap::new(),
+            seq: Seq(0),
+        });
+        if dry_run {
+            return self.dry_run(command).await;
+        }
+        self.carry_out(actor, "audit adopt".to_owned(), command, wait).await
     }
 
     async fn status(&self, _: Request<StatusRequest>) -> Answer<proto::Document> {

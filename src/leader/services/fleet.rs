@@ -1,6 +1,8 @@
 //! The one stream of a node: reports come up, generations and answers go down.
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use futures_util::Stream;
 use tokio::sync::{RwLockReadGuard, mpsc, watch};
@@ -9,17 +11,18 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::context::{Context, internal, stopping};
 use crate::audit::{Checkpoint, NoteKey, cosignature_time, witness_name};
+use crate::keystore::KeystoreError;
 use crate::leader::core::Leader;
-use crate::leader::engine::Message;
+use crate::leader::message::Message;
 use crate::leader::store::Published;
-use crate::lifecycle::{Halt, Report};
+use crate::lifecycle::{Halt, Report, Shown};
 use crate::pki::NodeCsr;
-use crate::rpc::fleet::{AgentMessage, Answer, Cosignature, Hello, LeaderMessage, Welcome, agree};
+use crate::rpc::fleet::{AgentMessage, Answer, Consistency, Cosignature, Exhibit, Hello, LeaderMessage, SHOWN, Welcome, agree};
 use crate::rpc::limits::CALL_DEADLINE;
 use crate::rpc::proto::fleet_server::Fleet;
 use crate::rpc::proto::{AgentReport, LeaderUpdate, RenewRequest, RenewResponse};
 use crate::rpc::{Caller, ErrorKind, Failure, Outgoing};
-use crate::types::{Actor, Digest, Enrolment, NodeName};
+use crate::types::{Actor, Digest, Enrolment, Epoch, Kid, NodeName, TreeHead};
 
 /// How many messages may wait for a slow node before the leader waits for it.
 const WAITING_UPDATES: usize = 4;
@@ -68,6 +71,7 @@ impl Fleet for FleetService {
             bundle: self.0.shared.bundle.clone(),
             remembers: None,
             proved: None,
+            welcomed: None,
             member,
             updates,
         };
@@ -97,16 +101,27 @@ impl FleetService {
     }
 }
 
+/// A log that a node remembers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Remembered {
+    /// This leader's, of so many records.
+    Own(u64),
+    /// Another.
+    Foreign(TreeHead),
+}
+
 /// One open stream.
 struct Session {
     context: Context,
     member: Member,
     answers: mpsc::Receiver<Answer>,
     bundle: watch::Receiver<Option<Published>>,
-    /// The size of the log that the node remembers, as far as it has said or accepts what it was sent; none before its first report.
-    remembers: Option<u64>,
-    /// From which size to which the last generation sent was proved.
-    proved: Option<(u64, u64)>,
+    /// The log that the node remembers, as far as it has said or accepts what it was sent; none before its first report.
+    remembers: Option<Remembered>,
+    /// From which log to which size the last generation sent was proved.
+    proved: Option<(Remembered, u64)>,
+    /// The hello, and the term that it was answered in.
+    welcomed: Option<(Hello, Epoch)>,
     updates: mpsc::Sender<Result<LeaderUpdate, Status>>,
 }
 
@@ -142,11 +157,12 @@ impl Session {
                 },
                 report = next(reports) => match report? {
                     Some(AgentMessage::Report(report)) => {
-                        let said = report.checkpoint.map_or(0, |head| head.size);
+                        let said = self.hold_against_log(&report).await?;
                         self.pass_on(report).await?;
                         self.prove_from(said).await?;
                     }
                     Some(AgentMessage::Cosigned(cosignature)) => self.keep(cosignature).await?,
+                    Some(AgentMessage::Shown(exhibit)) => self.take_shown(&exhibit).await?,
                     Some(AgentMessage::Hello(_)) => return Err(Failure::invalid("Hello is only the first message of a stream")),
                     None => return Ok(()),
                 },
@@ -163,16 +179,29 @@ impl Session {
         }
     }
 
+    /// An adoption begins a term on open streams: nodes listen to what comes after it once they know.
+    async fn tell_of_new_term(&mut self) -> Result<(), Failure> {
+        let epoch = self.context.shared.leader().await?.state().epoch;
+        match self.welcomed.take() {
+            Some((hello, before)) if before != epoch => self.send_welcome(&hello).await,
+            welcomed => {
+                self.welcomed = welcomed;
+                Ok(())
+            }
+        }
+    }
+
     async fn send_welcome(&mut self, hello: &Hello) -> Result<(), Failure> {
         let protocol_version = agree(hello.protocol_version)?;
         let epoch = self.context.shared.leader().await?.state().epoch;
         let report_every = self.context.terms.borrow_and_update().report_every;
         let welcome = Welcome {
             protocol_version,
-            capabilities: Vec::new(),
+            capabilities: vec![SHOWN.to_owned()],
             epoch,
             report_every,
         };
+        self.welcomed = Some((hello.clone(), epoch));
         self.send(LeaderMessage::Welcome(welcome)).await
     }
 
@@ -186,19 +215,40 @@ impl Session {
         let (Some(Published { bundle, log_size }), Some(from)) = (bundle, self.remembers) else {
             return Ok(());
         };
-        let log = &self.context.log;
-        let proof = tokio::task::block_in_place(|| log.consistency(from, log_size)).map_err(|why| internal(&why))?;
-        // A node that remembers a longer log finds that out by itself.
-        let consistency = proof.unwrap_or_default();
+        self.tell_of_new_term().await?;
+        let consistency = self.proof(from, log_size).await?;
         self.proved = Some((from, log_size));
-        self.remembers = Some(log_size);
+        // A log that is not given up is remembered still.
+        if consistency.adopted.is_some() || matches!(from, Remembered::Own(_)) {
+            self.remembers = Some(Remembered::Own(log_size));
+        }
         self.send(LeaderMessage::Generation(Outgoing { bundle, consistency })).await
+    }
+
+    /// That the log of so many records goes on from what a node remembers, or gives that up.
+    async fn proof(&self, from: Remembered, log_size: u64) -> Result<Arc<Consistency>, Failure> {
+        let log = &self.context.log;
+        let proof = match from {
+            Remembered::Own(from) => tokio::task::block_in_place(|| log.consistency(from, log_size)),
+            Remembered::Foreign(head) => {
+                let by = self.context.shared.leader().await?.state().given_up_by(head);
+                match by.filter(|seq| seq.0 < log_size) {
+                    Some(seq) => tokio::task::block_in_place(|| log.adopted(seq, log_size)).map(|proof| Some(Arc::new(proof))),
+                    // The node finds out by itself that this is another log.
+                    None => tokio::task::block_in_place(|| log.consistency(head.size, log_size)),
+                }
+            }
+        };
+        // A node that remembers a longer log finds that out by itself.
+        Ok(proof.map_err(|why| internal(&why))?.unwrap_or_default())
     }
 
     /// A node has said what it remembers. Where that is neither what the last generation was proved from nor what it was proved up to,
     /// the node could make nothing of it and is sent it again.
-    async fn prove_from(&mut self, said: u64) -> Result<(), Failure> {
-        let is_known = self.proved.is_some_and(|(from, to)| said == from || said == to);
+    async fn prove_from(&mut self, said: Remembered) -> Result<(), Failure> {
+        let is_known = self
+            .proved
+            .is_some_and(|(from, to)| said == from || said == Remembered::Own(to));
         if is_known {
             return Ok(());
         }
@@ -207,11 +257,13 @@ impl Session {
     }
 
     /// Rule R5: a checkpoint that is not in the log comes from a leader that was further on, or from another one.
-    async fn hold_against_log(&self, report: &Report) -> Result<(), Failure> {
+    async fn hold_against_log(&self, report: &Report) -> Result<Remembered, Failure> {
         let log = &self.context.log;
-        let Some(head) = report.checkpoint else { return Ok(()) };
+        let Some(head) = report.checkpoint else {
+            return Ok(Remembered::Own(0));
+        };
         if tokio::task::block_in_place(|| log.holds(head)).map_err(|why| internal(&why))? {
-            return Ok(());
+            return Ok(Remembered::Own(head.size));
         }
         let halt = Halt {
             node: self.member.name.clone(),
@@ -221,6 +273,37 @@ impl Session {
         };
         let enrolment = self.member.enrolment;
         let message = Message::ForeignLog { enrolment, halt };
+        self.context.shared.inbox.send(message).await.map_err(|_| stopping())?;
+        Ok(Remembered::Foreign(head))
+    }
+
+    /// A node shows a generation. One that the log knows is no news, and one that the log's key has not signed is nothing.
+    async fn take_shown(&self, exhibit: &Exhibit) -> Result<(), Failure> {
+        let (log, node) = (&self.context.log, self.member.name.clone());
+        let (set, head) = match exhibit.open(log.key()) {
+            Ok(opened) => opened,
+            Err(why) => {
+                tracing::warn!(%node, %why, "a generation that a node showed and that does not hold was dropped");
+                return Ok(());
+            }
+        };
+        if tokio::task::block_in_place(|| log.holds(head)).map_err(|why| internal(&why))? {
+            return Ok(());
+        }
+        let kids: Vec<Kid> = set.members.iter().map(|member| member.public.kid.clone()).collect();
+        let recorded = self.context.read(move |keystore| {
+            let mut recorded = BTreeSet::new();
+            for kid in kids {
+                if !keystore.records_of(&kid)?.is_empty() {
+                    recorded.insert(kid);
+                }
+            }
+            Ok::<_, KeystoreError>(recorded)
+        });
+        let recorded = recorded.await?;
+        let (set, enrolment) = (Arc::new(set), self.member.enrolment);
+        let shown = Shown { set, recorded };
+        let message = Message::Shown { node, enrolment, shown };
         self.context.shared.inbox.send(message).await.map_err(|_| stopping())
     }
 
@@ -257,7 +340,6 @@ impl Session {
     }
 
     async fn pass_on(&self, report: Report) -> Result<(), Failure> {
-        self.hold_against_log(&report).await?;
         let (node, enrolment) = (self.member.name.clone(), self.member.enrolment);
         let message = Message::Report { node, enrolment, report };
         self.context.shared.inbox.send(message).await.map_err(|_| stopping())

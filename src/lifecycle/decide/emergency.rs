@@ -113,7 +113,7 @@ pub(super) struct Revocation<'a> {
 
 impl Revocation<'_> {
     /// Revocation waits for nothing: a profile may be without a signer until a key is made (R8 before R4).
-    fn carry_out(&self, draft: &mut Draft, take: Option<&Kid>) -> Result<(), Refusal> {
+    pub(super) fn carry_out(&self, draft: &mut Draft, take: Option<&Kid>) -> Result<(), Refusal> {
         let key = draft
             .state
             .keys

@@ -1,5 +1,6 @@
 //! What may be decided: `(state, sightings, command, now) -> decision or refusal`. A file for each kind of command.
 
+mod adopt;
 mod configure;
 mod draft;
 mod emergency;
@@ -12,6 +13,7 @@ mod service;
 mod startup;
 mod succession;
 
+use super::adoption::Adopt;
 use super::clock::{Reading, Vote};
 use super::event::{Event, Why};
 use super::halted::Halted;
@@ -19,7 +21,7 @@ use super::named::NamedNodes;
 use super::settings::Settings;
 use super::sightings::Sightings;
 use super::state::{Absence, Halt, State};
-use crate::types::{Comment, Digest, Kid, NodeName, ProfileName, PublicKey, Reason, Time, WitnessKey};
+use crate::types::{Comment, Digest, Epoch, Generation, Kid, NodeName, ProfileName, PublicKey, Reason, Time, WitnessKey};
 
 pub use minting::{Wanted, successor_due_at, wanted};
 pub use schedule::{may_hold_keys, unconfirmed};
@@ -102,6 +104,8 @@ pub enum Command {
     },
     /// A node remembers a leader that was further on (rule R5).
     NodeAhead(Halt),
+    /// `jkeys audit adopt`.
+    Adopt(Adopt),
 }
 
 /// `jkeys rotate --now`.
@@ -239,9 +243,60 @@ pub enum Refusal {
     /// Unsafe timing.
     #[error("the configuration is not safe:\n{0}")]
     Unsafe(String),
+    /// Nothing to adopt.
+    #[error("the leader has not stopped deciding, so there is nothing to adopt; `jkeys status` shows how it is")]
+    NotHalted,
+    /// A node that is not in the node table.
+    #[error("there is no node {0}; `jkeys node list` shows the nodes")]
+    NoNode(NodeName),
+    /// Nodes that have not said what they remember.
+    #[error("{}", unheard(.0))]
+    Unheard(Vec<NodeName>),
+    /// A node that is not silent.
+    #[error(
+        "node {0} has said what it remembers: leave it out of --without; if it must not be believed, name it with --disbelieve"
+    )]
+    Heard(NodeName),
+    /// A node that says what can't be.
+    #[error(
+        "node {node} says that it has seen epoch {epoch} and generation {generation}, which no leader ever comes to: find out what is \
+         wrong with it; to go on against its word, name it with --disbelieve"
+    )]
+    Beyond {
+        /// The node.
+        node: NodeName,
+        /// What it says.
+        epoch: Epoch,
+        /// What it says.
+        generation: Generation,
+    },
+    /// A key that is gone by the word of nodes alone.
+    #[error("{}", word_only(.kid, .nodes))]
+    WordOnly {
+        /// The key.
+        kid: Kid,
+        /// The nodes that say so.
+        nodes: Vec<NodeName>,
+    },
     /// A made key that nobody wants any more.
     #[error("the key is not wanted any more")]
     NotWanted,
+}
+
+fn unheard(nodes: &[NodeName]) -> String {
+    format!(
+        "in service, and not heard on what they remember: {}. Mend them or wait for them; to go on without them, name each with \
+         --without: what they remember and hold is then not known",
+        NamedNodes::from(nodes.to_vec())
+    )
+}
+
+fn word_only(kid: &Kid, nodes: &[NodeName]) -> String {
+    format!(
+        "key {kid} is gone by the word of {} alone: they show no generation without it that is newer than all with it. To take it out, \
+         name one of them with --believe; to keep it, name each with --disbelieve",
+        NamedNodes::from(nodes.to_vec())
+    )
 }
 
 fn not_held(profile: &ProfileName, kid: &Kid, missing: &[NodeName]) -> String {
@@ -274,7 +329,7 @@ fn not_yet(profile: &ProfileName, kid: &Kid, ready_at: Time, missing: &[NodeName
 pub fn decide(state: &State, seen: &Sightings, command: &Command, clock: impl Into<Reading>) -> Result<Decision, Refusal> {
     let clock = clock.into();
     let now = state.time(clock);
-    if let (Some(halt), false) = (&state.halted, matches!(command, Command::Start { .. })) {
+    if let (Some(halt), false) = (&state.halted, matches!(command, Command::Start { .. } | Command::Adopt(_))) {
         return Err(Refusal::Halted(halt.clone()));
     }
     match command {
@@ -309,6 +364,7 @@ pub fn decide(state: &State, seen: &Sightings, command: &Command, clock: impl In
             to: *to,
             vote: *vote,
         }])),
+        Command::Adopt(request) => adopt::adopt(state, seen, request, now),
         Command::NodeAhead(halt) => Ok(Decision::from(vec![Event::Halted { halt: halt.clone() }])),
     }
 }

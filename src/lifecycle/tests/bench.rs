@@ -104,6 +104,13 @@ impl Bench {
         bench
     }
 
+    /// The same fleet on another course: keys that are made from here on are others.
+    pub fn diverged(&self) -> Self {
+        let mut other = self.clone();
+        other.made += 100;
+        other
+    }
+
     pub fn run(&mut self, command: &Command) -> Result<Decision, Refusal> {
         let decision = decide(&self.state, &self.seen, command, self.now)?;
         let at = self.state.time(self.now);
@@ -201,6 +208,7 @@ impl Bench {
             highest_generation,
             checkpoint: None,
             refused: None,
+            gone: BTreeSet::new(),
             installed,
             problem: None,
         };

@@ -9,6 +9,8 @@ mod lawful;
 mod r1_publish;
 mod r2_arming;
 mod r3_keep;
+mod r5_adopt;
+mod r5_adopt_word;
 mod r5_starts;
 mod r7_waits;
 mod r8_revoke;

@@ -225,12 +225,12 @@ fn reason(number: i32) -> Result<Reason, WireError> {
     }
 }
 
-fn comment(text: Option<String>) -> Result<Option<Comment>, WireError> {
+pub(super) fn comment(text: Option<String>) -> Result<Option<Comment>, WireError> {
     let read = |text: String| text.parse().map_err(|rule: String| WireError::field("comment", rule));
     text.map(read).transpose()
 }
 
-fn wait(ms: u64) -> Result<Span, WireError> {
+pub(super) fn wait(ms: u64) -> Result<Span, WireError> {
     if Span(ms) > LONGEST_WAIT {
         return Err(WireError::field("wait", format!("at most {LONGEST_WAIT}")));
     }

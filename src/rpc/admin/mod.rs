@@ -1,9 +1,11 @@
 //! What operators ask of the leader, as types: requests with their fields checked, and the steps of a rotation.
 
+mod adopt;
 mod calls;
 mod history;
 mod progress;
 
+pub use adopt::AdoptCall;
 pub use calls::{Compromised, PlanCall, RevokeCall, RotateCall, TokenCall};
 pub use history::{HistoryCall, HistoryPage, Who};
 pub use progress::{Accepted, Confirmation, Document, Finished, Progress, Trusted};

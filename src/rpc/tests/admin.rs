@@ -36,6 +36,7 @@ impl Admin for Mirror {
 
     type RotateStream = Updates<proto::RotateProgress>;
     type RevokeStream = Updates<proto::RotateProgress>;
+    type AdoptStream = Updates<proto::RotateProgress>;
     type WatchStream = Updates<proto::Document>;
     type AuditLogStream = Updates<proto::AuditLogPart>;
     type ProveRecordsStream = Updates<proto::ProvedRecord>;
@@ -48,6 +49,9 @@ impl Admin for Mirror {
         nothing()
     }
     async fn revoke(&self, _: Request<proto::RevokeRequest>) -> Result<Response<Self::RevokeStream>, Status> {
+        nothing()
+    }
+    async fn adopt(&self, _: Request<proto::AdoptRequest>) -> Result<Response<Self::AdoptStream>, Status> {
         nothing()
     }
     async fn watch(&self, _: Request<proto::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {

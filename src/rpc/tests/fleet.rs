@@ -52,6 +52,7 @@ fn report(sent_at: Time) -> AgentMessage {
         highest_epoch: Epoch(3),
         highest_generation: Generation(42),
         checkpoint: None,
+        gone: std::collections::BTreeSet::new(),
         refused: None,
         installed: None,
         problem: None,

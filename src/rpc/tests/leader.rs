@@ -210,7 +210,7 @@ async fn echo(
                     leader_time: Some(NOW),
                     in_service: true,
                 })],
-                Ok(AgentMessage::Cosigned(_)) => vec![],
+                Ok(AgentMessage::Cosigned(_) | AgentMessage::Shown(_)) => vec![],
                 Err(why) => {
                     let _ = updates.send(Err(why.into())).await;
                     return;

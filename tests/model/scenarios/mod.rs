@@ -12,6 +12,8 @@ mod switches;
 
 use crate::act::{Act, Pass, Who};
 use crate::world::World;
+#[cfg_attr(feature = "mutants", allow(unused_imports))]
+pub use starts::told_of_other_keys;
 
 /// A theme.
 #[derive(Debug, Clone)]

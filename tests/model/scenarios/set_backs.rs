@@ -1,9 +1,12 @@
 //! Leaders that know less than their nodes; and what must come right again.
 
-use super::starts::{before_arming, set_back, set_back_before_revocation, set_back_by_two_terms};
+use super::starts::{
+    before_arming, set_back, set_back_before_revocation, set_back_by_two_terms, told_of_a_revocation, told_of_other_keys,
+};
 use super::{Scenario, TIME, scenario};
 use crate::act::Act::{
-    self, CrashAgent, CrashLeader, Cut, FailHooks, FillDisk, Heal, Join, Revoke, RotateNow, SetClock, StartLeader, StopMakingKeys,
+    self, Adopt, CrashAgent, CrashLeader, Cut, FailHooks, FillDisk, Heal, Join, Reboot, Revoke, RotateNow, SetClock, StartAgent,
+    StartLeader, StopMakingKeys,
 };
 use crate::act::Pass;
 use crate::act::Which::{Active, Retiring};
@@ -41,6 +44,26 @@ pub fn set_backs() -> Vec<Scenario> {
             &[
                 &[Act::Pass(Pass::Minutes), Act::Pass(Pass::ToNext)],
                 &[StartLeader, RotateNow(true), Revoke(Retiring), Heal(A)],
+            ],
+        ),
+        scenario(
+            "a leader that was set back goes on",
+            told_of_a_revocation,
+            4,
+            1,
+            &[
+                &[Act::Pass(Pass::Minutes), Act::Pass(Pass::ToNext)],
+                &[Adopt, Heal(B), RotateNow(true), CrashLeader, StartLeader],
+            ],
+        ),
+        scenario(
+            "a leader that was set back goes on with keys that it does not have",
+            told_of_other_keys,
+            4,
+            1,
+            &[
+                &TIME,
+                &[Adopt, Heal(B), Revoke(Active), Reboot(A), CrashAgent(B), StartAgent(B)],
             ],
         ),
         scenario(

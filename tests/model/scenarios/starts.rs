@@ -120,8 +120,39 @@ pub fn set_back_before_revocation() -> World {
     set_back_to_before(|world| Act::Revoke(Which::Prepublished).perform(world))
 }
 
+/// The leader's machine is as it was before two forced rotations, and a revocation of what was a standby then: what signs now it has
+/// never known.
+pub fn set_back_far() -> World {
+    set_back_from(at(10, 0), |world| {
+        for act in [Act::RotateNow(true), Act::RotateNow(true), Act::Revoke(Which::Retiring)] {
+            act.perform(world);
+        }
+    })
+}
+
+/// [`set_back_before_revocation`]: the leader runs, and node a has told it; node b is cut off.
+pub fn told_of_a_revocation() -> World {
+    told(set_back_before_revocation())
+}
+
+/// [`set_back_far`], in the same way.
+pub fn told_of_other_keys() -> World {
+    told(set_back_far())
+}
+
+fn told(mut world: World) -> World {
+    for act in [Act::StartLeader, Act::Heal(Who::A)] {
+        act.perform(&mut world);
+    }
+    assert!(world.leader.store.state.halted.is_some(), "node a remembers more");
+    world
+}
+
 fn set_back_to_before(then: fn(&mut World)) -> World {
-    let mut world = rested();
+    set_back_from(rested(), then)
+}
+
+fn set_back_from(mut world: World, then: fn(&mut World)) -> World {
     let store = world.leader.store.clone();
     then(&mut world);
     for act in [Act::CrashLeader, Act::Cut(Who::A), Act::Cut(Who::B)] {

@@ -52,6 +52,9 @@ impl Oracle {
             );
         }
         self.check_record_time(&before.state, at, now);
+        if self.committed.iter().any(|event| matches!(event, Event::Adopted { .. })) {
+            self.adopted(&commit.state, clock);
+        }
         let by_schedule = commit.records.iter().all(|record| record.actor == Actor::Schedule);
         for event in self.committed.clone() {
             if by_schedule && is_of_the_schedule(&event) {
@@ -63,6 +66,19 @@ impl Oracle {
             }
             self.take_in(&event, now, nodes, &commit.state);
         }
+    }
+
+    /// An operator had the leader go on from an older state: what nodes know as gone is gone, and a new term begins.
+    fn adopted(&mut self, after: &State, clock: Time) {
+        let heard = self
+            .past
+            .iter()
+            .filter(|(enrolment, _)| self.leader.heard.contains_key(enrolment));
+        let mut gone = heard.flat_map(|(_, past)| &past.gone);
+        if let Some(kid) = gone.find(|kid| after.keys.contains_key(*kid)).cloned() {
+            self.breaks("R8", format!("{kid} comes back, and a node that was heard knows it as gone"));
+        }
+        self.leader_started(clock);
     }
 
     /// No record bears the time of a clock that is ahead and that most nodes have not agreed with: later ones could not go before it.

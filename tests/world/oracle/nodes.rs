@@ -72,7 +72,9 @@ impl Oracle {
         let mut signers: BTreeMap<&ProfileName, usize> = BTreeMap::new();
         for member in &set.members {
             let signs = usize::from(live.signing.contains(&member.public.kid));
-            if member.stage == Stage::Active || signs > 0 {
+            // A key that the leader does not have signs only where it was.
+            let must_sign = member.stage == Stage::Active && !member.inherited;
+            if must_sign || signs > 0 {
                 *signers.entry(&member.profile).or_default() += signs;
             }
         }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::agent::testing::{FIRST_ENC, bundle_of, key_set, private};
 use crate::lifecycle::{KeySet, Stage};
+use crate::types::Secret;
 use crate::types::{Digest, Epoch};
 
 /// The node refuses this in these words, goes on with what it has, and tells the leader.

@@ -1,6 +1,7 @@
 //! The rules of a node, on a disk that is made of memory.
 
 mod acting;
+mod adopting;
 mod attacks;
 mod log;
 mod orders;
@@ -20,6 +21,7 @@ struct Node {
     boot: &'static str,
     trusted: Option<Trusted>,
     cache: Option<Bundle>,
+    proof: Option<crate::audit::RecordProof>,
     installed: Option<Installed>,
     /// Work that the disk refuses.
     refuses: fn(&DiskWork) -> bool,
@@ -29,7 +31,10 @@ struct Node {
     hooks_run: Vec<ViewId>,
     installs: usize,
     reports: Vec<Report>,
+    shown: Vec<crate::rpc::fleet::Exhibit>,
     said: Vec<&'static str>,
+    /// How many inputs are under way that came of each other.
+    depth: usize,
 }
 
 impl Node {
@@ -44,6 +49,7 @@ impl Node {
             boot: "one",
             trusted: None,
             cache: None,
+            proof: None,
             installed: None,
             refuses: |_| false,
             install_takes: Span(0),
@@ -51,7 +57,9 @@ impl Node {
             hooks_run: Vec::new(),
             installs: 0,
             reports: Vec::new(),
+            shown: Vec::new(),
             said: Vec::new(),
+            depth: 0,
         };
         node.restart();
         node
@@ -74,6 +82,7 @@ impl Node {
                 .cache
                 .as_ref()
                 .map(|cache| only(cache, &cache.privates.keys().cloned().collect())),
+            proof: self.proof.clone(),
             installed: self.installed.clone(),
             boot: Some(self.boot.to_owned()),
             problem: None,
@@ -85,9 +94,12 @@ impl Node {
     }
 
     fn input(&mut self, input: Input) {
+        self.depth += 1;
+        assert!(self.depth < 50, "it never comes to rest: {input:?}");
         let (state, effects) = step(self.state.take().unwrap(), input, self.now);
         self.state = Some(state);
         self.carry_out(effects);
+        self.depth -= 1;
     }
 
     /// Carries out effects, and then says how they ended.
@@ -120,6 +132,7 @@ impl Node {
                 return Some(Input::HooksRan(id, result));
             }
             Effect::Send(report) => self.reports.push(report),
+            Effect::Show(exhibit) => self.shown.push(*exhibit),
             Effect::SayStale(stale) => self.said.push(if stale { "stale" } else { "fresh" }),
             Effect::SayReady => self.said.push("ready"),
             Effect::SayRefused(_) => self.said.push("refused"),
@@ -129,7 +142,8 @@ impl Node {
 
     fn work(&mut self, work: DiskWork) -> DiskResult {
         match work {
-            DiskWork::WriteCache { bundle, held } => {
+            DiskWork::WriteCache { bundle, proof, held } => {
+                self.proof = proof.as_deref().cloned();
                 DiskResult::CacheWritten(CacheHolds::of(self.cache.insert(only(&bundle, &held))))
             }
             DiskWork::SaveTrusted(trusted) => {

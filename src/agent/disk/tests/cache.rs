@@ -5,7 +5,7 @@ use super::*;
 fn written(root: &Path, held: &BTreeSet<Kid>) -> (Disk, Bundle) {
     let disk = open(root);
     let sent = bundle(7, &[(0, Active), (1, armed(Span::hours(1))), (2, Prepublished)]);
-    disk.write_cache(&sent, held).unwrap();
+    disk.write_cache(&sent, None, held).unwrap();
     (disk, sent)
 }
 
@@ -31,6 +31,7 @@ fn the_cache_shows_nothing_and_holds_no_retired_half() {
         disk.read_cache()
             .unwrap()
             .unwrap()
+            .0
             .privates
             .into_keys()
             .collect::<BTreeSet<_>>(),

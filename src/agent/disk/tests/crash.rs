@@ -134,7 +134,7 @@ fn erasing_leaves_no_private_half() {
     let root = tempfile::tempdir().unwrap();
     let disk = open(root.path());
     let sent = alternating(1);
-    disk.write_cache(&sent, &view_now(&sent).held).unwrap();
+    disk.write_cache(&sent, None, &view_now(&sent).held).unwrap();
     install(&disk, &sent);
     let DiskResult::Erased(Some(left)) = disk.work(DiskWork::Erase) else {
         panic!("not erased")
@@ -166,7 +166,7 @@ fn r5_what_is_of_another_fleet_counts_for_nothing_and_is_not_forgotten() {
     let (disk, sent) = (in_fleet(root.path(), OURS), alternating(1));
     let mut trusted = Trusted::default();
     trusted.accept(&sent.set, sent.digest, Switches::new());
-    disk.write_cache(&sent, &view_now(&sent).held).unwrap();
+    disk.write_cache(&sent, None, &view_now(&sent).held).unwrap();
     disk.save_trusted(&trusted).unwrap();
     install(&disk, &sent);
 

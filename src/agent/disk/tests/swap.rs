@@ -41,6 +41,7 @@ fn what_is_installed_is_what_was_read_back() {
     let sent = bundle(7, &[(0, Active), (1, armed(Span::hours(1))), (2, Prepublished)]);
     let DiskResult::CacheWritten(holds) = disk.work(DiskWork::WriteCache {
         held: view_now(&sent).held,
+        proof: None,
         bundle: bundle(7, &[(0, Active), (1, armed(Span::hours(1))), (2, Prepublished)]).into(),
     }) else {
         panic!("the cache is not written")

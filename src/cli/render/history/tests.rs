@@ -37,6 +37,38 @@ fn words(event: Event) -> String {
 }
 
 #[test]
+fn an_adoption_says_what_it_gives_up_and_what_it_does_not_know() {
+    let adopted = |unknown: &[&str], believed: &[&str], sizes: &[u64]| {
+        words(Event::Adopted {
+            epoch: Epoch(9),
+            generation: Generation(51),
+            seq: Seq(7),
+            given_up: sizes
+                .iter()
+                .map(|size| crate::types::TreeHead {
+                    size: *size,
+                    root: Digest([1; 32]),
+                })
+                .collect(),
+            unknown: names(unknown).into(),
+            believed: names(believed).into(),
+            disbelieved: [].into(),
+            young: [].into(),
+            comment: "Monday's copy".parse().unwrap(),
+        })
+    };
+    assert_eq!(
+        adopted(&[], &[], &[]),
+        "leader goes on from an older state: epoch 9, generation 51, checkpoints given up: none  [\"Monday's copy\"]"
+    );
+    assert_eq!(
+        adopted(&["vm-3"], &["vm-1"], &[90, 80]),
+        "leader goes on from an older state: epoch 9, generation 51, checkpoints given up: 90 records, 80 records, by the word of vm-1, \
+         what vm-3 hold is not known  [\"Monday's copy\"]"
+    );
+}
+
+#[test]
 fn a_line_says_who_when_and_what_the_clock_showed() {
     let shown = record(&Record {
         schema: 1,
