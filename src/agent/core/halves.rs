@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::State;
+use crate::lifecycle::{Member, Stage, Switches};
 use crate::rpc::fleet::Bundle;
-use crate::types::{Kid, Secret};
+use crate::types::{Kid, ProfileName, Secret};
 
 impl State {
     /// With the private halves that the leader does not have and this node does.
@@ -23,6 +24,19 @@ impl State {
         }
         bundle
     }
+}
+
+/// The switches that a cache shows: it is without the private half of a key that another has taken over from. The write that would have
+/// remembered them had yet to come when the agent crashed.
+pub(super) fn switched(bundle: &Bundle) -> Switches {
+    let members = &bundle.set.members;
+    let is_retired = |active: &Member, profile: &ProfileName| {
+        let lacks = active.carries_private() && !bundle.privates.contains_key(&active.public.kid);
+        lacks && active.stage == Stage::Active && active.profile == *profile
+    };
+    let armed = members.iter().filter(|member| matches!(member.stage, Stage::Armed { .. }));
+    let switched = armed.filter(|armed| members.iter().any(|active| is_retired(active, &armed.profile)));
+    switched.map(|member| member.public.kid.clone()).collect()
 }
 
 /// The keys whose private half neither the leader has nor this node.

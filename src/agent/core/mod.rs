@@ -27,7 +27,7 @@ use crate::lifecycle::{Installed, Report, Switches, View, view};
 use crate::rpc::fleet::{Answer, Bundle, LeaderMessage, Logged, SHOWN, Welcome};
 pub use crate::types::Now;
 use crate::types::{Generation, Kid, Span, Time};
-use halves::{lacking, only};
+use halves::{lacking, only, switched};
 use settle::shows;
 use time::{Contact, Work};
 
@@ -246,6 +246,7 @@ impl State {
     fn carried(&self, bundle: &Bundle) -> Switches {
         let mut switches = self.trusted.switches();
         switches.retain(|kid| bundle.set.member(kid).is_some());
+        switches.extend(switched(bundle));
         switches
     }
 

@@ -100,7 +100,7 @@ impl SetBack {
     }
 }
 
-fn force(bench: &mut Bench) {
+pub fn force(bench: &mut Bench) {
     let request = RotateNow {
         force: true,
         ..superseded()

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::bench::*;
-use super::r5_adopt::{SetBack, adoption};
+use super::r5_adopt::{SetBack, adoption, force};
 use crate::lifecycle::*;
 use crate::types::*;
 
@@ -102,9 +102,11 @@ fn r5_numbers_that_no_leader_comes_to_are_not_taken() {
 
 #[test]
 fn r5_a_key_that_this_log_took_out_does_not_come_back_from_a_node() {
-    let mut fleet = quiet();
+    // It signs on the nodes.
+    let mut fleet = SetBack::after(force);
     let mut told = fleet.told();
-    let standby = fleet.old.standby();
+    let standby = fleet.lost.active();
+    assert_eq!(fleet.old.standby(), standby);
     // This leader revoked it after it was set back, and the nodes never heard of that.
     let halted = fleet.old.state.halted.take();
     let (kid, reason, comment) = (standby.clone(), Reason::Superseded, None);

@@ -351,3 +351,19 @@ fn erasing_that_fails_is_tried_again() {
     node.pass(Span(1000));
     assert!(node.cache.is_none() && node.problem().is_empty());
 }
+
+#[test]
+fn r5_a_switch_that_only_the_cache_shows_is_not_undone_by_a_clock_that_was_put_back() {
+    let mut node = Node::new(Settings::default());
+    node.connect();
+    node.pass(Span::mins(65));
+    node.refuses = |work| matches!(work, DiskWork::SaveTrusted(_));
+    node.send(bundle(7, &[(0, Active), (1, armed(Span::hours(1)))]));
+    let is_remembered = node.trusted.as_ref().is_some_and(|trusted| trusted.newest.is_some());
+    assert!(!is_remembered && node.cache.is_some(), "a crash came between the two writes");
+    node.refuses = |_| false;
+    node.now.wall = START;
+    node.restart();
+    node.pass(Span::mins(1));
+    assert_eq!((node.generation(), node.signing()), (7, kids(&[1])));
+}
