@@ -6,13 +6,15 @@ use std::process::Command;
 use std::sync::atomic::Ordering;
 
 use super::support::{Faulty, Folder, loaded, master, overwrite, record, step};
+use crate::crypto::seal::MasterKey;
 use crate::durable::small_disk::on_small_disk;
 use crate::keystore::anchor::Anchor;
 use crate::keystore::backend::{Applied, Backend as _, Expected, Tree, Write};
+use crate::keystore::form::Forms;
 use crate::keystore::meta::{META_KEY, SCHEMA};
 use crate::keystore::sled_store::SledStore;
 use crate::keystore::{Keystore, KeystoreError};
-use crate::types::{Digest, Seq, Version};
+use crate::types::{Digest, Secret, Seq, Version};
 
 #[test]
 fn after_a_failed_write_nothing_is_read_or_written_until_it_is_opened_anew() {
@@ -161,6 +163,9 @@ fn an_anchor_of_schema_1_is_read_and_one_of_a_newer_schema_is_refused_in_words()
     let written = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/schema-1");
     let anchor = Anchor::read(&written).unwrap().unwrap();
     assert_eq!((anchor.version, anchor.next_seq), (Version(25), Seq(31)));
+    let key = Secret::new(fs::read(written.join("master.key")).unwrap());
+    let forms = Forms::new(&MasterKey::from_file(&key).unwrap());
+    assert_eq!(Anchor::vouched(&written, &forms).unwrap(), Some(anchor));
     let folder = tempfile::tempdir().unwrap();
     let text = fs::read_to_string(written.join("anchor")).unwrap();
     let (json, _) = text.split_once('\n').unwrap();
