@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::audit::Record;
-use crate::lifecycle::{Event, Windows};
+use crate::lifecycle::{Event, Stage, Windows};
 use crate::types::{Kid, ProfileName, PublicKey, Time};
 
 /// The records of one key, from its first on.
@@ -74,7 +74,11 @@ impl KeyStory {
     pub fn tell(kid: &Kid, records: impl IntoIterator<Item = Record>) -> Option<Self> {
         let mut own = records.into_iter().filter(|record| record.event.kid() == Some(kid));
         let mut story = own.find_map(|record| match &record.event {
-            Event::Prepublished { profile, key, windows } | Event::Staged { profile, key, windows } => Some(Self {
+            Event::Prepublished { profile, key, windows }
+            | Event::Staged { profile, key, windows }
+            | Event::Recovered {
+                profile, key, windows, ..
+            } => Some(Self {
                 key: (**key).clone(),
                 profile: profile.clone(),
                 windows: *windows,
@@ -142,11 +146,16 @@ impl KeyStory {
     /// Since when nodes signed with it, or will. An armed key needs no record to begin (rule R2).
     #[must_use]
     pub fn signs_from(&self) -> Option<Time> {
-        self.rest.iter().rev().find_map(|record| match record.event {
-            Event::Activated { since, .. } => Some(since),
-            Event::Armed { activate_at, .. } => Some(activate_at),
-            _ => None,
-        })
+        self.rest
+            .iter()
+            .rev()
+            .chain([&self.born])
+            .find_map(|record| match record.event {
+                Event::Activated { since, .. } => Some(since),
+                Event::Armed { activate_at, .. } => Some(activate_at),
+                Event::Recovered { stage, .. } => signed_from(stage),
+                _ => None,
+            })
     }
 
     /// Until when nodes could sign with it, as far as the log tells at `at`.
@@ -154,9 +163,13 @@ impl KeyStory {
     pub fn signs_until(&self, at: Time) -> End {
         let began = self.signs_from().is_some_and(|from| from <= at);
         let mut end = if began { End::Open } else { End::Never };
-        for record in self.rest.iter().filter(|_| began) {
+        for record in self.records().filter(|_| began) {
             match &record.event {
-                Event::Retired { .. } | Event::Revoked { .. } if end == End::Open => end = End::Since(record.time),
+                Event::Retired { .. }
+                | Event::Revoked { .. }
+                | Event::Recovered {
+                    stage: Stage::Retiring, ..
+                } if end == End::Open => end = End::Since(record.time),
                 Event::Removed {
                     last_signature: Some(last),
                     ..
@@ -180,6 +193,7 @@ impl KeyStory {
         }
         let mut state = match self.born.event {
             Event::Staged { .. } => KeyState::Staged,
+            Event::Recovered { stage, .. } => recovered(stage, at),
             _ => KeyState::Prepublished,
         };
         for record in self.rest.iter().take_while(|record| record.time <= at) {
@@ -197,6 +211,29 @@ fn after(state: KeyState, event: &Event, at: Time) -> KeyState {
         Event::Retired { .. } | Event::Unpublished { .. } => KeyState::Retiring,
         Event::Removed { .. } | Event::Discarded { .. } => KeyState::Removed,
         Event::Revoked { .. } => KeyState::Revoked,
+        Event::Recovered { stage, .. } => recovered(*stage, at),
+        // It went when the leader was restored without its private half.
+        Event::Destroyed { .. } if matches!(state, KeyState::Staged | KeyState::Prepublished) => KeyState::Removed,
         _ => state,
+    }
+}
+
+/// Where a key is that the leader took over from its nodes.
+fn recovered(stage: Stage, at: Time) -> KeyState {
+    match stage {
+        Stage::Staged => KeyState::Staged,
+        Stage::Prepublished => KeyState::Prepublished,
+        Stage::Armed { activate_at } if activate_at > at => KeyState::Armed,
+        Stage::Armed { .. } | Stage::Active | Stage::Published => KeyState::Active,
+        Stage::Retiring | Stage::Unpublished => KeyState::Retiring,
+    }
+}
+
+/// Since when a key signed that the leader took over: where it had begun to, the log that tells when is lost.
+fn signed_from(stage: Stage) -> Option<Time> {
+    match stage {
+        Stage::Armed { activate_at } => Some(activate_at),
+        Stage::Active | Stage::Retiring => Some(Time(0)),
+        _ => None,
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::audit::{Record, SCHEMA, signer};
 use crate::crypto::tests::{all_signing_specs, key};
 use crate::crypto::{SignedToken, SigningKey, VerifyingKey, sign_token};
-use crate::lifecycle::{Cause, Event, Evidence, NamedNodes, PrivateHalf, Why, Windows};
+use crate::lifecycle::{Cause, Event, Evidence, NamedNodes, PrivateHalf, Stage, Why, Windows};
 use crate::types::{Actor, Digest, Generation, KeySpec, Kid, Reason, RsaBits, Secret, Seq, Span, Time, WitnessKey};
 
 /// The key is published; it signs 26 hours later, for 48 hours.
@@ -426,4 +426,32 @@ fn a_key_found_compromised_when_it_was_gone_is_revoked_from_then_on() {
     let standby = Life::of(KeySpec::Es256).revoked(5, Reason::Compromised);
     let (_, keys) = document(&[standby], None, hours(91));
     assert_eq!(keys[0]["revoked"]["reason"], "compromised");
+}
+
+#[test]
+fn a_key_whose_half_a_restore_lost_is_gone_until_it_is_taken_over_from_nodes() {
+    let lost = Life::of(KeySpec::Es256);
+    let kid = lost.kid();
+    let lost = lost.then(1, Event::Destroyed { kid });
+    assert_eq!(lost.story().state_at(hours(2)), Some(KeyState::Removed));
+    let taken_over = |stage| Event::Recovered {
+        profile: "main".parse().unwrap(),
+        key: Box::new(key(KeySpec::Es256).public.clone()),
+        stage,
+        since: hours(0),
+        windows: Windows::default(),
+        inherited: true,
+    };
+    let back = lost.then(3, taken_over(Stage::Retiring)).story();
+    assert_eq!(back.state_at(hours(4)), Some(KeyState::Retiring));
+    assert_eq!(back.signs_until(hours(4)), End::Since(hours(3)));
+    // One whose first record is lost: since when it signed, nobody can tell.
+    let mut born = Life::of(KeySpec::Es256);
+    born.records.clear();
+    let born = born.then(3, taken_over(Stage::Active)).story();
+    assert_eq!(
+        (born.state_at(hours(3)), born.signs_from()),
+        (Some(KeyState::Active), Some(Time(0)))
+    );
+    assert_eq!(born.signs_until(hours(4)), End::Open);
 }
