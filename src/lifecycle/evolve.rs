@@ -225,7 +225,12 @@ impl State {
 
     /// Only a key that no node was ever meant to use goes because its private half is lost.
     fn restore(&mut self, restoration: &Restoration, lost: &[Kid]) {
-        self.halted = Some(Halted::Restored(restoration.clone()));
+        // A leader may be restored again before it has gone on.
+        let before = self.halted.iter().flat_map(|halted| halted.lost().to_vec());
+        self.halted = Some(Halted::Restored {
+            lost: before.chain(lost.iter().cloned()).collect(),
+            restoration: restoration.clone(),
+        });
         for kid in lost {
             if self.keys.get(kid).is_some_and(Key::is_unused) {
                 self.doom(kid);

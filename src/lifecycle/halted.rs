@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::state::Halt;
-use crate::types::{Time, Version};
+use crate::types::{Kid, Time, Version};
 
 /// Why the leader decides nothing more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,7 +14,12 @@ pub enum Halted {
     /// A node has seen a leader that was further on.
     NodeAhead(Halt),
     /// It was restored, and what its nodes remember beyond that is not known yet.
-    Restored(Restoration),
+    Restored {
+        /// From what.
+        restoration: Restoration,
+        /// Keys that went because their private half was lost. Nodes may know one of them as further on.
+        lost: Vec<Kid>,
+    },
 }
 
 impl Halted {
@@ -23,7 +28,16 @@ impl Halted {
     pub fn ahead(&self) -> Option<&Halt> {
         match self {
             Self::NodeAhead(halt) => Some(halt),
-            Self::Restored(_) => None,
+            Self::Restored { .. } => None,
+        }
+    }
+
+    /// The keys that went when it was restored, because their private half was lost.
+    #[must_use]
+    pub fn lost(&self) -> &[Kid] {
+        match self {
+            Self::NodeAhead(_) => &[],
+            Self::Restored { lost, .. } => lost,
         }
     }
 
@@ -35,7 +49,7 @@ impl Halted {
                 "start the leader that is further on, or restore its newest snapshot; where there is neither, go on with `jkeys audit \
                  adopt` (look first, with --dry-run)"
             }
-            Self::Restored(_) => {
+            Self::Restored { .. } => {
                 "let its nodes report, then go on from here with `jkeys audit adopt` (look first, with --dry-run)"
             }
         }
@@ -46,7 +60,7 @@ impl fmt::Display for Halted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NodeAhead(halt) => halt.fmt(f),
-            Self::Restored(restoration) => write!(f, "it was {restoration}"),
+            Self::Restored { restoration, .. } => write!(f, "it was {restoration}"),
         }
     }
 }

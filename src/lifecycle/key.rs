@@ -129,10 +129,10 @@ impl Key {
         matches!(self.phase, Phase::Prepublished | Phase::Staged)
     }
 
-    /// Whether the leader still holds its private half: a retiring key's is destroyed.
+    /// Whether the leader still holds its private half: a retiring key's is destroyed, and it never had that of a key of its nodes.
     #[must_use]
     pub fn has_private_half(&self) -> bool {
-        !matches!(self.phase, Phase::Retiring { .. })
+        !self.inherited && !matches!(self.phase, Phase::Retiring { .. })
     }
 
     /// What a generation says of it.

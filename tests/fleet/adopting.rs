@@ -13,7 +13,7 @@ use jkeys::types::{Kid, Reason, Span};
 use crate::cluster::{Cluster, ES256};
 use crate::log::{copy, forced};
 
-fn adopt(without: &[&str]) -> AdoptCall {
+pub fn adopt(without: &[&str]) -> AdoptCall {
     AdoptCall {
         comment: "put back to Monday's copy".parse().unwrap(),
         without: without.iter().map(|node| node.parse().unwrap()).collect(),
@@ -25,7 +25,7 @@ fn adopt(without: &[&str]) -> AdoptCall {
 }
 
 /// `jkeys audit adopt`: what it is told first.
-async fn ask(cluster: &Cluster, call: AdoptCall) -> Result<Progress, Failure> {
+pub async fn ask(cluster: &Cluster, call: AdoptCall) -> Result<Progress, Failure> {
     let answer = cluster.admin().await.adopt(AdoptRequest::from(call)).await;
     let mut stream = answer.map_err(Failure::from)?.into_inner();
     let first = stream.message().await.map_err(Failure::from)?;
@@ -61,7 +61,7 @@ async fn refuse(cluster: &mut Cluster, nodes: &[&str]) {
     cluster.until(|status| status.halted.is_some()).await;
 }
 
-async fn confirmed_by(cluster: &Cluster, nodes: &[&str]) {
+pub async fn confirmed_by(cluster: &Cluster, nodes: &[&str]) {
     cluster
         .until(|status| {
             let current = |name: &&str| {
@@ -75,7 +75,7 @@ async fn confirmed_by(cluster: &Cluster, nodes: &[&str]) {
 }
 
 /// The whole log, checked by its key alone.
-async fn check_log(cluster: &Cluster) {
+pub async fn check_log(cluster: &Cluster) {
     let request = AuditLogRequest { records: true };
     let mut parts = cluster.admin().await.audit_log(request).await.unwrap().into_inner();
     let (mut check, mut head) = (None, None);
@@ -202,7 +202,7 @@ async fn r5_a_leader_that_was_put_back_goes_on_and_no_node_is_split_from_the_res
 }
 
 /// A dry run, once every node that runs has been heard.
-async fn foreseen(cluster: &Cluster, call: &AdoptCall) -> DryRun {
+pub async fn foreseen(cluster: &Cluster, call: &AdoptCall) -> DryRun {
     for _ in 0..1000 {
         let Progress::Accepted(accepted) = ask(cluster, call.clone()).await.unwrap() else {
             panic!("the first step");

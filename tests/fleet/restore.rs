@@ -9,10 +9,11 @@ use jkeys::keystore::{Keystore, SecretName, snapshot_files};
 use jkeys::leader::founding::read_master_key;
 use jkeys::leader::restore::{Outcome, Request, RestoreError, restore};
 use jkeys::lifecycle::Halted;
-use jkeys::rpc::admin::{RevokeCall, RotateCall};
+use jkeys::rpc::admin::{AdoptCall, RevokeCall, RotateCall};
 use jkeys::rpc::proto;
 use jkeys::types::{Actor, Kid, Reason, Span};
 
+use crate::adopting::{adopt, ask, check_log, confirmed_by, foreseen};
 use crate::cluster::{Cluster, ES256, rotate_now};
 use crate::log::copy;
 
@@ -150,7 +151,7 @@ async fn r5_a_leader_restored_on_another_machine_is_where_it_was_and_decides_not
     let after = cluster.status().await;
     assert_eq!(after.generation, before.generation);
     assert!(after.epoch > before.epoch);
-    assert!(matches!(after.halted, Some(Halted::Restored(_))), "{:?}", after.halted);
+    assert!(matches!(after.halted, Some(Halted::Restored { .. })), "{:?}", after.halted);
     assert_eq!(cluster.kids("active").await, active);
     let records = cluster.records().await;
     assert_eq!(records[told]["event"]["action"], "restored", "{:#}", records[told]);
@@ -161,6 +162,70 @@ async fn r5_a_leader_restored_on_another_machine_is_where_it_was_and_decides_not
         "{refused}"
     );
     cluster.probe().await;
+    // No node is further on, so there is nothing to give up.
+    ask(&cluster, adopt(&[])).await.unwrap();
+    confirmed_by(&cluster, &["a", "b"]).await;
+    let status = cluster.status().await;
+    assert!(
+        status.halted.is_none() && status.inherited.is_empty(),
+        "{:?}",
+        status.inherited
+    );
+    assert!(status.generation > before.generation && status.epoch > after.epoch);
+    assert_eq!(cluster.kids("active").await, active);
+    let records = cluster.records().await;
+    let adopted = records.iter().find(|record| record["event"]["action"] == "adopted").unwrap();
+    assert_eq!(adopted["event"]["given_up"], serde_json::json!([]), "{adopted:#}");
+    cluster.probe().await;
+    check_log(&cluster).await;
+    cluster.rotate(forced()).await.unwrap();
+    confirmed_by(&cluster, &["a", "b"]).await;
+    assert_ne!(cluster.kids("active").await, active, "it decides again");
+}
+
+/// Behind a snapshot without the later records its nodes are ahead: the adoption ends that halt too, and what is revoked stays so.
+#[tokio::test(flavor = "multi_thread")]
+async fn r5_a_leader_restored_from_an_older_snapshot_goes_on_above_its_nodes() {
+    let cluster = Cluster::with_nodes(ES256, &["a", "b"]).await;
+    // Both nodes are in the snapshot.
+    cluster.rotate(forced()).await.unwrap();
+    cluster.rest().await;
+    let copied = cluster.root().join("copied/snapshots");
+    copy(&cluster.config().state_dir.join("snapshots"), &copied);
+    let standby = cluster.kids("prepublished").await.remove(0);
+    revoke(&cluster, &standby).await;
+    cluster.rest().await;
+    let (before, active) = (cluster.status().await, cluster.kids("active").await);
+    let mut lost = Lost::of(cluster).await;
+    let old = snapshot_files(copied.parent().unwrap()).unwrap().remove(0);
+    lost.restore(&old, true).unwrap();
+    let dir = lost.dir();
+    let mut cluster = lost.cluster;
+    for node in ["a", "b"] {
+        cluster.stop_agent(node).await;
+    }
+    let address = cluster.move_leader(&dir);
+    cluster.start_leader().await.unwrap();
+    for node in ["a", "b"] {
+        let folder = cluster.agent_folder(node);
+        let text = format!("state_dir = \"{}\"\nleader_addresses = [\"{address}\"]\n", folder.display());
+        cluster.start_agent_with(node, &text);
+    }
+    for node in ["a", "b"] {
+        cluster.until_agent(node, |status| status.problem.is_some()).await;
+    }
+    let look = AdoptCall {
+        dry_run: true,
+        ..adopt(&[])
+    };
+    assert_eq!(foreseen(&cluster, &look).await.refused, None);
+    ask(&cluster, adopt(&[])).await.unwrap();
+    confirmed_by(&cluster, &["a", "b"]).await;
+    let status = cluster.status().await;
+    assert!(status.halted.is_none() && status.generation > before.generation);
+    assert!(status.keys.iter().all(|key| key.kid.as_str() != standby));
+    assert_eq!(cluster.kids("active").await, active);
+    check_log(&cluster).await;
 }
 
 /// A private half that was destroyed since the snapshot, and a key that was revoked since, do not come back.

@@ -205,3 +205,44 @@ fn r5_a_log_in_which_nobody_stopped_or_a_key_comes_from_nowhere_is_unlawful() {
     });
     assert!(generation.contains("above all before"), "{generation}");
 }
+
+/// The half of a key that was a standby in the snapshot was destroyed when the key retired, so a restore without the later records has
+/// lost it. Tokens that it signed are still good.
+#[test]
+fn r5_a_key_that_a_restore_lost_stays_as_long_as_its_nodes_publish_it() {
+    let mut set_back = SetBack::after(|bench| {
+        force(bench);
+        bench.pass(Span::hours(28), Span::mins(30), &["a", "b"]);
+        force(bench);
+    });
+    let retiring = |key: &&Key| matches!(key.phase, Phase::Retiring { .. });
+    let kid = set_back.lost.state.keys.values().find(retiring).unwrap().kid().clone();
+    assert_eq!(set_back.old.state.keys[&kid].phase, Phase::Prepublished);
+    let restoration = Restoration {
+        version: Version(3),
+        taken_at: Time(0),
+        records: 12,
+        later: 0,
+    };
+    let restored = |lost: Vec<Kid>| Event::Restored {
+        restoration: restoration.clone(),
+        lost,
+    };
+    // The second restore finds the key gone already.
+    let (now, state) = (set_back.old.now, &mut set_back.old.state);
+    state.apply(&[restored(vec![kid.clone()])], now);
+    state.apply(&[restored(vec![])], now);
+    assert!(!state.keys.contains_key(&kid));
+    let mut told = set_back.told();
+    for told in told.values_mut() {
+        told.shown.as_mut().unwrap().recorded.insert(kid.clone());
+    }
+    set_back.old.run(&Command::Adopt(adoption(told))).unwrap();
+    let key = &set_back.old.state.keys[&kid];
+    assert!(key.inherited && retiring(&key) && !key.has_private_half(), "{key:?}");
+    set_back.pass(Span::hours(60));
+    assert!(
+        !set_back.old.state.keys.contains_key(&kid),
+        "it goes as every retiring key does"
+    );
+}

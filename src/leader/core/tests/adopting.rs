@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::lifecycle::{Adopt, KeySet, MAX_GIVEN_UP, Shown};
-use crate::types::{Digest, TreeHead};
+use crate::lifecycle::{Adopt, Halted, KeySet, MAX_GIVEN_UP, Restoration, Shown};
+use crate::types::{Digest, TreeHead, Version};
 
 fn head(size: u64) -> TreeHead {
     let root = Digest::of(&size.to_be_bytes());
@@ -96,6 +96,75 @@ fn r5_a_leader_goes_on_from_what_its_nodes_have_told() {
     assert!(commit < publish && commit < reply, "r7: durable first");
     assert_eq!(leader.state().halted, None);
     assert!(leader.state().given_up_by(head(80)).is_some());
+}
+
+/// A leader that was restored, and started: its nodes have not reported yet.
+fn restored() -> Leader {
+    let mut before = leader_with(&["a", "b"]);
+    let restoration = Restoration {
+        version: Version(3),
+        taken_at: START,
+        records: before.next_seq.0,
+        later: 0,
+    };
+    let lost = vec![];
+    before.state.apply(&[Event::Restored { restoration, lost }], START);
+    let mut leader = Leader::new(before.state, before.seen, before.next_seq.next());
+    let (last_up, settings) = (None, settings());
+    leader.step(Input::Start { last_up, settings }, START);
+    assert!(matches!(leader.state().halted, Some(Halted::Restored { .. })));
+    leader
+}
+
+/// A node takes what the leader sends.
+fn accepts(leader: &mut Leader, node: &str) -> Vec<Effect> {
+    let (enrolment, report, node) = (of(leader, node), report_of(leader, START), name(node));
+    leader.step(Input::Report { node, enrolment, report }, START)
+}
+
+#[test]
+fn r5_a_restored_leader_that_no_node_is_ahead_of_goes_on_once_all_have_reported() {
+    let mut leader = restored();
+    accepts(&mut leader, "a");
+    let refused = leader.step(operator(Command::Adopt(adopt())), START);
+    assert_eq!(answer(&refused), &Err(Refusal::Unheard(vec![name("b")])));
+    accepts(&mut leader, "b");
+    let (epoch, generation) = (leader.state().epoch, leader.state().head.generation);
+    let keys: Vec<Kid> = leader.state().keys.keys().cloned().collect();
+    let effects = leader.step(operator(Command::Adopt(adopt())), START);
+    assert!(answer(&effects).is_ok(), "{:?}", answer(&effects));
+    let record = &records(&effects)[0];
+    let Event::Adopted {
+        seq, given_up, young, ..
+    } = &record.event
+    else {
+        panic!("{record:?}");
+    };
+    assert!(given_up.is_empty() && young.is_empty() && *seq == record.seq, "{record:?}");
+    let state = leader.state();
+    assert_eq!((state.halted.clone(), state.epoch), (None, epoch.next()));
+    assert!(state.head.generation > generation && keys.iter().all(|kid| state.keys.contains_key(kid)));
+    // It decides again.
+    let hasten = Command::Hasten {
+        profiles: vec![],
+        why: crate::lifecycle::Why::default(),
+    };
+    let effects = leader.step(operator(hasten), START);
+    assert!(!matches!(answer(&effects), Err(Refusal::Halted(_))), "{:?}", answer(&effects));
+}
+
+#[test]
+fn r5_a_restored_leader_gives_up_what_a_node_remembers_that_is_ahead_of_it() {
+    let mut leader = restored();
+    tells(&mut leader, "a", 90);
+    accepts(&mut leader, "b");
+    assert!(
+        matches!(leader.state().halted, Some(Halted::Restored { .. })),
+        "it had stopped before"
+    );
+    let effects = leader.step(operator(Command::Adopt(adopt())), START);
+    assert!(matches!(&records(&effects)[0].event, Event::Adopted { given_up, .. } if *given_up == [head(90)]));
+    assert_eq!(leader.state().halted, None);
 }
 
 #[test]
