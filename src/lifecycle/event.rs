@@ -375,6 +375,7 @@ impl Event {
                 grounds: Grounds::Forced { missing: nodes },
                 ..
             } => nodes.first.contains(node),
+            Self::Adopted { unknown, believed, .. } => unknown.first.contains(node) || believed.first.contains(node),
             _ => false,
         }
     }

@@ -197,6 +197,7 @@ fn r5_an_adoption_waits_for_every_node_in_service_or_says_what_it_does_not_know(
     assert!(fleet.old.state.halted.is_some(), "nothing has changed");
     let events = ask(&mut fleet, &told, &["b"]).unwrap().events;
     assert!(matches!(&events[0], Event::Adopted { unknown, .. } if unknown.first == [name("b")]));
+    assert!(events[0].names(&name("b")) && !events[0].names(&name("a")));
     assert!(!fleet.old.in_service("b") && fleet.old.in_service("a"));
     let Some(Event::LeftService { cause, signed_until, .. }) = events.last() else {
         panic!("{events:?}");
@@ -294,6 +295,7 @@ fn r5_a_key_that_only_nodes_hold_signs_until_a_standby_meets_r1() {
     assert!(recovered, "{events:?}");
     assert_eq!(fleet.old.active(), lost);
     let set = fleet.old.state.key_set();
+    assert!(!fleet.old.state.keys[&lost].has_private_half());
     assert!(set.member(&lost).unwrap().inherited && !set.carried().any(|kid| *kid == lost));
     let adopted_at = fleet.old.now;
     fleet.pass(Span::hours(20));

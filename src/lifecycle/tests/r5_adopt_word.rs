@@ -63,6 +63,7 @@ fn r5_an_operator_can_take_a_nodes_word_and_it_is_on_record() {
     let signed = fleet.old.active();
     let events = fleet.old.run(&Command::Adopt(request)).unwrap().events;
     assert!(matches!(&events[0], Event::Adopted { believed, .. } if believed.first == [name("a")]));
+    assert!(events[0].names(&name("a")));
     assert!(!fleet.old.state.keys.contains_key(&signed), "r8 before r4");
 }
 
