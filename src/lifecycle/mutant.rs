@@ -93,6 +93,8 @@ mutants! {
     R9Outvoted = "r9-outvoted",
     /// R9: one node is enough to make the leader believe its clock.
     R9OneAgrees = "r9-one-agrees",
+    /// R9: what nodes report counts before anybody has shown that the time is right.
+    R9Unvouched = "r9-unvouched",
     /// R10: a node does not remember a switch.
     R10SwitchForgotten = "r10-switch-forgotten",
     /// R10: the sealed cache is written after the trusted state.

@@ -65,8 +65,8 @@ pub struct Confirmed {
 impl Sighting {
     /// What is known of the node after `report`, received at this reading of the clock.
     ///
-    /// A report that lacks what was confirmed withdraws it. What rules R1 and R3 count from is not noted while the clock is in doubt:
-    /// the time could be too early. The node says it again in its next report.
+    /// A report that lacks what was confirmed withdraws it. What rules R1, R3 and E2 count from is not noted while the clock is in doubt:
+    /// the time could be too early. [`Self::noting`] makes good for it, or the node's next report.
     #[must_use]
     pub fn after(mut self, state: &State, report: &Report, clock: impl Into<Reading>) -> Self {
         let clock = clock.into();
@@ -115,7 +115,26 @@ impl Sighting {
             return;
         }
         self.confirm(state, installed, now);
-        for key in state.keys.values().filter(|_| clock.doubt.is_none()) {
+        if clock.doubt.is_none() {
+            self.note(state, installed, now);
+        }
+        self.note_gone(state, installed, now);
+    }
+
+    /// What rules R1, R3 and E2 count from in a report that was taken in without it, the last one of its node: it counts from `at`.
+    #[must_use]
+    pub fn noting(mut self, state: &State, report: &Report, at: Time) -> Self {
+        let holds = |installed: &&Installed| {
+            installed.hooks_succeeded && beyond(state, installed).is_none() && difference(state, installed).is_none()
+        };
+        if let Some(installed) = report.installed.as_ref().filter(holds) {
+            self.note(state, installed, at);
+        }
+        self
+    }
+
+    fn note(&mut self, state: &State, installed: &Installed, now: Time) {
+        for key in state.keys.values() {
             let kid = key.kid();
             if installed.published.contains(kid) {
                 self.published.entry(kid.clone()).or_insert(now);
@@ -130,7 +149,6 @@ impl Sighting {
                 self.released.entry(kid.clone()).or_insert((installed.generation, now));
             }
         }
-        self.note_gone(state, installed, now);
     }
 
     fn note_gone(&mut self, state: &State, installed: &Installed, now: Time) {

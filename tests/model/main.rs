@@ -2,7 +2,6 @@
 //!
 //! `make model DEPTH=1 FAULTS=1` goes that much further than the bounds of each scenario.
 
-mod act;
 mod scenarios;
 mod search;
 #[path = "../world/mod.rs"]
@@ -14,6 +13,7 @@ use std::sync::Mutex;
 use jkeys::types::Span;
 use scenarios::{Scenario, scenarios};
 use search::Found;
+use world::act::{Act, B};
 use world::{Config, START, World};
 
 #[test]
@@ -29,10 +29,10 @@ fn two_months_without_a_fault_break_nothing() {
 #[test]
 fn r5_a_leader_goes_on_with_keys_that_it_does_not_have() {
     let mut world = scenarios::told_of_other_keys();
-    act::Act::Heal(act::Who::B).perform(&mut world);
+    Act::Heal(B).perform(&mut world);
     let signing = |world: &World, name: &str| world.nodes[&name.parse().unwrap()].server.signing.clone();
     let before = signing(&world, "a");
-    act::Act::Adopt.perform(&mut world);
+    Act::Adopt.perform(&mut world);
     let state = &world.leader.store.state;
     assert_eq!(state.halted, None);
     let inherited: Vec<_> = state

@@ -6,9 +6,9 @@ use jkeys::clock::Clock;
 use jkeys::types::Span;
 use stateright::{Checker as _, HasDiscoveries, Model, Property};
 
-use crate::act::Act;
 use crate::scenarios::Scenario;
 use crate::world::World;
+use crate::world::act::Act;
 use crate::world::oracle::Broken;
 
 const RULES: &str = "no rule is broken";

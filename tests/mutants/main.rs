@@ -1,18 +1,27 @@
-//! Each rule, taken out, is missed: the model check finds a counterexample. One after the other, because the switch is one for the
-//! process.
+//! Each rule, taken out, is missed: the model check finds a counterexample, and so does the simulator. One after the other, because the
+//! switch is one for the process.
+//!
+//! The environment's `SEEDS` says how many seeds the simulator may take for each, none without it; `MUTANT` names the only one to try.
 
-#[path = "../model/act.rs"]
-mod act;
+#[path = "../simulator/course.rs"]
+#[allow(dead_code, reason = "what the simulator shows of a course")]
+mod course;
 #[path = "../model/scenarios/mod.rs"]
 mod scenarios;
 #[path = "../model/search.rs"]
 mod search;
+#[path = "../simulator/weather.rs"]
+#[allow(dead_code, reason = "what the simulator shows of a course")]
+mod weather;
 #[path = "../world/mod.rs"]
 mod world;
 
+use course::Course;
+use jkeys::clock::Clock;
 use jkeys::lifecycle::mutant::{Mutant, take_out};
 use scenarios::{Scenario, scenarios};
 use search::Found;
+use weather::Bounds;
 
 /// The theme in which the absence of a rule shows.
 fn theme(mutant: Mutant) -> &'static str {
@@ -38,6 +47,7 @@ fn theme(mutant: Mutant) -> &'static str {
         Mutant::R9Jumped => "a clock of the leader put forward",
         Mutant::R9Unconfirmed => "a clock that is wrong at a start, and nobody to ask",
         Mutant::R9Outvoted => "most clocks of the nodes differ",
+        Mutant::R9Unvouched => "a leader's machine that stood still",
         Mutant::R9OneAgrees => "one node agrees with a leader whose clock is wrong",
         Mutant::E1Missing | Mutant::E1Now => "a staged key that a node lacks",
         Mutant::E1Cached => "a staged key that is in the cache only",
@@ -73,36 +83,73 @@ fn search(scenario: &Scenario) -> Found {
     found
 }
 
+/// Courses that are short, and small enough for the absence of a rule to show soon.
+const BOUNDS: Bounds = Bounds { nodes: 5, days: 16 };
+/// The first seed whose course breaks a rule, with what is taken out. The same course breaks none with it.
+fn simulate(mutant: Mutant, seeds: u64) -> Option<Course> {
+    let found = (0..seeds).find_map(|seed| Some(Course::of(seed, BOUNDS)).filter(|course| course.broken.is_some()))?;
+    take_out(None);
+    let without = Course::of(found.seed, BOUNDS);
+    take_out(Some(mutant));
+    assert_eq!(without.broken, None, "seed {} breaks a rule by itself", found.seed);
+    Some(found)
+}
+
+/// What the model says of a mutant: in which theme, after how many states, and how.
+fn of_the_model(mutant: Mutant, all: &[Scenario]) -> (String, bool) {
+    let named = |scenario: &&Scenario| scenario.name == theme(mutant);
+    let scenario = all.iter().find(named).expect("a theme of the model");
+    let Found {
+        states,
+        depth,
+        took,
+        counterexample,
+    } = search(scenario);
+    let (is_found, took) = (counterexample.is_some(), took.std().as_secs_f64());
+    let how = counterexample.map_or_else(
+        || "NOTHING".to_owned(),
+        |(acts, broken)| format!("{}: {} ({acts:?})", broken.rule, broken.how),
+    );
+    let line = format!("{states:>6} states {depth:>2} acts {took:>6.1} s  {}: {how}", scenario.name);
+    (line, is_found)
+}
+
+/// What the simulator says of it: after how many seeds, and how.
+fn of_the_simulator(mutant: Mutant, seeds: u64) -> (String, bool) {
+    let clock = Clock::machine();
+    let began = clock.monotonic();
+    let found = simulate(mutant, seeds);
+    let took = (clock.monotonic() - began).std().as_secs_f64();
+    let Some(course) = found else {
+        return (format!("{seeds:>6} seeds {took:>14.1} s  NOTHING"), false);
+    };
+    let (seeds, broken) = (course.seed + 1, course.broken.expect("it is found"));
+    (
+        format!("{seeds:>6} seeds {took:>14.1} s  {}: {}", broken.rule, broken.how),
+        true,
+    )
+}
+
 #[test]
 fn every_rule_that_is_taken_out_is_missed() {
     let all: Vec<Scenario> = scenarios();
     let only = std::env::var("MUTANT").ok();
-    println!(
-        "{:<22} {:>8} {:>5} {:>8}  the model found",
-        "mutant", "states", "acts", "time"
-    );
+    let is_asked = |mutant: &Mutant| only.as_deref().is_none_or(|name| name == mutant.name());
+    let seeds = std::env::var("SEEDS")
+        .ok()
+        .map(|text| text.parse().expect("SEEDS is a number"));
     let mut unseen = Vec::new();
-    for mutant in Mutant::ALL
-        .iter()
-        .copied()
-        .filter(|mutant| only.as_deref().is_none_or(|name| name == mutant.name()))
-    {
-        let scenario = all
-            .iter()
-            .find(|scenario| scenario.name == theme(mutant))
-            .expect("a theme of the model");
+    for mutant in Mutant::ALL.iter().copied().filter(is_asked) {
         take_out(Some(mutant));
-        let found = search(scenario);
+        let mut missed = vec![of_the_model(mutant, &all)];
+        missed.extend(seeds.map(|seeds| of_the_simulator(mutant, seeds)));
         take_out(None);
-        let (name, states, depth, took) = (mutant.name(), found.states, found.depth, found.took.std().as_secs_f64());
-        let seen = found
-            .counterexample
-            .map(|(acts, broken)| format!("{}: {} ({acts:?})", broken.rule, broken.how));
-        if seen.is_none() {
-            unseen.push(name);
+        for (line, is_missed) in missed {
+            println!("{:<20} {line}", mutant.name());
+            if !is_missed {
+                unseen.push(mutant.name());
+            }
         }
-        let seen = seen.unwrap_or_else(|| "NOTHING".to_owned());
-        println!("{name:<22} {states:>8} {depth:>5} {took:>7.1}s  in {}, {seen}", scenario.name);
     }
     assert!(unseen.is_empty(), "taken out, these are not missed: {unseen:?}");
 }

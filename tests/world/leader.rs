@@ -20,6 +20,10 @@ pub struct LeaderHost {
     pub store: Store,
     /// How far its clock is ahead of the time, in milliseconds.
     pub ahead_ms: i64,
+    /// For how long its machine has stood still in all: its monotonic clock knows nothing of that.
+    stood: Span,
+    /// Since when its machine stands still.
+    pub asleep_since: Option<Time>,
     /// The leader crashes before it carries out the effect after so many.
     pub fuse: Option<u8>,
     /// Whether keys take until [`World::make_keys`] is let.
@@ -35,6 +39,8 @@ pub struct LeaderHost {
     /// How many keys were ever made: a kid never comes twice.
     keys_made: u64,
     answer: Option<Answer>,
+    /// A copy that somebody has kept.
+    copy: Option<Box<Store>>,
 }
 
 /// The answer to a caller.
@@ -111,6 +117,8 @@ impl LeaderHost {
                 ..Store::default()
             },
             ahead_ms: 0,
+            stood: Span(0),
+            asleep_since: None,
             fuse: None,
             makes_keys: true,
             wakes_at: None,
@@ -119,7 +127,18 @@ impl LeaderHost {
             made: BTreeSet::new(),
             keys_made: 0,
             answer: None,
+            copy: None,
         }
+    }
+
+    /// Somebody keeps a copy of what is durable.
+    pub fn copy(&mut self) {
+        self.copy = Some(Box::new(self.store.clone()));
+    }
+
+    /// Whether there is one.
+    pub fn has_copy(&self) -> bool {
+        self.copy.is_some()
     }
 
     /// What its clock shows.
@@ -131,20 +150,20 @@ impl LeaderHost {
     fn clocks(&self, now: Time) -> Now {
         Now {
             wall: self.clock(now),
-            monotonic: now.since(START),
+            monotonic: now.since(START) - self.stood,
         }
     }
 
     /// When it next has something to do.
     pub fn due_at(&self) -> Option<Time> {
-        self.core.as_ref()?;
+        self.core.as_ref().filter(|_| self.asleep_since.is_none())?;
         self.wakes_at
     }
 
     /// Notes that it is there, by the time that counts.
     pub fn note_up(&mut self, now: Time) {
         let clocks = self.clocks(now);
-        if let Some(core) = &self.core {
+        if let Some(core) = self.core.as_ref().filter(|_| self.asleep_since.is_none()) {
             self.store.up = Some(core.time(clocks));
         }
     }
@@ -171,6 +190,7 @@ impl LeaderHost {
 impl World {
     /// Starts the leader's process on what is durable.
     pub fn start_leader(&mut self) {
+        self.wake_leader();
         let Store {
             state,
             seen,
@@ -179,20 +199,45 @@ impl World {
             ..
         } = self.leader.store.clone();
         self.leader.core = Some(Leader::new(state, seen, next_seq));
-        self.oracle.leader_started(self.leader.clock(self.now));
+        let (clock, skew) = (self.leader.clock(self.now), self.leader.store.state.settings.clock_skew());
+        self.oracle.leader_started(self.now, clock, up, skew);
         let settings = self.config.settings.clone();
         self.lead(vec![Input::Start { last_up: up, settings }]);
         self.leader.note_up(self.now);
         self.settle();
     }
 
-    /// Sets the leader's wall clock to be this far ahead of the time, in milliseconds. A process that works looks at it within seconds.
+    /// Sets the leader's wall clock to be this far ahead of the time, in milliseconds.
     pub fn set_leader_clock(&mut self, ahead_ms: i64) {
+        self.look_at_clocks_soon();
+        self.leader.ahead_ms = ahead_ms;
+        self.oracle
+            .leader_clock_moved(ahead_ms, self.leader.store.state.settings.clock_skew());
+    }
+
+    /// The leader's machine stands still: its streams stand, and nothing comes of them.
+    pub fn put_leader_to_sleep(&mut self) {
+        self.leader.asleep_since = Some(self.now);
+    }
+
+    /// It goes on, with both of its clocks as they stood.
+    pub fn wake_leader(&mut self) {
+        let Some(since) = self.leader.asleep_since.take() else {
+            return;
+        };
+        let slept = self.now.since(since);
+        self.leader.stood = self.leader.stood + slept;
+        let behind = i64::try_from(slept.0).expect("no sleep takes so long");
+        let skew = self.leader.store.state.settings.clock_skew();
+        self.oracle.leader_slept(behind, skew);
+        self.leader.ahead_ms -= behind;
+        self.look_at_clocks_soon();
+    }
+
+    /// A process that works looks at its clocks within seconds.
+    fn look_at_clocks_soon(&mut self) {
         let soon = self.now + Span::secs(1);
         self.leader.wakes_at = Some(self.leader.wakes_at.map_or(soon, |at| at.min(soon)));
-        let forward = ahead_ms - std::mem::replace(&mut self.leader.ahead_ms, ahead_ms);
-        self.oracle
-            .leader_clock_moved(forward, self.leader.store.state.settings.clock_skew());
     }
 
     /// Ends the leader's process as a crash does.
@@ -203,9 +248,16 @@ impl World {
         }
     }
 
+    /// The leader's machine is put back to the copy that was kept of it.
+    pub fn set_leader_back(&mut self) {
+        self.crash_leader();
+        self.oracle.leader_set_back(&self.leader.store.state);
+        self.leader.store = *self.leader.copy.take().expect("a copy was kept");
+    }
+
     /// Asks the leader; no answer where it crashed before it gave one, or does not run.
     pub fn ask(&mut self, command: &Command) -> Option<Answer> {
-        self.leader.core.as_ref()?;
+        self.leader.core.as_ref().filter(|_| self.leader.asleep_since.is_none())?;
         let request = "a request".to_owned();
         let actor = Actor::User {
             uid: 0,
@@ -234,7 +286,8 @@ impl World {
             let clocks = self.leader.clocks(self.now);
             let Some(core) = &mut self.leader.core else { return };
             if let Input::Report { enrolment, report, .. } = &input {
-                self.oracle.reported(*enrolment, report, &self.leader.store.state, self.now);
+                self.oracle
+                    .reported(*enrolment, report, &self.leader.store.state, clocks.monotonic);
             }
             for effect in core.step(input, clocks) {
                 if self.leader.fuse == Some(0) {
@@ -258,8 +311,13 @@ impl World {
     fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Commit(commit) => {
-                let clock = self.leader.clock(self.now);
-                self.oracle.decided(&self.leader.store, &commit, clock, self.now, &self.nodes);
+                let clocks = self.leader.clocks(self.now);
+                if let (Some(told), None) = (&mut self.told, &self.oracle.broken) {
+                    let line = |event: &Event| format!("{} {event:?}", self.now);
+                    told.extend(commit.records.iter().map(|record| line(&record.event)));
+                }
+                self.oracle
+                    .decided(&self.leader.store, &commit, clocks, self.now, &self.nodes);
                 let store = &mut self.leader.store;
                 let kept = commit.keep.iter().filter(|kid| self.leader.made.remove(*kid));
                 store.privates.extend(kept.cloned());
@@ -331,7 +389,7 @@ impl World {
 
     /// Makes the keys that are asked for. Says whether there were any.
     pub fn make_keys(&mut self) -> bool {
-        if self.leader.core.is_none() || !self.leader.makes_keys {
+        if self.leader.core.is_none() || !self.leader.makes_keys || self.leader.asleep_since.is_some() {
             return false;
         }
         let Some((profile, serial)) = self.leader.wanted.pop_front() else {

@@ -5,6 +5,7 @@
 //! delivered, and what cores ask for is carried out one by one, so that a crash can come between any two.
 #![allow(dead_code, reason = "each of the programs that share this world uses its own part of it")]
 
+pub mod act;
 pub mod disk;
 pub mod keys;
 pub mod leader;
@@ -12,6 +13,7 @@ pub mod network;
 pub mod node;
 pub mod operator;
 pub mod oracle;
+pub mod settings;
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher};
@@ -73,6 +75,8 @@ pub struct World {
     pub nodes: BTreeMap<NodeName, Node>,
     /// What really happened.
     pub oracle: Oracle,
+    /// What the leader decided, line by line, where somebody wants to be told.
+    pub told: Option<Vec<String>>,
 }
 
 impl World {
@@ -84,6 +88,7 @@ impl World {
             leader: LeaderHost::founded(START),
             nodes: BTreeMap::new(),
             oracle: Oracle::default(),
+            told: None,
         };
         world.start_leader();
         let taken = &world.leader.store.state.settings;
@@ -150,6 +155,7 @@ impl World {
             &self.leader.core.is_some(),
             &self.leader.store,
             &self.leader.ahead_ms,
+            &self.leader.asleep_since,
             &self.leader.fuse,
         );
         let reloads = Some(&self.config.settings).filter(|settings| **settings != self.leader.store.state.settings);

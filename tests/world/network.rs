@@ -66,7 +66,9 @@ impl Link {
         match fate {
             Fate::InOrder => {}
             Fate::Reversed => {
-                self.down.make_contiguous().reverse();
+                // Whatever comes on a stream comes after its first message.
+                let welcome = usize::from(matches!(self.down.front(), Some(Down::Welcome(_))));
+                self.down.make_contiguous()[welcome..].reverse();
                 self.up.make_contiguous().reverse();
             }
             Fate::Twice => {
@@ -139,7 +141,7 @@ impl World {
 
     fn connect(&mut self, name: &NodeName) -> bool {
         let bundle = self.newest_bundle();
-        let (Some(core), Some(node)) = (&self.leader.core, self.nodes.get_mut(name)) else {
+        let (Some(core), Some(node), None) = (&self.leader.core, self.nodes.get_mut(name), self.leader.asleep_since) else {
             return false;
         };
         if node.link.is_cut || node.link.stream.is_some() || node.agent.is_none() {
@@ -176,6 +178,9 @@ impl World {
     /// Delivers everything that is on its way to the leader, in one go. Says whether there was anything.
     pub fn deliver_up(&mut self) -> bool {
         let mut inputs = Vec::new();
+        if self.leader.asleep_since.is_some() {
+            return false;
+        }
         for node in self.nodes.values_mut().filter(|node| !node.link.is_cut && !node.link.is_held) {
             for (enrolment, said) in std::mem::take(&mut node.link.up) {
                 let node = node.name.clone();

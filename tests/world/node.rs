@@ -105,7 +105,10 @@ impl Node {
         // What fails for days is tried each minute, and each time in vain: once an hour tells the same.
         let fails = self.hooks_fail || matches!(self.disk.mood, Mood::Full | Mood::Tears);
         let is_near = |change: Time| change.distance(now) < Span::hours(2);
-        let coarse = fails && !agent.status(self.clocks(now)).next_change.is_some_and(is_near);
+        let coarse = fails && {
+            let status = agent.status(self.clocks(now));
+            status.problem.is_some() && !status.next_change.is_some_and(is_near)
+        };
         let monotonic = monotonic.map(|at| if coarse { next_hour(at) } else { at });
         wall.into_iter().chain(monotonic).min()
     }
@@ -155,7 +158,7 @@ impl World {
         }
         // Nothing else changes what the node holds and serves.
         if touched {
-            self.witness();
+            self.witness_one(name);
         }
     }
 

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jkeys::lifecycle::{Adopt, Command, Compromised, Key, Phase, Refusal, RotateNow, Settings, Why};
+use jkeys::lifecycle::{Adopt, Command, Compromised, Key, Phase, Refusal, RotateNow, Settings, Why, check};
 use jkeys::types::{Digest, Kid, NodeName, ProfileName, Reason, Seq, Span, Time, WitnessKey};
 
 use super::World;
 use super::disk::Mood;
 use super::leader::Answer;
 use super::node::Node;
+use super::settings::Change;
 
 impl World {
     /// Sets a machine up under this name and enrols it. One that goes by the name already is thrown away with its disk. Says whether
@@ -96,11 +97,23 @@ impl World {
         let settings = self.config.settings.clone();
         drop(self.ask(&Command::Configure(settings)));
     }
+
+    /// The same, with a change that may not be safe: then the leader must refuse it, and nobody leaves it in the file.
+    pub fn reload(&mut self, change: Change) {
+        let settings = change.of(&self.config.settings);
+        if check(&settings).is_empty() {
+            return self.configure(|current| *current = settings);
+        }
+        if let Some(Ok(_)) = self.ask(&Command::Configure(settings)) {
+            self.oracle.breaks("T", "settings that are not safe were taken".to_owned());
+        }
+    }
 }
 
 impl World {
     /// Everything works again, for as long as two rotations take; by then both must have happened.
     pub fn recover(&mut self) {
+        self.wake_leader();
         self.set_leader_clock(0);
         self.leader.fuse = None;
         self.leader.makes_keys = true;
@@ -114,6 +127,7 @@ impl World {
         for name in self.names() {
             self.resume(&name);
             self.start_agent(&name);
+            self.enrol_anew_if_unknown(&name);
         }
         // A leader that was set back is told so by its nodes, and its operator has it go on: once more for each that comes later.
         for _ in 0..=self.nodes.len() {
@@ -123,15 +137,32 @@ impl World {
             }
         }
         let healed_at = self.now;
-        let windows = self.config.settings.profiles.values().map(|profile| profile.windows);
-        let enough = windows
+        let profiles = self.config.settings.profiles.values().map(|profile| profile.windows);
+        let keys = self.leader.store.state.keys.values().map(|key| key.windows);
+        let enough = profiles
+            .chain(keys)
             .map(|windows| windows.interval * 2 + windows.straggler_after + windows.min_prepublish + windows.decrypt_window);
         self.advance(healed_at + enough.max().unwrap_or_default());
         self.check_recovered(healed_at);
     }
 
+    /// A machine that the leader does not know, because an enrolment was cut off or the leader was set back, is enrolled once more.
+    fn enrol_anew_if_unknown(&mut self, name: &NodeName) {
+        let key = self.nodes[name].tls_key;
+        let is_known = self
+            .leader
+            .core
+            .as_ref()
+            .is_some_and(|core| core.welcomes(name, key).is_some());
+        if !is_known {
+            self.join(name);
+        }
+    }
+
     fn check_recovered(&mut self, healed_at: Time) {
-        if let Some(how) = self.unrecovered(healed_at) {
+        if !self.nodes.is_empty()
+            && let Some(how) = self.unrecovered(healed_at)
+        {
             self.oracle.breaks("liveness", how);
         }
     }
@@ -170,7 +201,9 @@ impl World {
         if let Some(name) = self.nodes.keys().find(|name| !serves(name)) {
             return Some(format!("node {name} has not come back into service"));
         }
-        let kid = state.revocations.keys().next()?;
+        // A machine that was thrown away confirms nothing any more, and stays named (rule R8).
+        let all_are_there = state.nodes.keys().all(|name| self.nodes.contains_key(name));
+        let kid = state.revocations.keys().next().filter(|_| all_are_there)?;
         Some(format!("the revocation of {kid} has not been confirmed"))
     }
 }

@@ -7,6 +7,7 @@ mod commit;
 mod inputs;
 mod memory;
 mod refusals;
+mod reports;
 mod timekeeper;
 
 #[cfg(test)]
@@ -19,15 +20,12 @@ use std::collections::BTreeMap;
 pub use commit::Commit;
 pub use inputs::{Ask, Effect, Input, Ticket};
 use memory::Memories;
+use reports::Reports;
 use timekeeper::{Finding, Timekeeper};
 
 use crate::audit::public_form;
 use crate::lifecycle::mutant::{Mutant, is_out};
-use crate::lifecycle::{
-    Absence, Command, Decision, Event, Halt, Reading, Report, Sighting, Sightings, Standing, State, Vote, decide, next_due,
-    wanted,
-};
-use crate::rpc::fleet::Answer;
+use crate::lifecycle::{Absence, Command, Decision, Event, Reading, Sighting, Sightings, State, Vote, decide, next_due, wanted};
 use crate::types::{Actor, Digest, Enrolment, Generation, NodeName, Now, ProfileName, PublicKey, Seq, Span, Time};
 
 /// What the leader knows.
@@ -35,6 +33,7 @@ use crate::types::{Actor, Digest, Enrolment, Generation, NodeName, Now, ProfileN
 pub struct Leader {
     state: State,
     seen: Sightings,
+    reports: Reports,
     unsettled: Sightings,
     answers: Vec<(NodeName, Enrolment, Time)>,
     making: BTreeMap<ProfileName, Making>,
@@ -64,6 +63,7 @@ impl Leader {
         Self {
             state,
             seen,
+            reports: Reports::default(),
             unsettled,
             answers,
             making,
@@ -168,24 +168,27 @@ impl Leader {
                     effects.push(Effect::Publish);
                 }
                 self.own(&Command::Configure(settings), clock, &mut effects);
-                self.work(clock, &mut effects);
+                self.work(now, &mut effects);
             }
-            Input::Ask(ask) => self.ask(ask, clock, &mut effects),
+            Input::Ask(ask) => self.ask(ask, now, &mut effects),
             Input::Refused { actor, request, refusal } => self.record_refusal(&actor, request, refusal, clock, &mut effects),
-            Input::Report { node, enrolment, report } => {
-                if self.report(&node, enrolment, &report, clock, &mut effects) {
-                    self.timekeeper.hear(enrolment, report.sent_at, now);
-                }
+            Input::Report { node, enrolment, report } if self.is_enrolled(&node, enrolment) => {
+                self.report(&node, enrolment, &report, clock, &mut effects);
+                self.timekeeper.hear(enrolment, report.sent_at, now);
+                let skew = self.state.settings.clock_skew();
+                self.reports.take_in(node, enrolment, report, skew, now);
             }
+            // Of an enrolment that has ended.
+            Input::Report { .. } => {}
             Input::ForeignLog { enrolment, halt } => self.foreign_log(enrolment, halt, clock, &mut effects),
             Input::Shown { node, enrolment, shown } => self.shown(&node, enrolment, shown),
-            Input::Settle => self.settle(&mut effects),
-            Input::Settled => self.settled(clock, &mut effects),
-            Input::KeyMade { profile, serial, key } => self.key_made(profile, serial, key, clock, &mut effects),
+            Input::Settle => self.settle(now, &mut effects),
+            Input::Settled => self.settled(now, &mut effects),
+            Input::KeyMade { profile, serial, key } => self.key_made(profile, serial, key, now, &mut effects),
             Input::KeyFailed { profile, serial } => {
                 self.take_making(&profile, serial);
             }
-            Input::Woke => self.work(clock, &mut effects),
+            Input::Woke => self.work(now, &mut effects),
         }
         effects
     }
@@ -204,12 +207,15 @@ impl Leader {
                     from,
                     to,
                     vote,
-                } => Command::ClockConfirmed {
-                    doubted_since,
-                    from,
-                    to,
-                    vote,
-                },
+                } => {
+                    self.reports.doubt();
+                    Command::ClockConfirmed {
+                        doubted_since,
+                        from,
+                        to,
+                        vote,
+                    }
+                }
             };
             let clock = self.reading(now);
             self.own(&command, clock, effects);
@@ -225,7 +231,8 @@ impl Leader {
     }
 
     /// A key that was asked for before everything was reported compromised has another serial, or none, and is dropped.
-    fn key_made(&mut self, profile: ProfileName, serial: u64, key: Box<PublicKey>, clock: Reading, effects: &mut Vec<Effect>) {
+    fn key_made(&mut self, profile: ProfileName, serial: u64, key: Box<PublicKey>, now: Now, effects: &mut Vec<Effect>) {
+        let clock = self.reading(now);
         let kid = key.kid.clone();
         let decision = self.take_making(&profile, serial).and_then(|making| {
             let command = Command::KeyMade {
@@ -239,7 +246,7 @@ impl Leader {
             Some(decision) => self.commit(&decision, &Actor::Schedule, clock, effects),
             None => effects.push(Effect::Drop(kid)),
         }
-        self.work(clock, effects);
+        self.work(now, effects);
     }
 
     fn take_making(&mut self, profile: &ProfileName, serial: u64) -> Option<Making> {
@@ -248,7 +255,8 @@ impl Leader {
     }
 
     /// A caller's command: its answer is sent once the decision, or the refusal, is durable.
-    fn ask(&mut self, ask: Ask, clock: Reading, effects: &mut Vec<Effect>) {
+    fn ask(&mut self, ask: Ask, now: Now, effects: &mut Vec<Effect>) {
+        let clock = self.reading(now);
         let Ask {
             ticket,
             actor,
@@ -271,80 +279,20 @@ impl Leader {
         };
         let last = effects.len();
         effects.insert(if is_out(Mutant::R7ReplyFirst) { decided } else { last }, reply);
-        self.work(clock, effects);
-    }
-
-    /// Takes in a report, and says whether it came from an enrolment that the node table knows.
-    fn report(
-        &mut self,
-        node: &NodeName,
-        enrolment: Enrolment,
-        report: &Report,
-        clock: Reading,
-        effects: &mut Vec<Effect>,
-    ) -> bool {
-        if !self.is_enrolled(node, enrolment) {
-            return false;
-        }
-        self.memories.hear(enrolment, report);
-        if self.is_ahead(enrolment, report) {
-            let halt = Halt {
-                node: node.clone(),
-                epoch: report.highest_epoch,
-                generation: report.highest_generation,
-                checkpoint: None,
-            };
-            self.halt(halt, clock, effects);
-        }
-        self.record_node_refusal(node, enrolment, report, clock, effects);
-        let before = self
-            .unsettled
-            .remove(&enrolment)
-            .or_else(|| self.seen.get(&enrolment).cloned())
-            .unwrap_or_default();
-        self.unsettled.insert(enrolment, before.after(&self.state, report, clock));
-        self.answers.push((node.clone(), enrolment, report.sent_at));
-        if is_out(Mutant::R7Observed) {
-            self.settled(clock, effects);
-        }
-        true
-    }
-
-    /// What nodes reported is written; it counts only when that is durable.
-    fn settle(&mut self, effects: &mut Vec<Effect>) {
-        if self.unsettled.is_empty() {
-            return;
-        }
-        let rows = self
-            .unsettled
-            .iter()
-            .map(|(enrolment, sighting)| (*enrolment, sighting.clone()))
-            .collect();
-        effects.push(Effect::Observe(rows));
-    }
-
-    fn settled(&mut self, clock: Reading, effects: &mut Vec<Effect>) {
-        self.seen.append(&mut self.unsettled);
-        self.work(clock, effects);
-        for (node, enrolment, report_sent_at) in std::mem::take(&mut self.answers) {
-            let row = self.state.nodes.get(&node).filter(|row| row.enrolment == enrolment);
-            let in_service = row.is_some_and(|row| matches!(row.standing, Standing::InService { .. }));
-            let answer = Answer {
-                report_sent_at,
-                leader_time: clock.doubt_in(&self.state).is_none().then(|| self.state.time(clock)),
-                in_service,
-            };
-            effects.push(Effect::Answer { node, enrolment, answer });
-        }
+        self.work(now, effects);
     }
 
     /// Everything that is due: decisions until there are none, then the keys that are wanted.
-    fn work(&mut self, clock: Reading, effects: &mut Vec<Effect>) {
+    fn work(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let mut clock = self.reading(now);
         while let Ok(decision) = decide(&self.state, &self.seen, &Command::Tick, clock) {
             if decision.is_empty() {
                 break;
             }
             self.commit(&decision, &Actor::Schedule, clock, effects);
+            // Who has left service is not asked for the time any more.
+            self.timekeeper.count(&self.state, now);
+            clock = self.reading(now);
         }
         for wanted in wanted(&self.state, &self.seen, clock) {
             let profile = wanted.profile;
@@ -376,6 +324,7 @@ impl Leader {
     fn forget(&mut self, enrolment: Enrolment, effects: &mut Vec<Effect>) {
         self.seen.remove(&enrolment);
         self.unsettled.remove(&enrolment);
+        self.reports.forget(enrolment);
         self.refused.remove(&enrolment);
         self.memories.forget(enrolment);
         self.timekeeper.forget(enrolment);

@@ -5,11 +5,11 @@ use super::*;
 use crate::lifecycle::{Doubt, Phase, RotateNow, Wait};
 use crate::types::{Kid, Reason};
 
-const HOUR: Span = Span::hours(1);
-const YEAR: Span = Span::hours(365 * 24);
+pub(super) const HOUR: Span = Span::hours(1);
+pub(super) const YEAR: Span = Span::hours(365 * 24);
 
 /// Both clocks `passed` after [`START`].
-fn after(passed: Span) -> Now {
+pub(super) fn after(passed: Span) -> Now {
     (START + passed).into()
 }
 
@@ -18,11 +18,11 @@ fn set(now: Now, wall: Time) -> Now {
     Now { wall, ..now }
 }
 
-fn ahead(now: Now, by: Span) -> Now {
+pub(super) fn ahead(now: Now, by: Span) -> Now {
     set(now, now.wall + by)
 }
 
-fn doubt(leader: &Leader) -> Option<Doubt> {
+pub(super) fn doubt(leader: &Leader) -> Option<Doubt> {
     let mut waits = leader.state().waits.keys();
     waits.find_map(|wait| match wait {
         Wait::Clock(doubt) => Some(*doubt),
@@ -31,7 +31,7 @@ fn doubt(leader: &Leader) -> Option<Doubt> {
 }
 
 /// Lets the key that is wanted be made.
-fn make(leader: &mut Leader, effects: &[Effect], now: Now) {
+pub(super) fn make(leader: &mut Leader, effects: &[Effect], now: Now) {
     if let Some(serial) = asked(effects) {
         let (profile, kid) = ("rs256".parse().unwrap(), format!("key-{}-{serial}", now.monotonic.0));
         let key = Box::new(key(&kid));
@@ -40,7 +40,7 @@ fn make(leader: &mut Leader, effects: &[Effect], now: Now) {
 }
 
 /// Both nodes confirm what there is, with clocks that are right.
-fn all_confirm(leader: &mut Leader, nodes: &[&str], its_clock: Time, now: Now) {
+pub(super) fn all_confirm(leader: &mut Leader, nodes: &[&str], its_clock: Time, now: Now) {
     for node in nodes {
         let effects = confirm_by(leader, node, its_clock, now);
         make(leader, &effects, now);
@@ -48,7 +48,7 @@ fn all_confirm(leader: &mut Leader, nodes: &[&str], its_clock: Time, now: Now) {
 }
 
 /// A leader that started anew from the same state, `away` after the clocks stood at `from`.
-fn restarted(leader: &Leader, last_up: Time, now: Now) -> (Leader, Vec<Effect>) {
+pub(super) fn restarted(leader: &Leader, last_up: Time, now: Now) -> (Leader, Vec<Effect>) {
     let mut next = Leader::new(leader.state().clone(), leader.seen().clone(), Seq(900));
     let start = Input::Start {
         last_up: Some(last_up),
@@ -58,7 +58,7 @@ fn restarted(leader: &Leader, last_up: Time, now: Now) -> (Leader, Vec<Effect>) 
     (next, effects)
 }
 
-fn rotate() -> Input {
+pub(super) fn rotate() -> Input {
     operator(Command::RotateNow(RotateNow {
         profiles: vec![],
         compromised: None,

@@ -3,11 +3,12 @@
 mod adopting;
 mod limits;
 mod refusals;
+mod vouched;
 
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::lifecycle::{Installed, Profile, Refusal, RotateNow, Settings, Switches, view};
+use crate::lifecycle::{Halt, Installed, Profile, Refusal, Report, RotateNow, Settings, Standing, Switches, view};
 use crate::types::{Epoch, Generation, KeySpec, Kid, PublicKey, Reason, Span, WitnessKey};
 
 pub(super) const START: Time = Time(1_800_000_000_000);

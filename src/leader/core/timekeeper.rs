@@ -3,11 +3,14 @@
 //! While it is in doubt the leader goes by the time before the doubt, carried on by the monotonic clock. A record that bore the time
 //! of a wrong clock would hold every later one to it for ever, and the schedule would rest until the right time got there.
 //! What ends a doubt is the clock's return, or the clocks of most nodes heard: they say that the new time is right.
+//!
+//! A machine that stood still begins again with clocks that are in line with each other, and wrong. So moments that a node in service
+//! reports wait for most nodes to have shown that the time is right: [`Timekeeper::vouched_until`].
 
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::lifecycle::mutant::{Mutant, is_out};
-use crate::lifecycle::{Doubt, Reading, State, Vote};
+use crate::lifecycle::{Doubt, Node, Reading, Standing, State, Vote, Wait};
 use crate::types::{Enrolment, Now, Span, Time};
 
 /// For how many `clock_skew` the wall clock may take to leave the monotonic one by one of them: it is slewed, then, and no daemon
@@ -33,6 +36,20 @@ pub(super) struct Timekeeper {
     nodes: BTreeMap<Enrolment, VecDeque<Now>>,
     /// When the leader last looked.
     looked_at: Option<Now>,
+    /// When the leader started, and since when nobody has vouched for the time.
+    started: Option<Now>,
+    /// The last instant since which most nodes were heard, and did not differ: the monotonic one, and the time of it.
+    vouched: Option<Now>,
+}
+
+/// The nodes whose clocks count: those in service or, where none is, those that were.
+fn voters(state: &State) -> impl Iterator<Item = &Node> {
+    let any = state.in_service().next().is_some();
+    state.nodes.values().filter(move |node| match node.standing {
+        Standing::InService { .. } => true,
+        Standing::Evicted { .. } => !any,
+        Standing::Joining => false,
+    })
 }
 
 /// What a look at the clocks has found out.
@@ -61,14 +78,19 @@ pub(super) enum Finding {
 impl Timekeeper {
     /// The leader starts; `last_known` is the last time at which a leader was there.
     ///
-    /// Where no node is in service there is nobody to ask and nobody to harm: the clock is taken as it is.
+    /// Where no node ever was in service there is nobody to ask and nobody to harm: the clock is taken as it is.
     pub(super) fn start(&mut self, state: &State, last_known: Option<Time>, now: Now) {
-        let known = last_known.filter(|_| state.in_service().next().is_some() && !is_out(Mutant::R9Unconfirmed));
+        let known = last_known.filter(|_| voters(state).next().is_some() && !is_out(Mutant::R9Unconfirmed));
+        let anchor = Now {
+            wall: known.unwrap_or(now.wall),
+            ..now
+        };
+        // A doubt of the term before goes on from when it began, if this term finds the clock wrong too.
+        let in_doubt = state.waits.iter().filter(|(wait, _)| matches!(wait, Wait::Clock(_)));
+        let wall = in_doubt.map(|(_, since)| *since).fold(anchor.wall, Time::min);
         *self = Self {
-            anchor: Some(Now {
-                wall: known.unwrap_or(now.wall),
-                ..now
-            }),
+            anchor: Some(anchor),
+            started: Some(Now { wall, ..anchor }),
             ..Self::default()
         };
     }
@@ -108,30 +130,83 @@ impl Timekeeper {
         let skew = state.settings.clock_skew();
         let before = self.reading(skew, now);
         let vote = self.vote(state, now);
-        let mut findings: Vec<Finding> = self.stood_still(state, before.carried, now).into_iter().collect();
+        let (mut findings, stood_still) = (Vec::new(), self.stood_still(state, before.carried, now));
         let has_left = matches!(before.doubt, Some(Doubt::Jumped | Doubt::Unconfirmed));
         let one_agrees = is_out(Mutant::R9OneAgrees) && vote.differing < vote.heard;
         if has_left && (vote.agrees() || one_agrees) {
             findings.push(Finding::Confirmed {
-                doubted_since: self.doubted_since.unwrap_or(before.carried),
+                doubted_since: self.doubted_since.unwrap_or_else(|| self.right_until(before.carried)),
                 from: before.carried,
                 to: now.wall,
                 vote,
             });
             self.anchor = Some(now);
         }
-        self.is_outvoted = vote.differs() && !is_out(Mutant::R9Outvoted);
+        findings.extend(stood_still);
+        self.count(state, now);
         let after = self.reading(skew, now);
         if after.carried == now.wall {
             self.is_proven = true;
             self.follow(skew, now);
         }
-        self.doubted_since = after.doubt.map(|_| self.doubted_since.unwrap_or(after.carried));
+        self.doubted_since = after
+            .doubt
+            .map(|_| self.doubted_since.unwrap_or_else(|| self.right_until(after.carried)));
+        if after.doubt.is_none() {
+            self.vouched = self.vouched_since(state, now).or(self.vouched);
+        }
         self.looked_at = Some(Now {
             wall: after.carried,
             ..now
         });
         findings
+    }
+
+    /// Counts the clocks of the nodes again: others may be in service now.
+    pub(super) fn count(&mut self, state: &State, now: Now) {
+        self.is_outvoted = self.vote(state, now).differs() && !is_out(Mutant::R9Outvoted);
+    }
+
+    /// Until when the time was right, for all that is known: a time that is in doubt may have been wrong ever since most nodes last
+    /// agreed with it.
+    fn right_until(&self, carried: Time) -> Time {
+        let last = self.vouched.or(self.started);
+        last.map_or(carried, |last| last.wall.min(carried))
+    }
+
+    /// The monotonic instant up to which the time is vouched for; none where nobody has done so since the start. Where there is nobody
+    /// to ask it is `now`.
+    pub(super) fn vouched_until(&self, state: &State, now: Now) -> Option<Span> {
+        if voters(state).next().is_none() || is_out(Mutant::R9Unvouched) {
+            return Some(now.monotonic);
+        }
+        self.vouched.map(|vouched| vouched.monotonic)
+    }
+
+    /// The last instant since which most nodes were heard, if no more of those differ from the clock than agree with it. In the first
+    /// `start_grace` each node is waited for.
+    fn vouched_since(&self, state: &State, now: Now) -> Option<Now> {
+        let skew = state.settings.clock_skew();
+        let mut last: Vec<(Span, bool)> = self
+            .clocks(state, now)
+            .map(|(at, shows)| (at, shows.distance(now.wall) > skew))
+            .collect();
+        let is_fresh = self
+            .started
+            .is_none_or(|started| now.monotonic - started.monotonic < state.settings.start_grace());
+        let asked = if is_fresh { voters(state).count() } else { last.len() };
+        last.sort_unstable_by_key(|(at, _)| std::cmp::Reverse(*at));
+        let (since, _) = *last.get(asked / 2)?;
+        let most: Vec<bool> = last
+            .iter()
+            .filter(|(at, _)| *at >= since)
+            .map(|(_, differs)| *differs)
+            .collect();
+        let differing = most.iter().filter(|differs| **differs).count();
+        (differing * 2 <= most.len()).then(|| Now {
+            wall: now.wall - (now.monotonic - since),
+            monotonic: since,
+        })
     }
 
     /// How long until time alone can change what the clock is worth: it gets to the last record, or what a node said of it is too old.
@@ -144,19 +219,25 @@ impl Timekeeper {
         expiries.chain([behind]).filter(|left| left.0 > 0).min()
     }
 
-    /// The clocks of the nodes in service that were heard in this term, against the leader's; one that is silent for
-    /// `straggler_after` holds nothing up any more.
+    /// The clocks of the nodes that were heard in this term, against the leader's; one that is silent for `straggler_after` holds
+    /// nothing up any more.
     pub(super) fn vote(&self, state: &State, now: Now) -> Vote {
-        let (skew, limit) = (state.settings.clock_skew(), state.settings.straggler_after());
-        let heard = state.in_service().filter_map(|(_, node, _)| {
-            let heard = self.nodes.get(&node.enrolment)?;
-            let carried = |heard: &Now| heard.wall + (now.monotonic - heard.monotonic);
-            let last = heard.back().filter(|last| now.monotonic - last.monotonic <= limit);
-            last.and_then(|_| heard.iter().map(carried).max())
-        });
-        heard.fold(Vote::default(), |vote, theirs| Vote {
+        let skew = state.settings.clock_skew();
+        self.clocks(state, now).fold(Vote::default(), |vote, (_, theirs)| Vote {
             heard: vote.heard + 1,
             differing: vote.differing + u64::from(theirs.distance(now.wall) > skew),
+        })
+    }
+
+    /// Of each node whose clock counts: the monotonic instant at which it was last heard, and what its clock shows.
+    fn clocks(&self, state: &State, now: Now) -> impl Iterator<Item = (Span, Time)> {
+        let limit = state.settings.straggler_after();
+        voters(state).filter_map(move |node| {
+            let heard = self.nodes.get(&node.enrolment)?;
+            let carried = |heard: &Now| heard.wall + (now.monotonic - heard.monotonic);
+            let last = heard.back().filter(|last| now.monotonic - last.monotonic <= limit)?;
+            let shows = heard.iter().map(carried).max()?;
+            Some((last.monotonic, shows))
         })
     }
 

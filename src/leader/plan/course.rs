@@ -187,7 +187,8 @@ impl Course {
             .get(&profile)
             .map(|profile| profile.spec)
         else {
-            return self.step(Input::KeyFailed { profile, serial });
+            self.step(Input::KeyFailed { profile, serial });
+            return;
         };
         let number = self.made.entry(profile.clone()).or_default();
         *number += 1;
@@ -206,7 +207,7 @@ impl Course {
         self.step(Input::KeyMade { profile, serial, key });
     }
 
-    /// Each node that has something new to say says it, or that it is well where that is due. Says whether any did.
+    /// Each node that has something new to say says it, or that it is well where that is due. Says whether anything came of it.
     fn report(&mut self) -> bool {
         let set = self.leader.state().key_set();
         let heartbeat = Span(self.leader.state().settings.straggler_after().0 / 4);
@@ -234,16 +235,15 @@ impl Course {
             node.reported = Some((installed.clone(), self.clock));
             reports.push((name.clone(), enrolment, installed.clone()));
         }
-        let reported = !reports.is_empty();
         self.reports += reports.len();
         for (node, enrolment, installed) in reports {
             self.send(node, enrolment, installed);
         }
-        if reported {
-            self.step(Input::Settle);
+        let observed = self.step(Input::Settle);
+        if observed {
             self.step(Input::Settled);
         }
-        reported
+        observed
     }
 
     fn send(&mut self, node: NodeName, enrolment: Enrolment, installed: Installed) {
@@ -260,13 +260,16 @@ impl Course {
         self.step(Input::Report { node, enrolment, report });
     }
 
-    fn step(&mut self, input: Input) {
+    /// Says whether there is something new to observe.
+    fn step(&mut self, input: Input) -> bool {
+        let mut observes = false;
         // Both clocks go on alike.
         let now = Now {
             wall: self.clock,
             monotonic: self.began.monotonic + self.clock.since(self.began.wall),
         };
         for effect in self.leader.step(input, now) {
+            observes |= matches!(effect, Effect::Observe(_));
             if let Effect::Commit(commit) = effect {
                 let in_service = commit.state.in_service().map(|(name, ..)| name);
                 let absent: Vec<NodeName> = in_service.filter(|name| !self.nodes.contains_key(*name)).cloned().collect();
@@ -280,6 +283,7 @@ impl Course {
                 self.measure();
             }
         }
+        observes
     }
 
     fn measure(&mut self) {

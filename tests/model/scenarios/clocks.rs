@@ -1,11 +1,13 @@
 //! Clocks that are wrong (rule R9).
 
-use super::starts::{ahead, before_arming, cut_and_leaderless, leaderless, recorded, three};
+use super::starts::{ahead, asleep, before_arming, cut_and_leaderless, leaderless, recorded, three};
 use super::{Scenario, TIME, scenario};
-use crate::act::Act::{self, CrashLeader, Cut, Hasten, Heal, Reboot, Revoke, RotateNow, SetClock, SetLeaderClock, StartLeader};
-use crate::act::Pass;
-use crate::act::Which::Active;
-use crate::act::Who::{A, B};
+use crate::world::act::Act::{
+    self, CrashLeader, Cut, Hasten, Heal, Reboot, Revoke, RotateNow, SetClock, SetLeaderClock, StartLeader, WakeLeader,
+};
+use crate::world::act::Pass;
+use crate::world::act::Which::Active;
+use crate::world::act::{A, B, C};
 
 const HOURS: i64 = 10 * 60;
 const DAYS: i64 = 3 * 24 * 60;
@@ -87,6 +89,16 @@ fn of_the_leader() -> Vec<Scenario> {
                     StartLeader,
                     Heal(A),
                 ],
+            ],
+        ),
+        scenario(
+            "a leader's machine that stood still",
+            asleep,
+            5,
+            1,
+            &[
+                &[Act::Pass(Pass::ToNext), Act::Pass(Pass::Minutes)],
+                &[WakeLeader, SetLeaderClock(0), Heal(B), Heal(C)],
             ],
         ),
     ]

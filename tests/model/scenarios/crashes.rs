@@ -2,13 +2,13 @@
 
 use super::starts::{armed, before_arming, evicted, half_armed, quiet};
 use super::{CRASH_POINTS, Scenario, TIME, scenario};
-use crate::act::Act::{
+use crate::world::act::A;
+use crate::world::act::Act::{
     self, ClearDisk, CrashAgent, CrashLeader, CrashLeaderAfter, Cut, Heal, Hold, Reboot, Release, Revoke, RotateNow, StartAgent,
     StartLeader, TearDisk,
 };
-use crate::act::Pass;
-use crate::act::Which::{Active, Prepublished};
-use crate::act::Who::A;
+use crate::world::act::Pass;
+use crate::world::act::Which::{Active, Prepublished};
 use crate::world::network::Fate;
 
 /// All of them.

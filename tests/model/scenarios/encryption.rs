@@ -4,13 +4,13 @@ use jkeys::types::KeyUse;
 
 use super::starts::{before_staging, not_on_a, only_in_the_cache, quiet, staged, still_published_on_a, unpublished};
 use super::{CRASH_POINTS, Scenario, TIME, scenario};
-use crate::act::Act::{
+use crate::world::act::Act::{
     AddProfile, ClearDisk, Compromised, CompromisedAll, CrashAgent, CrashLeader, CrashLeaderAfter, Cut, Destroy, FailHooks,
-    FillDisk, Heal, Join, MakeKeys, MendHooks, Reboot, RemoveProfile, Revoke, RotateNow, StartAgent, StartLeader, StopMakingKeys,
-    TearDisk,
+    FillDisk, Heal, Join, MakeKeys, MendHooks, Reboot, Rejoin, RemoveProfile, Revoke, RotateNow, StartAgent, StartLeader,
+    StopMakingKeys, TearDisk,
 };
-use crate::act::Which::{Published, Staged, Unpublished};
-use crate::act::Who::{A, B, C};
+use crate::world::act::Which::{Published, Staged, Unpublished};
+use crate::world::act::{A, B, C};
 
 /// All of them.
 pub fn encryption() -> Vec<Scenario> {
@@ -47,7 +47,7 @@ fn publications() -> Vec<Scenario> {
                 &TIME,
                 &[
                     Heal(A),
-                    Join(A),
+                    Rejoin(A),
                     Join(C),
                     RotateNow(false),
                     RotateNow(true),
@@ -98,7 +98,7 @@ fn removals() -> Vec<Scenario> {
                     Cut(B),
                     Heal(B),
                     Reboot(A),
-                    Join(A),
+                    Rejoin(A),
                 ],
             ],
         ),
@@ -107,14 +107,14 @@ fn removals() -> Vec<Scenario> {
             still_published_on_a,
             4,
             2,
-            &[&TIME, &[Heal(A), Join(A), Join(C), RotateNow(false), Revoke(Unpublished)]],
+            &[&TIME, &[Heal(A), Rejoin(A), Join(C), RotateNow(false), Revoke(Unpublished)]],
         ),
         scenario(
             "new nodes and an unpublished key",
             unpublished,
             4,
             2,
-            &[&TIME, &[Join(A), Join(C), Reboot(B), Destroy(Unpublished)]],
+            &[&TIME, &[Rejoin(A), Join(C), Reboot(B), Destroy(Unpublished)]],
         ),
         scenario(
             "a stolen encryption key",

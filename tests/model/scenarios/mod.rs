@@ -10,8 +10,8 @@ mod standbys;
 mod starts;
 mod switches;
 
-use crate::act::{Act, Pass, Who};
 use crate::world::World;
+use crate::world::act::{A, Act, Pass};
 #[cfg_attr(feature = "mutants", allow(unused_imports))]
 pub use starts::told_of_other_keys;
 
@@ -39,14 +39,14 @@ const LOOK_INTO: u64 = 50;
 
 /// Where an agent can crash: at each of its first writes, which is then done or not.
 const CRASH_POINTS: [Act; 8] = [
-    Act::CrashAgentAt(Who::A, 0, false),
-    Act::CrashAgentAt(Who::A, 0, true),
-    Act::CrashAgentAt(Who::A, 1, false),
-    Act::CrashAgentAt(Who::A, 1, true),
-    Act::CrashAgentAt(Who::A, 2, false),
-    Act::CrashAgentAt(Who::A, 2, true),
-    Act::CrashAgentAt(Who::A, 3, false),
-    Act::CrashAgentAt(Who::A, 3, true),
+    Act::CrashAgentAt(A, 0, false),
+    Act::CrashAgentAt(A, 0, true),
+    Act::CrashAgentAt(A, 1, false),
+    Act::CrashAgentAt(A, 1, true),
+    Act::CrashAgentAt(A, 2, false),
+    Act::CrashAgentAt(A, 2, true),
+    Act::CrashAgentAt(A, 3, false),
+    Act::CrashAgentAt(A, 3, true),
 ];
 
 fn scenario(name: &'static str, start: fn() -> World, depth: usize, faults: u8, acts: &[&[Act]]) -> Scenario {

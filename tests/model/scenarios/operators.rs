@@ -4,12 +4,12 @@ use jkeys::types::KeyUse;
 
 use super::starts::{armed, evicted, switched, two_profiles};
 use super::{Scenario, TIME, scenario};
-use crate::act::Act::{
-    AddProfile, Compromised, CompromisedAll, CrashAgent, Cut, Heal, Join, MakeKeys, RemoveProfile, Revoke, RotateNow, StartAgent,
-    StopMakingKeys,
+use crate::world::act::Act::{
+    AddProfile, Compromised, CompromisedAll, CrashAgent, Cut, Heal, Join, MakeKeys, Rejoin, RemoveProfile, Revoke, RotateNow,
+    StartAgent, StopMakingKeys,
 };
-use crate::act::Which::{Active, Armed, Prepublished, Retiring};
-use crate::act::Who::{A, C};
+use crate::world::act::Which::{Active, Armed, Prepublished, Retiring};
+use crate::world::act::{A, C};
 
 /// All of them.
 pub fn operators() -> Vec<Scenario> {
@@ -58,7 +58,7 @@ pub fn operators() -> Vec<Scenario> {
             evicted,
             3,
             2,
-            &[&TIME, &[Revoke(Active), Heal(A), StartAgent(A), Join(A), RotateNow(false)]],
+            &[&TIME, &[Revoke(Active), Heal(A), StartAgent(A), Rejoin(A), RotateNow(false)]],
         ),
         scenario(
             "a profile goes and comes back",

@@ -4,13 +4,13 @@ use super::starts::{
     before_arming, set_back, set_back_before_revocation, set_back_by_two_terms, told_of_a_revocation, told_of_other_keys,
 };
 use super::{Scenario, TIME, scenario};
-use crate::act::Act::{
+use crate::world::act::Act::{
     self, Adopt, CrashAgent, CrashLeader, Cut, FailHooks, FillDisk, Heal, Join, Reboot, Revoke, RotateNow, SetClock, StartAgent,
     StartLeader, StopMakingKeys,
 };
-use crate::act::Pass;
-use crate::act::Which::{Active, Retiring};
-use crate::act::Who::{A, B, C};
+use crate::world::act::Pass;
+use crate::world::act::Which::{Active, Retiring};
+use crate::world::act::{A, B, C};
 
 /// All of them.
 pub fn set_backs() -> Vec<Scenario> {

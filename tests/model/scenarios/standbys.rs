@@ -4,11 +4,12 @@ use jkeys::types::KeyUse;
 
 use super::starts::{away_of_three, lacking, left_behind, quiet, waited_for};
 use super::{Scenario, TIME, scenario};
-use crate::act::Act::{
-    AddProfile, CrashLeader, Cut, Hasten, Heal, Hold, Join, Release, RemoveProfile, Revoke, RotateNow, StartAgent, StartLeader,
+use crate::world::act::Act::{
+    AddProfile, CrashLeader, Cut, Hasten, Heal, Hold, Join, Rejoin, Release, RemoveProfile, Revoke, RotateNow, StartAgent,
+    StartLeader,
 };
-use crate::act::Which::Prepublished;
-use crate::act::Who::{A, B, C, D};
+use crate::world::act::Which::Prepublished;
+use crate::world::act::{A, B, C, D};
 use crate::world::network::Fate;
 
 /// All of them.
@@ -33,21 +34,21 @@ pub fn standbys() -> Vec<Scenario> {
             lacking,
             4,
             2,
-            &[&TIME, &[Heal(A), Join(A), Join(C), Hasten, RotateNow(false)]],
+            &[&TIME, &[Heal(A), Rejoin(A), Join(C), Hasten, RotateNow(false)]],
         ),
         scenario(
             "a node that is waited for",
             waited_for,
             4,
             2,
-            &[&TIME, &[Heal(A), Join(A), Hasten, RotateNow(false)]],
+            &[&TIME, &[Heal(A), Rejoin(A), Hasten, RotateNow(false)]],
         ),
         scenario(
             "a node that signs on by itself",
             left_behind,
             3,
             2,
-            &[&TIME, &[StartAgent(A), Join(A), Cut(B), Heal(B), RotateNow(false)]],
+            &[&TIME, &[StartAgent(A), Rejoin(A), Cut(B), Heal(B), RotateNow(false)]],
         ),
         scenario(
             "a profile is added",
@@ -71,7 +72,7 @@ pub fn standbys() -> Vec<Scenario> {
             away_of_three,
             3,
             2,
-            &[&TIME, &[Heal(A), Join(A), Join(D), Cut(B), Heal(B), RotateNow(false)]],
+            &[&TIME, &[Heal(A), Rejoin(A), Join(D), Cut(B), Heal(B), RotateNow(false)]],
         ),
     ]
 }

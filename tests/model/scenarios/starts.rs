@@ -3,7 +3,7 @@
 use jkeys::lifecycle::Profile;
 use jkeys::types::{Curve, KeySpec, Span};
 
-use crate::act::{Act, Which, Who};
+use crate::world::act::{A, Act, B, C, Which};
 use crate::world::node::Fuse;
 use crate::world::{Config, START, World};
 
@@ -23,7 +23,7 @@ pub fn waited_for() -> World {
 }
 
 fn lacks_the_standby(mut world: World, since: Span) -> World {
-    Act::Cut(Who::A).perform(&mut world);
+    Act::Cut(A).perform(&mut world);
     Act::Revoke(Which::Prepublished).perform(&mut world);
     world.advance(START + since);
     world
@@ -32,7 +32,7 @@ fn lacks_the_standby(mut world: World, since: Span) -> World {
 /// Node a's agent stopped before the switch, eighteen hours ago; its server signs on with the key before.
 pub fn left_behind() -> World {
     let mut world = armed();
-    Act::CrashAgent(Who::A).perform(&mut world);
+    Act::CrashAgent(A).perform(&mut world);
     world.advance(START + Span::hours(66));
     world
 }
@@ -58,7 +58,7 @@ pub fn rested() -> World {
 /// The same, with a record of this very moment.
 pub fn recorded() -> World {
     let mut world = rested();
-    Act::Join(Who::C).perform(&mut world);
+    Act::Join(C).perform(&mut world);
     world
 }
 
@@ -90,7 +90,7 @@ pub fn tight() -> World {
 pub fn evicted() -> World {
     let mut world = quiet();
     world.advance(START + Span::hours(1));
-    Act::CrashAgent(Who::A).perform(&mut world);
+    Act::CrashAgent(A).perform(&mut world);
     world.advance(START + Span::hours(27));
     world
 }
@@ -141,7 +141,7 @@ pub fn told_of_other_keys() -> World {
 }
 
 fn told(mut world: World) -> World {
-    for act in [Act::StartLeader, Act::Heal(Who::A)] {
+    for act in [Act::StartLeader, Act::Heal(A)] {
         act.perform(&mut world);
     }
     assert!(world.leader.store.state.halted.is_some(), "node a remembers more");
@@ -153,12 +153,12 @@ fn set_back_to_before(then: fn(&mut World)) -> World {
 }
 
 fn set_back_from(mut world: World, then: fn(&mut World)) -> World {
-    let store = world.leader.store.clone();
+    world.leader.copy();
     then(&mut world);
-    for act in [Act::CrashLeader, Act::Cut(Who::A), Act::Cut(Who::B)] {
+    for act in [Act::CrashLeader, Act::Cut(A), Act::Cut(B)] {
         act.perform(&mut world);
     }
-    world.leader.store = store;
+    world.set_leader_back();
     world
 }
 
@@ -177,7 +177,7 @@ pub fn three() -> World {
 pub fn away_of_three() -> World {
     let mut world = World::with_nodes(Config::usual(&["main"]), &["a", "b", "c"]);
     world.advance(START + Span::hours(1));
-    Act::Cut(Who::A).perform(&mut world);
+    Act::Cut(A).perform(&mut world);
     world.advance(START + Span::hours(44));
     world
 }
@@ -192,7 +192,22 @@ pub fn leaderless() -> World {
 /// The same, and nobody can reach it.
 pub fn cut_and_leaderless() -> World {
     let mut world = leaderless();
-    for act in [Act::Cut(Who::A), Act::Cut(Who::B)] {
+    for act in [Act::Cut(A), Act::Cut(B)] {
+        act.perform(&mut world);
+    }
+    world
+}
+
+/// The leader's machine has stood still for three hours. The server of node a signed on all that time with a key that was to retire long
+/// before; now its agent is back and has said so. The others are cut off.
+pub fn asleep() -> World {
+    let mut world = three();
+    world.advance(START + Span::hours(47) + Span::mins(10));
+    Act::CrashAgent(A).perform(&mut world);
+    world.advance(START + Span::hours(55));
+    Act::SleepLeader.perform(&mut world);
+    world.advance(START + Span::hours(58));
+    for act in [Act::Cut(B), Act::Cut(C), Act::StartAgent(A)] {
         act.perform(&mut world);
     }
     world
@@ -201,7 +216,7 @@ pub fn cut_and_leaderless() -> World {
 /// The standby is armed; the clock of node a is two hours ahead, and it knows that.
 pub fn ahead() -> World {
     let mut world = before_arming();
-    Act::SetClock(Who::A, 120).perform(&mut world);
+    Act::SetClock(A, 120).perform(&mut world);
     world.advance(START + Span::hours(47) + Span::mins(10));
     world
 }
@@ -242,7 +257,7 @@ pub fn unpublished() -> World {
 /// The second key is staged, but not on node a, which is cut off.
 pub fn not_on_a() -> World {
     let mut world = before_staging();
-    Act::Cut(Who::A).perform(&mut world);
+    Act::Cut(A).perform(&mut world);
     world.advance(START + Span::hours(47) + Span::mins(50));
     world
 }
@@ -250,7 +265,7 @@ pub fn not_on_a() -> World {
 /// The standby is armed, and takes over in 50 minutes; the agent of node a crashed after its first write of that.
 pub fn half_armed() -> World {
     let mut world = before_arming();
-    let node = world.nodes.get_mut(&Who::A.name()).expect("it has joined");
+    let node = world.nodes.get_mut(&A.name()).expect("it has joined");
     node.fuse = Some(Fuse { after: 0, done: true });
     world.advance(START + Span::hours(47) + Span::mins(10));
     world
@@ -259,7 +274,7 @@ pub fn half_armed() -> World {
 /// The second key is in the cache of node a and nowhere else on it: the agent crashed there.
 pub fn only_in_the_cache() -> World {
     let mut world = before_staging();
-    let node = world.nodes.get_mut(&Who::A.name()).expect("it has joined");
+    let node = world.nodes.get_mut(&A.name()).expect("it has joined");
     node.fuse = Some(Fuse { after: 0, done: true });
     world.advance(START + Span::hours(47) + Span::mins(50));
     world
@@ -268,7 +283,7 @@ pub fn only_in_the_cache() -> World {
 /// The second key took over three hours ago, and node a does not know: it still publishes the first.
 pub fn still_published_on_a() -> World {
     let mut world = staged();
-    Act::Cut(Who::A).perform(&mut world);
+    Act::Cut(A).perform(&mut world);
     world.advance(START + Span::hours(51));
     world
 }

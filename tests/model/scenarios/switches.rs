@@ -2,10 +2,10 @@
 
 use super::starts::{armed, tight};
 use super::{Scenario, TIME, scenario};
-use crate::act::Act::{
+use crate::world::act::A;
+use crate::world::act::Act::{
     ClearDisk, CrashAgent, CrashLeader, Cut, FailHooks, FillDisk, Heal, MendHooks, Reboot, SetClock, StartAgent, StartLeader,
 };
-use crate::act::Who::A;
 
 /// All of them.
 pub fn switches() -> Vec<Scenario> {

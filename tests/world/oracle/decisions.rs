@@ -4,28 +4,53 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jkeys::leader::core::{Commit, Leader};
-use jkeys::lifecycle::{Cause, Command, Event, Grounds, PrivateHalf, Report, Stage, State};
+use jkeys::lifecycle::{Cause, Command, Event, Grounds, PrivateHalf, Report, Stage, Standing, State};
 use jkeys::rpc::fleet::Bundle;
-use jkeys::types::{Actor, Enrolment, Kid, NodeName, Reason, Time};
+use jkeys::types::{Actor, Enrolment, Kid, NodeName, Now, Reason, Span, Time};
 
 use super::super::leader::{Answer, Store};
 use super::super::node::Node;
 use super::super::shown;
 use super::{Facts, Oracle, Sealing, Term};
 
+/// How many reports of a node are held against each other.
+const HEARD: usize = 4;
+
 impl Oracle {
     /// A leader's process has started.
-    pub fn leader_started(&mut self, clock: Time) {
+    ///
+    /// A clock that stands where a leader was last there is believed until nodes differ: whether the machine stood still meanwhile
+    /// nobody can know.
+    pub fn leader_started(&mut self, now: Time, clock: Time, last_up: Option<Time>, skew: Span) {
+        if let Some(up) = last_up.filter(|up| up.distance(clock) <= skew) {
+            self.followed_ahead_ms = ahead_ms(up, now);
+        }
+        self.new_term(now);
+    }
+
+    fn new_term(&mut self, now: Time) {
         self.leader = Term {
-            started_at: clock,
+            started_at: now,
             ..Term::default()
         };
     }
 
-    /// The leader is given a report.
-    pub fn reported(&mut self, enrolment: Enrolment, report: &Report, durable: &State, now: Time) {
+    /// The leader's machine stood still for so long. What is within `clock_skew` is a step like another.
+    pub fn leader_slept(&mut self, slept_ms: i64, skew: Span) {
+        self.followed_ahead_ms -= slept_ms;
+        if Span(slept_ms.unsigned_abs()) <= skew {
+            self.settled_ahead_ms -= slept_ms;
+        }
+    }
+
+    /// The leader is given a report, at this instant of its monotonic clock.
+    pub fn reported(&mut self, enrolment: Enrolment, report: &Report, durable: &State, now: Span) {
         if durable.nodes.values().any(|node| node.enrolment == enrolment) {
-            self.leader.heard.insert(enrolment, (report.sent_at, now));
+            let heard = self.leader.heard.entry(enrolment).or_default();
+            heard.push_back((report.sent_at, now));
+            if heard.len() > HEARD {
+                heard.pop_front();
+            }
             if report.installed.as_ref().is_some_and(|installed| self.is_torn(installed)) {
                 self.leader.torn.insert(enrolment);
             } else {
@@ -37,7 +62,8 @@ impl Oracle {
     }
 
     /// A decision is made durable.
-    pub fn decided(&mut self, before: &Store, commit: &Commit, clock: Time, now: Time, nodes: &BTreeMap<NodeName, Node>) {
+    pub fn decided(&mut self, before: &Store, commit: &Commit, clocks: Now, now: Time, nodes: &BTreeMap<NodeName, Node>) {
+        let clock = clocks.wall;
         self.committed = commit.records.iter().map(|record| record.event.clone()).collect();
         let mut replayed = before.state.clone();
         let at = commit.records.first().map_or(clock, |record| record.time);
@@ -53,23 +79,23 @@ impl Oracle {
         }
         self.check_record_time(&before.state, at, now);
         if self.committed.iter().any(|event| matches!(event, Event::Adopted { .. })) {
-            self.adopted(&commit.state, clock);
+            self.adopted(&commit.state, now);
         }
         let by_schedule = commit.records.iter().all(|record| record.actor == Actor::Schedule);
         for event in self.committed.clone() {
             if by_schedule && is_of_the_schedule(&event) {
-                self.check_hold(&event, &before.state, clock, now);
+                self.check_hold(&event, &before.state, clocks, now);
             }
             if self.leader.told_of_a_later_leader && event.changes_nodes() {
                 let how = format!("a leader that was set back, and told so, decided {}", event.name());
                 self.breaks("R5", how);
             }
-            self.take_in(&event, now, nodes, &commit.state);
+            self.take_in(&event, clocks, now, nodes, &commit.state);
         }
     }
 
     /// An operator had the leader go on from an older state: what nodes know as gone is gone, and a new term begins.
-    fn adopted(&mut self, after: &State, clock: Time) {
+    fn adopted(&mut self, after: &State, now: Time) {
         let heard = self
             .past
             .iter()
@@ -78,7 +104,7 @@ impl Oracle {
         if let Some(kid) = gone.find(|kid| after.keys.contains_key(*kid)).cloned() {
             self.breaks("R8", format!("{kid} comes back, and a node that was heard knows it as gone"));
         }
-        self.leader_started(clock);
+        self.new_term(now);
     }
 
     /// No record bears the time of a clock that is ahead and that most nodes have not agreed with: later ones could not go before it.
@@ -87,15 +113,19 @@ impl Oracle {
             .committed
             .iter()
             .any(|event| matches!(event, Event::ClockConfirmed { .. }));
-        let ahead = at > shown(now, self.trusted_ahead_ms) + state.settings.clock_skew() && at > state.last_record_at;
-        if ahead && !agreed && state.in_service().next().is_some() {
+        let followed = shown(now, self.followed_ahead_ms.max(0));
+        // The monotonic clock is followed in steps, so what is in line may be off by two such margins.
+        let ahead = at > followed + state.settings.clock_skew() * 2 && at > state.last_record_at;
+        // One that is halted records no agreement.
+        if ahead && !agreed && state.halted.is_none() && state.in_service().next().is_some() {
             self.breaks("R9", format!("a record bears the time {at}, and it is {now}"));
         }
     }
 
     /// When the schedule must hold.
-    fn check_hold(&mut self, event: &Event, state: &State, clock: Time, now: Time) {
-        if let Some(doubt) = self.doubt(state, clock, now) {
+    fn check_hold(&mut self, event: &Event, state: &State, clocks: Now, now: Time) {
+        let clock = clocks.wall;
+        if let Some(doubt) = self.doubt(state, clocks, now) {
             self.breaks("R9", format!("{} while {doubt}", event.name()));
         }
         if clock + state.settings.clock_skew() < state.last_record_at {
@@ -105,7 +135,8 @@ impl Oracle {
         let silent = state
             .in_service()
             .find(|(_, node, _)| !self.leader.heard.contains_key(&node.enrolment));
-        let in_grace = state.time(clock) < self.leader.started_at + state.settings.start_grace();
+        // What the leader counts by may have been set forward by as much as is no jump.
+        let in_grace = now + state.settings.clock_skew() < self.leader.started_at + state.settings.start_grace();
         if let (true, Some((name, ..))) = (in_grace, silent) {
             let how = format!("{} right after a start, before node {name} had reported", event.name());
             self.breaks("R5", how);
@@ -113,33 +144,42 @@ impl Oracle {
     }
 
     /// Why the leader's clock is not to be believed. Where no node is in service there is nobody to harm.
-    fn doubt(&self, state: &State, clock: Time, now: Time) -> Option<String> {
-        let skew = state.settings.clock_skew();
+    fn doubt(&self, state: &State, clocks: Now, now: Time) -> Option<String> {
+        let (skew, clock) = (state.settings.clock_skew(), clocks.wall);
         state.in_service().next()?;
-        let (heard, differing) = self.vote(state, clock, now);
+        let (heard, differing) = self.vote(state, clocks);
         if differing * 2 > heard {
             return Some(format!(
                 "{differing} of {heard} clocks heard differ from the leader's, {clock}"
             ));
         }
-        let trusted = shown(now, self.trusted_ahead_ms);
-        let left = clock.distance(trusted) > skew && differing * 2 >= heard;
+        let followed = shown(now, self.followed_ahead_ms);
+        let left = clock.distance(followed) > skew && differing * 2 >= heard;
         left.then(|| format!("the leader's clock shows {clock}, it is {now}, and most nodes heard have not agreed with it"))
     }
 
-    /// How many clocks of nodes in service were heard, none of them too long ago, and how many of them differ from the leader's.
-    fn vote(&self, state: &State, clock: Time, now: Time) -> (usize, usize) {
-        let heard = state.in_service().filter_map(|(_, node, _)| {
-            let (showed, at) = self.leader.heard.get(&node.enrolment)?;
-            let ago = now.since(*at);
-            (ago <= state.settings.straggler_after()).then(|| *showed + ago)
+    /// How many clocks of nodes in service, or of those that were if none is, were heard, none of them too long ago, and how many of them differ from the leader's. Of the
+    /// last few reports of a node the fastest counts: others may have been held up.
+    fn vote(&self, state: &State, clocks: Now) -> (usize, usize) {
+        let (clock, limit) = (clocks.wall, state.settings.straggler_after());
+        let any = state.in_service().next().is_some();
+        let asked = state.nodes.values().filter(|node| match node.standing {
+            Standing::InService { .. } => true,
+            Standing::Evicted { .. } => !any,
+            Standing::Joining => false,
+        });
+        let heard = asked.filter_map(|node| {
+            let heard = self.leader.heard.get(&node.enrolment)?;
+            let (_, last) = heard.back()?;
+            let shows = heard.iter().map(|(showed, at)| *showed + (clocks.monotonic - *at)).max();
+            shows.filter(|_| clocks.monotonic - *last <= limit)
         });
         let theirs: Vec<Time> = heard.collect();
         let differs = |theirs: &&Time| theirs.distance(clock) > state.settings.clock_skew();
         (theirs.len(), theirs.iter().filter(differs).count())
     }
 
-    fn take_in(&mut self, event: &Event, now: Time, nodes: &BTreeMap<NodeName, Node>, after: &State) {
+    fn take_in(&mut self, event: &Event, clocks: Now, now: Time, nodes: &BTreeMap<NodeName, Node>, after: &State) {
         self.take_in_sealing(event);
         match event {
             Event::Prepublished { profile, key, windows } => {
@@ -155,14 +195,14 @@ impl Oracle {
             }
             Event::Activated { kid, cause, .. } => self.activated(kid, cause),
             Event::ClockConfirmed { to, .. } => {
-                let (heard, differing) = self.vote(after, *to, now);
+                let (heard, differing) = self.vote(after, Now { wall: *to, ..clocks });
                 if differing * 2 >= heard {
                     self.breaks(
                         "R9",
                         format!("the leader believes its clock, {to}, and {differing} of {heard} nodes do not"),
                     );
                 }
-                self.trusted_ahead_ms = ahead_ms(*to, now);
+                self.leader_clock_confirmed(ahead_ms(*to, now), after.settings.clock_skew());
             }
             Event::Revoked { kid, .. } => {
                 if let Some(facts) = self.keys.get_mut(kid) {
@@ -181,6 +221,7 @@ impl Oracle {
             }
             Event::EnteredService { node, enrolment } => {
                 self.anyone_in_service = true;
+                self.sent_away.remove(enrolment);
                 if self.leader.torn.contains(enrolment) {
                     self.breaks(
                         "R6",
@@ -189,14 +230,16 @@ impl Oracle {
                 }
             }
             Event::Configured { settings } => {
-                for facts in self.keys.values_mut() {
+                // What is gone already does not come back for a longer window.
+                let stands = |kid: &Kid| after.keys.contains_key(kid);
+                for (_, facts) in self.keys.iter_mut().filter(|(kid, _)| stands(kid)) {
                     if let Some(profile) = settings.profiles.get(&facts.profile) {
                         let life = &mut facts.windows.token_lifetime;
                         *life = profile.windows.token_lifetime.max(*life);
                     }
                     facts.windows.clock_skew = facts.windows.clock_skew.max(settings.clock_skew());
                 }
-                for facts in self.sealing.values_mut() {
+                for (_, facts) in self.sealing.iter_mut().filter(|(kid, _)| stands(kid)) {
                     if let Some(profile) = settings.profiles.get(&facts.profile) {
                         let window = &mut facts.windows.decrypt_window;
                         *window = profile.windows.decrypt_window.max(*window);

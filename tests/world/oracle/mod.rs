@@ -8,10 +8,10 @@ mod decisions;
 mod nodes;
 mod serving;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use jkeys::lifecycle::{Command, Event, Standing, State, Windows};
+use jkeys::lifecycle::{Command, Event, Node as Row, Standing, State, Windows};
 use jkeys::rpc::fleet::Bundle;
 use jkeys::types::{Digest, Enrolment, Epoch, Generation, Kid, NodeName, ProfileName, Span, Time};
 
@@ -35,8 +35,12 @@ pub struct Oracle {
     /// What an operator asks for at this moment.
     request: Option<Command>,
     anyone_in_service: bool,
-    /// How far the leader's clock was ahead of the time when most nodes last agreed with it, in milliseconds.
-    trusted_ahead_ms: i64,
+    /// How far the clock that the leader last went by, in line with itself or with most nodes, was ahead of the time, in milliseconds.
+    followed_ahead_ms: i64,
+    /// The same without the time for which its machine stood still since.
+    settled_ahead_ms: i64,
+    /// Nodes that were out of service when the leader was set back to a time at which they were in: relying parties know better.
+    sent_away: BTreeSet<Enrolment>,
 }
 
 /// A rule that was broken, and how.
@@ -102,8 +106,9 @@ struct Past {
 #[derive(Debug, Clone, Default)]
 struct Term {
     started_at: Time,
-    /// The nodes that have reported: what the clock of each showed, and when that was.
-    heard: BTreeMap<Enrolment, (Time, Time)>,
+    /// The nodes that have reported: what the clock of each showed the last few times, and when that was by the leader's monotonic clock:
+    /// it can't know for how long its machine stood still.
+    heard: BTreeMap<Enrolment, VecDeque<(Time, Span)>>,
     /// The nodes whose last report showed half a view.
     torn: BTreeSet<Enrolment>,
     told_of_a_later_leader: bool,
@@ -114,9 +119,20 @@ impl Oracle {
         self.broken.get_or_insert(Broken { rule, how });
     }
 
-    /// The leader's clock was set forward. Two clocks may differ by `clock_skew`, and what a clock showed before and shows now are two
-    /// such: a step within it uses up a part of that margin, as if what has been were longer ago.
-    pub fn leader_clock_moved(&mut self, forward_ms: i64, skew: Span) {
+    /// The leader's clock was set. Two clocks may differ by `clock_skew`, and what a clock showed before and shows now are two such: a
+    /// step forward within it, at once or by way of a time that was in doubt, uses up a part of that margin, as if what has been were
+    /// longer ago.
+    pub fn leader_clock_moved(&mut self, ahead_ms: i64, skew: Span) {
+        let is_near = |before: i64| Span((ahead_ms - before).unsigned_abs()) <= skew;
+        if is_near(self.followed_ahead_ms) || is_near(self.settled_ahead_ms) {
+            self.leader_clock_confirmed(ahead_ms, skew);
+        }
+    }
+
+    /// The leader goes by a clock that is so far ahead from now on.
+    fn leader_clock_confirmed(&mut self, ahead_ms: i64, skew: Span) {
+        let forward_ms = ahead_ms - self.settled_ahead_ms;
+        (self.followed_ahead_ms, self.settled_ahead_ms) = (ahead_ms, ahead_ms);
         let Some(step) = u64::try_from(forward_ms).ok().map(Span).filter(|step| *step <= skew) else {
             return;
         };
@@ -155,25 +171,55 @@ impl Oracle {
     }
 }
 
+impl Oracle {
+    /// Whether relying parties are sent to a node.
+    fn is_in_service(&self, row: &Row) -> bool {
+        matches!(row.standing, Standing::InService { .. }) && !self.sent_away.contains(&row.enrolment)
+    }
+
+    /// The leader is set back; `state` is what it gives up.
+    pub fn leader_set_back(&mut self, state: &State) {
+        let in_service = |row: &&Row| matches!(row.standing, Standing::InService { .. });
+        let out = state.nodes.values().filter(|row| !in_service(row));
+        self.sent_away.extend(out.map(|row| row.enrolment));
+    }
+}
+
 impl World {
-    /// Notes what is so at this moment.
+    /// Notes what is so at this moment: what every node serves first, then whether each can open what may be encrypted to that.
     pub fn witness(&mut self) {
         for node in self.nodes.values() {
-            let row = self.leader.store.state.nodes.get(&node.name);
-            let Some(row) = row.filter(|row| row.tls_key == node.tls_key) else {
-                continue;
-            };
-            self.oracle.lives(row.enrolment, node);
-            if matches!(row.standing, Standing::InService { .. }) {
-                self.oracle.serves(row.enrolment, node, self.now);
-            }
+            note_served(&mut self.oracle, &self.leader.store.state, node, self.now);
         }
-        let state = &self.leader.store.state;
-        for (name, row, _) in state.in_service() {
-            let node = self.nodes.get(name).filter(|node| node.tls_key == row.tls_key);
-            if let Some(node) = node {
-                self.oracle.opens(row.enrolment, node, self.now);
-            }
+        for node in self.nodes.values() {
+            note_opened(&mut self.oracle, &self.leader.store.state, node, self.now);
         }
     }
+
+    /// The same of one node, where nothing else has changed.
+    pub fn witness_one(&mut self, name: &NodeName) {
+        if let Some(node) = self.nodes.get(name) {
+            note_served(&mut self.oracle, &self.leader.store.state, node, self.now);
+            note_opened(&mut self.oracle, &self.leader.store.state, node, self.now);
+        }
+    }
+}
+
+fn note_served(oracle: &mut Oracle, state: &State, node: &Node, now: Time) {
+    if let Some(row) = row_of(state, node) {
+        oracle.lives(row.enrolment, node);
+        if oracle.is_in_service(row) {
+            oracle.serves(row.enrolment, node, now);
+        }
+    }
+}
+
+fn note_opened(oracle: &mut Oracle, state: &State, node: &Node, now: Time) {
+    if let Some(row) = row_of(state, node).filter(|row| oracle.is_in_service(row)) {
+        oracle.opens(row.enrolment, node, now);
+    }
+}
+
+fn row_of<'a>(state: &'a State, node: &Node) -> Option<&'a Row> {
+    state.nodes.get(&node.name).filter(|row| row.tls_key == node.tls_key)
 }

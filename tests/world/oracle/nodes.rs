@@ -140,7 +140,8 @@ impl World {
         for node in self.nodes.values() {
             self.oracle.check_on_time(node, now);
             self.oracle.check_whole(node, now);
-            let well = node.link.stream.is_some() && !node.link.is_held && node.disk.mood == Mood::Works;
+            let works = node.disk.mood == Mood::Works && node.stalled.is_none();
+            let well = node.link.stream.is_some() && !node.link.is_held && works;
             let knows = node
                 .disk
                 .trusted

@@ -1,13 +1,16 @@
 //! What can happen to a world: time, faults and their repairs, and what operators ask for.
 
+use std::fmt;
+
 use jkeys::agent::core::ViewId;
 use jkeys::lifecycle::{Compromised, Key, Phase, Profile};
 use jkeys::types::{Curve, KeySpec, KeyUse, Kid, NodeName, ProfileName, Seq, Span};
 
-use crate::world::World;
-use crate::world::disk::Mood;
-use crate::world::network::Fate;
-use crate::world::node::Fuse;
+use super::World;
+use super::disk::Mood;
+use super::network::Fate;
+use super::node::{Fuse, Node};
+use super::settings;
 
 /// One thing that happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +23,10 @@ pub enum Act {
     CrashLeaderAfter(u8),
     /// The leader starts.
     StartLeader,
+    /// The leader's machine stands still.
+    SleepLeader,
+    /// It goes on, with its clocks as they stood.
+    WakeLeader,
     /// Nothing gets through between this node and the leader.
     Cut(Who),
     /// It does again.
@@ -44,14 +51,20 @@ pub enum Act {
     FillDisk(Who),
     /// The disk takes half of a view, and says that it has taken all of it.
     TearDisk(Who),
+    /// The disk takes work and does not come back from it.
+    StallDisk(Who),
     /// It works again.
     ClearDisk(Who),
     /// The node's clock is this many minutes ahead.
     SetClock(Who, i64),
     /// The leader's clock is this many minutes ahead.
     SetLeaderClock(i64),
-    /// A machine is set up and enrolled; one of that name is thrown away.
+    /// A machine is set up and enrolled.
     Join(Who),
+    /// A machine is thrown away with its disk, and another one is enrolled under its name.
+    Rejoin(Who),
+    /// A machine is thrown away with its disk. Nobody tells the leader.
+    Lose(Who),
     /// Keys that are asked for are not made.
     StopMakingKeys,
     /// They are made again.
@@ -74,6 +87,12 @@ pub enum Act {
     AddProfile(KeyUse),
     /// It is taken out of them.
     RemoveProfile,
+    /// The settings are changed in some way, and the leader reloads them.
+    Configure(settings::Change),
+    /// Somebody keeps a copy of the leader's machine.
+    CopyLeader,
+    /// The leader's machine is put back to that copy.
+    SetLeaderBack,
 }
 
 /// How much time passes.
@@ -87,14 +106,14 @@ pub enum Pass {
     Minutes,
 }
 
-/// A node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Who {
-    A,
-    B,
-    C,
-    D,
-}
+/// A node, by its number.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Who(pub u8);
+
+pub const A: Who = Who(0);
+pub const B: Who = Who(1);
+pub const C: Who = Who(2);
+pub const D: Who = Who(3);
 
 /// A key, by where it is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,14 +128,25 @@ pub enum Which {
 }
 
 impl Who {
+    /// `a` to `z`, then `a1` and so on.
     pub fn name(self) -> NodeName {
-        let name = match self {
-            Self::A => "a",
-            Self::B => "b",
-            Self::C => "c",
-            Self::D => "d",
-        };
-        name.parse().expect("a node's name")
+        self.to_string().parse().expect("a node's name")
+    }
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let letter = char::from(b'a' + self.0 % 26);
+        match self.0 / 26 {
+            0 => write!(f, "{letter}"),
+            more => write!(f, "{letter}{more}"),
+        }
+    }
+}
+
+impl fmt::Debug for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -145,6 +175,7 @@ impl Act {
             self,
             Self::Pass(_)
                 | Self::StartLeader
+                | Self::WakeLeader
                 | Self::Heal(_)
                 | Self::Release(..)
                 | Self::StartAgent(_)
@@ -159,11 +190,12 @@ impl Act {
     pub fn is_open(self, world: &World) -> bool {
         let node = |who: Who| world.nodes.get(&who.name());
         let agent = |who: Who| node(who).filter(|node| node.agent.is_some());
-        let leads = world.leader.core.is_some();
+        let leads = world.leader.core.is_some() && world.leader.asleep_since.is_none();
         match self {
             Self::Pass(_) => true,
             Self::CrashLeaderAfter(_) => leads && world.leader.fuse.is_none(),
-            Self::StartLeader => !leads,
+            Self::StartLeader => world.leader.core.is_none(),
+            Self::WakeLeader => world.leader.asleep_since.is_some(),
             Self::Cut(who) => node(who).is_some_and(|node| !node.link.is_cut),
             Self::Heal(who) => node(who).is_some_and(|node| node.link.is_cut),
             Self::Hold(who) => node(who).is_some_and(|node| !node.link.is_held && node.link.stream.is_some()),
@@ -178,17 +210,27 @@ impl Act {
             Self::MendHooks(who) => node(who).is_some_and(|node| node.hooks_fail),
             Self::FillDisk(who) => node(who).is_some_and(|node| node.disk.mood == Mood::Works),
             Self::TearDisk(who) => node(who).is_some_and(|node| node.disk.mood == Mood::Works),
+            Self::StallDisk(who) => node(who).is_some_and(|node| node.disk.mood == Mood::Works),
             Self::ClearDisk(who) => node(who).is_some_and(|node| node.disk.mood != Mood::Works),
             Self::SetClock(who, mins) => node(who).is_some_and(|node| node.ahead_ms != mins * 60_000),
-            Self::SetLeaderClock(mins) => world.leader.ahead_ms != mins * 60_000,
-            Self::Join(who) => leads && (!matches!(who, Who::C | Who::D) || node(who).is_none()),
+            Self::SetLeaderClock(mins) => world.leader.ahead_ms != mins * 60_000 && world.leader.asleep_since.is_none(),
+            Self::Join(who) => leads && node(who).is_none(),
+            Self::Rejoin(who) => leads && node(who).is_some(),
+            Self::Lose(who) => node(who).is_some(),
             Self::StopMakingKeys => world.leader.makes_keys,
             Self::MakeKeys => !world.leader.makes_keys,
-            Self::CrashLeader | Self::RotateNow(_) | Self::Hasten | Self::CompromisedAll => leads,
+            Self::CrashLeader
+            | Self::SleepLeader
+            | Self::CopyLeader
+            | Self::RotateNow(_)
+            | Self::Hasten
+            | Self::CompromisedAll
+            | Self::Configure(_) => leads,
             Self::Revoke(which) | Self::Destroy(which) | Self::Compromised(which) => leads && which.key(world).is_some(),
             Self::Adopt => leads && world.leader.store.state.halted.is_some(),
             Self::AddProfile(_) => leads && !has_added(world),
             Self::RemoveProfile => leads && has_added(world),
+            Self::SetLeaderBack => world.leader.has_copy(),
         }
     }
 
@@ -207,9 +249,11 @@ impl Act {
             | Self::MendHooks(who)
             | Self::FillDisk(who)
             | Self::TearDisk(who)
+            | Self::StallDisk(who)
             | Self::ClearDisk(who)
             | Self::SetClock(who, _) => self.on_node(world, who),
-            Self::Join(who) => drop(world.join(&who.name())),
+            Self::Join(who) | Self::Rejoin(who) => drop(world.join(&who.name())),
+            Self::Lose(who) => drop(world.nodes.remove(&who.name())),
             _ => self.on_leader(world),
         }
         world.settle();
@@ -247,7 +291,8 @@ impl Act {
             Self::MendHooks(_) => node.hooks_fail = false,
             Self::FillDisk(_) => node.disk.mood = Mood::Full,
             Self::TearDisk(_) => node.disk.mood = Mood::Tears,
-            Self::ClearDisk(_) => node.disk.mood = Mood::Works,
+            Self::StallDisk(_) => node.disk.mood = Mood::Stalls,
+            Self::ClearDisk(_) => world.resume(&name),
             Self::SetClock(_, mins) => node.ahead_ms = mins * 60_000,
             _ => unreachable!("not an act on a node"),
         }
@@ -258,6 +303,8 @@ impl Act {
             Self::CrashLeader => world.crash_leader(),
             Self::CrashLeaderAfter(effects) => world.leader.fuse = Some(effects),
             Self::StartLeader => world.start_leader(),
+            Self::SleepLeader => world.put_leader_to_sleep(),
+            Self::WakeLeader => world.wake_leader(),
             Self::SetLeaderClock(mins) => world.set_leader_clock(mins * 60_000),
             Self::StopMakingKeys => world.leader.makes_keys = false,
             Self::MakeKeys => world.leader.makes_keys = true,
@@ -280,6 +327,9 @@ impl Act {
                 world.configure(|settings| drop(settings.profiles.insert(added.name.clone(), added)));
             }
             Self::RemoveProfile => world.configure(|settings| drop(settings.profiles.remove(&added()))),
+            Self::Configure(change) => world.reload(change),
+            Self::CopyLeader => world.leader.copy(),
+            Self::SetLeaderBack => world.set_leader_back(),
             _ => unreachable!("not an act on the leader"),
         }
     }
@@ -304,6 +354,6 @@ fn pass_to_next(world: &mut World) {
 }
 
 fn marks(world: &World) -> (Seq, Vec<Option<ViewId>>) {
-    let live = |node: &crate::world::node::Node| node.disk.live.as_ref().map(|live| live.id.clone());
+    let live = |node: &Node| node.disk.live.as_ref().map(|live| live.id.clone());
     (world.leader.store.next_seq, world.nodes.values().map(live).collect())
 }

@@ -1,0 +1,170 @@
+//! The seeded simulator: the real cores with simulated network, disks and clocks, for months, under faults and requests that a seed
+//! draws. After each event the oracle looks at what nodes serve, sign with and can open.
+//!
+//! `make simulate SEEDS=1000` runs that many new seeds, `make simulate SEED=316` one again.
+
+mod course;
+mod weather;
+#[path = "../world/mod.rs"]
+mod world;
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use course::Course;
+use jkeys::clock::Clock;
+use jkeys::types::{Span, Time};
+use weather::Bounds;
+
+/// The courses that run each time: the first seeds, and so many new ones.
+const FIXED: u64 = 16;
+const FRESH: u64 = 4;
+
+const BOUNDS: Bounds = Bounds { nodes: 24, days: 60 };
+
+#[test]
+fn no_course_of_a_fleet_breaks_a_rule() {
+    let fresh = rand::random::<u64>() >> 24;
+    let seeds: Vec<u64> = match (number("SEED"), number("SEEDS")) {
+        (Some(seed), _) => vec![seed],
+        (None, Some(count)) => (fresh..fresh + count).collect(),
+        (None, None) => (0..FIXED).chain(fresh..fresh + FRESH).collect(),
+    };
+    run_all(seeds);
+}
+
+/// The same seed is the same course: what is printed can be run again.
+#[test]
+fn a_seed_is_one_course() {
+    let small = Bounds { nodes: 4, days: 20 };
+    let (once, again) = (Course::of(7, small), Course::of(7, small));
+    assert_eq!(once.acts, again.acts);
+    let world = once.performed_again(&once.acts, false);
+    assert_eq!(world.leader.store.state.halted.is_some(), once.halted);
+    assert_eq!(world.oracle.broken, once.broken);
+}
+
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok().filter(|text| !text.is_empty())?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number: {text}")))
+}
+
+#[derive(Default)]
+struct Sum {
+    courses: usize,
+    fleet_time: Span,
+    node_time: Span,
+    takeovers: usize,
+    acts: usize,
+    halted: usize,
+    broken: Vec<Course>,
+}
+
+/// Runs the courses of these seeds, on all processors.
+fn run_all(seeds: Vec<u64>) {
+    let clock = Clock::machine();
+    let began = clock.monotonic();
+    let open = Mutex::new(seeds.into_iter().collect::<VecDeque<_>>());
+    let sum = Mutex::new(Sum::default());
+    println!(
+        "{:>20} {:>5} {:>8} {:>5} {:>5} {:>9}",
+        "seed", "nodes", "profiles", "days", "acts", "takeovers"
+    );
+    let work = || {
+        while let Some(seed) = { open.lock().unwrap().pop_front() } {
+            let course = Course::of(seed, BOUNDS);
+            println!("{}", line(&course));
+            sum.lock().unwrap().add(course);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(work);
+        }
+    });
+    sum.into_inner().unwrap().conclude(clock.monotonic() - began);
+}
+
+fn line(course: &Course) -> String {
+    let Course {
+        seed,
+        weather,
+        acts,
+        takeovers,
+        ..
+    } = course;
+    let (nodes, profiles, days, acts) = (weather.nodes, weather.profiles(), course.lasted.0 / DAY.0, acts.len());
+    let how = match (&course.broken, course.halted) {
+        (Some(broken), _) => format!("  BREAKS {}: {}", broken.rule, broken.how),
+        (None, true) => "  halted".to_owned(),
+        (None, false) => String::new(),
+    };
+    format!("{seed:>20} {nodes:>5} {profiles:>8} {days:>5} {acts:>5} {takeovers:>9}{how}")
+}
+
+/// How many decisions are shown before the one with which a rule was broken.
+const DECISIONS_SHOWN: usize = 12;
+
+const DAY: Span = Span(24 * 3_600_000);
+
+impl Sum {
+    fn add(&mut self, course: Course) {
+        self.courses += 1;
+        self.fleet_time = self.fleet_time + course.lasted;
+        self.node_time = self.node_time + course.node_time;
+        self.takeovers += course.takeovers;
+        self.acts += course.acts.len();
+        self.halted += usize::from(course.halted);
+        if course.broken.is_some() {
+            self.broken.push(course);
+        }
+    }
+
+    fn conclude(self, took: Span) {
+        let years = |time: Span| time.std().as_secs_f64() / (365.0 * DAY.std().as_secs_f64());
+        println!(
+            "{} courses, {:.1} years of a fleet and {:.1} of nodes, {} takeovers, {} faults and requests, {} leaders halted in the end, \
+             in {:.0} s: {:.1} years of a fleet a minute",
+            self.courses,
+            years(self.fleet_time),
+            years(self.node_time),
+            self.takeovers,
+            self.acts,
+            self.halted,
+            took.std().as_secs_f64(),
+            years(self.fleet_time) * 60.0 / took.std().as_secs_f64(),
+        );
+        for course in self.broken.iter().take(3) {
+            explain(course);
+        }
+        let seeds: Vec<u64> = self.broken.iter().map(|course| course.seed).collect();
+        assert!(seeds.is_empty(), "a rule is broken with these seeds: {seeds:?}");
+        assert!(self.takeovers > 5 * self.courses, "keys hardly ever took over");
+    }
+}
+
+/// What it takes to break the rule, and how to see it again.
+fn explain(course: &Course) {
+    let acts = course.shortened();
+    let world = course.performed_again(&acts, true);
+    let broken = world.oracle.broken.as_ref().expect("it breaks a rule still");
+    println!("\nseed {}: {}: {}", course.seed, broken.rule, broken.how);
+    println!(
+        "settings: {}",
+        serde_json::to_string(&course.weather.settings).expect("settings are JSON")
+    );
+    for (at, act) in acts {
+        println!("  {}  {act:?}", since_start(at));
+    }
+    let told = world.told.iter().flatten();
+    println!("the last decisions:");
+    for line in told.skip(world.told.iter().flatten().count().saturating_sub(DECISIONS_SHOWN)) {
+        println!("  {line}");
+    }
+    println!("run it again with `make simulate SEED={}`", course.seed);
+}
+
+fn since_start(at: Time) -> String {
+    let elapsed = at.since(world::START);
+    format!("{at} (after {elapsed})")
+}
