@@ -171,6 +171,7 @@ fn inherited(state: &State, seen: &Sightings, now: Time) -> Vec<InheritedKey> {
             state: key.phase.name().to_owned(),
             until,
             lacking: lacking.map(|(name, _)| name.clone()).collect(),
+            is_encrypted_to: key.key_use() == KeyUse::Enc,
         }
     };
     keys.into_iter().map(row).collect()

@@ -4,7 +4,7 @@ use super::key::{Key, Phase};
 use super::mutant::{Mutant, is_out};
 use super::sightings::Sightings;
 use super::state::State;
-use crate::types::{NodeName, Span, Time};
+use crate::types::{Enrolment, KeyUse, Kid, NodeName, Span, Time};
 
 /// How far a staged key is from its publication (rule E1).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,15 @@ impl Staging {
     pub fn holds(&self) -> bool {
         self.missing.is_empty()
     }
+}
+
+/// The keys that keep a node out of service (rule E1): relying parties encrypt to them, or did so lately, nodes in service can open that,
+/// and this one never will, for the leader does not have the private half.
+pub fn closed_to<'a>(state: &'a State, seen: &'a Sightings, enrolment: Enrolment) -> impl Iterator<Item = &'a Kid> {
+    let lacks = move |enrolment, kid: &Kid| seen.get(&enrolment).is_some_and(|sighting| sighting.lacking.contains(kid));
+    let others_open = move |kid: &Kid| state.in_service().any(|(_, node, _)| !lacks(node.enrolment, kid));
+    let sealing = state.keys.values().filter(|key| key.key_use() == KeyUse::Enc).map(Key::kid);
+    sealing.filter(move |kid| lacks(enrolment, kid) && others_open(kid) && !is_out(Mutant::E1Lacking))
 }
 
 /// How far an unpublished key is from its removal (rule E2).

@@ -61,6 +61,8 @@ mutants! {
     R5Altered = "r5-altered",
     /// R5: a node takes a key that it knows as gone.
     R5GoneKid = "r5-gone-kid",
+    /// R5: a node takes a generation of a log that does not go on from what it remembers.
+    R5Log = "r5-log",
     /// R5: a node uses a generation before it remembers it.
     R5Durable = "r5-durable",
     /// R5: a leader that has just started decides without its nodes.
@@ -105,6 +107,8 @@ mutants! {
     E1Missing = "e1-missing",
     /// E1: a private half in the sealed cache counts as ready.
     E1Cached = "e1-cached",
+    /// E1: a node comes into service that never will have a private half which the leader is without.
+    E1Lacking = "e1-lacking",
     /// E1: `rotate --now` publishes a staged key without being forced to.
     E1Now = "e1-now",
     /// E1: a staged key is used although a thief of a node knows it.

@@ -142,6 +142,9 @@ pub struct InheritedKey {
     pub until: Option<Time>,
     /// Nodes that are without its private half too, as far as they said.
     pub lacking: Vec<NodeName>,
+    /// Whether it is encrypted to: then those nodes come into service once nobody has to open anything with it (rule E1).
+    #[serde(default)]
+    pub is_encrypted_to: bool,
 }
 
 /// How far the key is that is next in a profile.

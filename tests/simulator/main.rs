@@ -1,7 +1,8 @@
 //! The seeded simulator: the real cores with simulated network, disks and clocks, for months, under faults and requests that a seed
 //! draws. After each event the oracle looks at what nodes serve, sign with and can open.
 //!
-//! `make simulate SEEDS=1000` runs that many new seeds, `make simulate SEED=316` one again.
+//! `make simulate SEEDS=1000` runs that many new seeds, `make simulate SEED=316` one again; `NODES=5 DAYS=16` are the bounds of the
+//! search for what is missed when a rule is taken out.
 
 mod course;
 mod weather;
@@ -15,11 +16,16 @@ use course::Course;
 use jkeys::clock::Clock;
 use jkeys::types::{Span, Time};
 use weather::Bounds;
+use world::act::Act;
 
 /// The courses that run each time: those of the first seeds.
 const FIXED: u64 = 16;
 
-const BOUNDS: Bounds = Bounds { nodes: 24, days: 60 };
+const BOUNDS: Bounds = Bounds {
+    nodes: 24,
+    days: 60,
+    has_log: true,
+};
 
 #[test]
 fn no_course_of_a_fleet_breaks_a_rule() {
@@ -37,7 +43,11 @@ fn no_course_of_a_fleet_breaks_a_rule() {
 /// The same seed is the same course: what is printed can be run again.
 #[test]
 fn a_seed_is_one_course() {
-    let small = Bounds { nodes: 4, days: 20 };
+    let small = Bounds {
+        nodes: 4,
+        days: 20,
+        ..BOUNDS
+    };
     let (once, again) = (Course::of(7, small), Course::of(7, small));
     assert_eq!(once.acts, again.acts);
     let world = once.performed_again(&once.acts, false);
@@ -65,6 +75,11 @@ struct Sum {
 fn run_all(seeds: Vec<u64>) {
     let clock = Clock::machine();
     let began = clock.monotonic();
+    let bounds = Bounds {
+        nodes: number("NODES").map_or(BOUNDS.nodes, |nodes| u8::try_from(nodes).expect("up to 255 nodes")),
+        days: number("DAYS").unwrap_or(BOUNDS.days),
+        ..BOUNDS
+    };
     let open = Mutex::new(seeds.into_iter().collect::<VecDeque<_>>());
     let sum = Mutex::new(Sum::default());
     println!(
@@ -73,7 +88,7 @@ fn run_all(seeds: Vec<u64>) {
     );
     let work = || {
         while let Some(seed) = { open.lock().unwrap().pop_front() } {
-            let course = Course::of(seed, BOUNDS);
+            let course = Course::of(seed, bounds);
             println!("{}", line(&course));
             sum.lock().unwrap().add(course);
         }
@@ -144,25 +159,31 @@ impl Sum {
     }
 }
 
-/// What it takes to break the rule, and how to see it again.
+/// How to see it again; what was decided last; and, which may take a while, what it takes to break the rule.
 fn explain(course: &Course) {
-    let acts = course.shortened();
-    let world = course.performed_again(&acts, true);
-    let broken = world.oracle.broken.as_ref().expect("it breaks a rule still");
+    let broken = course.broken.as_ref().expect("it breaks a rule");
     println!("\nseed {}: {}: {}", course.seed, broken.rule, broken.how);
+    println!("run it again with `make simulate SEED={}`", course.seed);
     println!(
         "settings: {}",
         serde_json::to_string(&course.weather.settings).expect("settings are JSON")
     );
-    for (at, act) in acts {
-        println!("  {}  {act:?}", since_start(at));
+    tell_last(course, &course.acts);
+    let acts = course.shortened();
+    println!("it takes no more than this:");
+    for (at, act) in &acts {
+        println!("  {}  {act:?}", since_start(*at));
     }
-    let told = world.told.iter().flatten();
-    println!("the last decisions:");
-    for line in told.skip(world.told.iter().flatten().count().saturating_sub(DECISIONS_SHOWN)) {
+    tell_last(course, &acts);
+}
+
+fn tell_last(course: &Course, acts: &[(Time, Act)]) {
+    let world = course.performed_again(acts, true);
+    let told: Vec<&String> = world.told.iter().flatten().collect();
+    println!("the last decisions before {:?}:", world.oracle.broken);
+    for line in &told[told.len().saturating_sub(DECISIONS_SHOWN)..] {
         println!("  {line}");
     }
-    println!("run it again with `make simulate SEED={}`", course.seed);
 }
 
 fn since_start(at: Time) -> String {

@@ -78,6 +78,8 @@ pub struct Bounds {
     pub nodes: u8,
     /// The most days.
     pub days: u64,
+    /// Whether nodes hold the leader to its log.
+    pub has_log: bool,
 }
 
 /// A course as it is drawn.
@@ -89,6 +91,7 @@ pub struct Weather {
     pub nodes: u8,
     /// How many days it lasts.
     pub days: u64,
+    has_log: bool,
     kinds: Vec<Kind>,
     /// The mean time between two faults or requests.
     gap: Span,
@@ -105,8 +108,6 @@ impl Weather {
         let mut kinds = KINDS.to_vec();
         kinds.shuffle(&mut rng);
         kinds.truncate(rng.random_range(3..=16));
-        // A leader that was set back is halted before long, and nothing much happens any more.
-        kinds.retain(|kind| *kind != Kind::SetBack || rng.random_ratio(1, 4));
         let most = if rng.random_ratio(1, 2) {
             bounds.nodes.min(4)
         } else {
@@ -116,6 +117,7 @@ impl Weather {
             settings,
             nodes: rng.random_range(2..=most),
             days: rng.random_range(bounds.days / 2..=bounds.days),
+            has_log: bounds.has_log,
             kinds,
             gap: Span::mins(*[90, 300, 900].choose(&mut rng).expect("one")),
             repair: Span::mins(*[5, 60, 400, 1500].choose(&mut rng).expect("one")),
@@ -128,6 +130,7 @@ impl Weather {
         Config {
             settings: self.settings.clone(),
             report_every: Span::hours(6),
+            has_log: self.has_log,
             ..Config::of([])
         }
     }
@@ -242,25 +245,39 @@ impl Weather {
     }
 
     /// The leader is set back to a copy from before some starts and a request of operators. Half of the times nobody can reach it then,
-    /// for a while.
+    /// for a while in which operators ask for more. Once its nodes have told it, it is made to go on.
     fn set_back(&mut self, later: Span) -> Vec<(Span, Act)> {
         let mut acts = vec![(Span(0), Act::CopyLeader)];
-        for _ in 0..self.rng.random_range(0..3) {
+        for _ in 0..self.rng.random_range(0..=2) {
             acts.extend([(Span(1), Act::CrashLeader), (Span(1), Act::StartLeader)]);
         }
-        let request = if self.rng.random() {
+        let back = if self.rng.random() { later } else { Span::secs(10) };
+        acts.extend([(Span(2), self.request()), (back, Act::SetLeaderBack)]);
+        let mut told = back;
+        if self.rng.random() {
+            let heals = back + self.around(Span::hours(10));
+            told = heals;
+            for who in (0..self.nodes).map(Who) {
+                acts.extend([(back, Act::Cut(who)), (heals, Act::Heal(who))]);
+            }
+            acts.push((back + Span(1), Act::StartLeader));
+            for n in 0..self.rng.random_range(0..4) {
+                acts.push((back + Span::secs(2 + n), self.request()));
+            }
+        }
+        for _ in 0..2 {
+            told = told + self.around(Span::mins(90));
+            acts.push((told, Act::Adopt));
+        }
+        acts
+    }
+
+    fn request(&mut self) -> Act {
+        if self.rng.random() {
             self.rotation()
         } else {
             self.revocation()
-        };
-        acts.extend([(Span(2), request), (later, Act::SetLeaderBack)]);
-        if self.rng.random() {
-            let heals = later + self.around(Span::hours(30));
-            for who in (0..self.nodes).map(Who) {
-                acts.extend([(later, Act::Cut(who)), (heals, Act::Heal(who))]);
-            }
         }
-        acts
     }
 
     fn rotation(&mut self) -> Act {

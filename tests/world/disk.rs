@@ -8,7 +8,7 @@ use jkeys::rpc::fleet::Bundle;
 use jkeys::types::{Kid, Time};
 use std::collections::BTreeSet;
 
-use super::keys;
+use super::{keys, log};
 
 /// What is on a disk.
 #[derive(Debug, Clone, Default)]
@@ -56,10 +56,10 @@ impl Disk {
     /// What an agent finds when it starts.
     pub fn found(&self, booted_at: Time) -> Found {
         Found {
-            log: Some(keys::log()),
+            log: Some(log::note_key()),
             trusted: self.trusted.clone(),
             cached: self.cache.as_deref().map(keys::copy),
-            proof: self.cache.as_ref().map(|_| keys::proof()),
+            proof: self.cache.as_ref().map(|_| log::proof()),
             installed: self.read_back(),
             problem: None,
             boot: Some(booted_at.to_string()),

@@ -2,52 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jkeys::agent::core::Proofs;
-use jkeys::audit::{NoteKey, RecordProof};
 use jkeys::lifecycle::KeySet;
-use jkeys::rpc::fleet::{Bundle, Consistency, Logged};
-use jkeys::types::{Digest, KeySpec, Kid, PublicKey, Secret, Seq, TreeHead, WitnessKey};
+use jkeys::rpc::fleet::Bundle;
+use jkeys::types::{KeySpec, Kid, PublicKey, Secret};
 
-/// The proofs of such keys.
-pub const PROOFS: Proofs = Proofs {
-    public: |public| {
-        (public.thumbprint == public.kid.as_str())
-            .then_some(())
-            .ok_or_else(|| "another key's".into())
-    },
-    pair: |public, private| {
-        let same = private.expose() == public.kid.as_str().as_bytes();
-        same.then_some(()).ok_or_else(|| "the private half of another key".into())
-    },
-    log: |_, _, _| {
-        let root = Digest([0; 32]);
-        Ok(TreeHead { size: 0, root })
-    },
-};
-
-/// The key of a log that proves nothing: what a node checks of the log is tested where there is one.
-pub fn log() -> NoteKey {
-    NoteKey::of_log("world.example/jkeys-log", WitnessKey([0; 32]))
+/// Whether what travels with a public half belongs to it.
+pub fn check_public(public: &PublicKey) -> Result<(), String> {
+    let is_its = public.thumbprint == public.kid.as_str();
+    is_its.then_some(()).ok_or_else(|| "another key's".into())
 }
 
-/// A generation with a proof of nothing.
-pub fn logged(bundle: Bundle) -> Logged {
-    Logged {
-        bundle,
-        proof: proof(),
-        consistency: Consistency::default(),
-    }
-}
-
-/// A proof of nothing.
-pub fn proof() -> RecordProof {
-    let checkpoint = "nothing\n\n— nothing AAAAAAA=\n".parse().expect("a signed note");
-    RecordProof {
-        record: Vec::new(),
-        seq: Seq(0),
-        hashes: Vec::new(),
-        checkpoint,
-    }
+/// Whether a private half belongs to its public half.
+pub fn prove_pair(public: &PublicKey, private: &Secret) -> Result<(), String> {
+    let same = private.expose() == public.kid.as_str().as_bytes();
+    same.then_some(()).ok_or_else(|| "the private half of another key".into())
 }
 
 /// The n-th key of a world.

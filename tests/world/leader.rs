@@ -4,11 +4,13 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use jkeys::leader::core::{Ask, Effect, Input, Leader, Ticket};
-use jkeys::lifecycle::{Command, Decision, Event, Fleet, KeySet, Profile, Refusal, Shown, Sightings, State};
+use jkeys::lifecycle::{Command, Decision, Event, Fleet, Profile, Refusal, State};
 use jkeys::rpc::fleet::Bundle;
-use jkeys::types::{Actor, Digest, Enrolment, Generation, Kid, Now, ProfileName, PublicKey, Seq, Span, Time, WitnessKey};
+use jkeys::types::{Actor, Enrolment, Generation, Kid, Now, ProfileName, PublicKey, Seq, Span, Time, WitnessKey};
 
+use super::log::Log;
 use super::network::Down;
+use super::store::Store;
 use super::{START, World, keys, shown};
 
 /// The leader as far as it outlives a crash, and its process where one runs.
@@ -46,60 +48,9 @@ pub struct LeaderHost {
 /// The answer to a caller.
 pub type Answer = Result<(Decision, Generation), Refusal>;
 
-/// What the keystore holds.
-#[derive(Debug, Clone, Default)]
-pub struct Store {
-    /// The decided state.
-    pub state: State,
-    /// What nodes have confirmed.
-    pub seen: Sightings,
-    /// The number of the next record.
-    pub next_seq: Seq,
-    /// The last moment at which the leader was known to be there.
-    pub up: Option<Time>,
-    /// The private halves.
-    pub privates: BTreeSet<Kid>,
-    /// The kids that its log knows.
-    pub recorded: Aside<Kid>,
-    /// The generations that its log knows.
-    pub generations: Aside<Digest>,
-}
-
-/// What is not part of the fingerprint of a world: how it came to be is told by the rest.
-#[derive(Clone)]
-pub struct Aside<T>(BTreeSet<T>);
-
-impl<T> Default for Aside<T> {
-    fn default() -> Self {
-        Self(BTreeSet::new())
-    }
-}
-
-impl<T> std::fmt::Debug for Aside<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("aside")
-    }
-}
-
-impl Store {
-    /// What the leader makes of a generation that a node shows. One that its log knows is no news; the proof is taken to hold, for no
-    /// node of this world makes one up.
-    pub fn judge(&self, form: &[u8]) -> Option<Shown> {
-        if self.generations.0.contains(&Digest::of(form)) {
-            return None;
-        }
-        let set: KeySet = serde_json::from_slice(form).expect("a public form");
-        let kids = set.members.iter().map(|member| member.public.kid.clone());
-        Some(Shown {
-            recorded: kids.filter(|kid| self.recorded.0.contains(kid)).collect(),
-            set: Arc::new(set),
-        })
-    }
-}
-
 impl LeaderHost {
     /// A machine on which a fleet has been founded.
-    pub fn founded(now: Time) -> Self {
+    pub fn founded(now: Time, has_log: bool) -> Self {
         let mut state = State::default();
         let fleet = Fleet {
             trust_domain: "world.example".parse().expect("a trust domain"),
@@ -114,6 +65,7 @@ impl LeaderHost {
             store: Store {
                 state,
                 next_seq,
+                log: Log::new(has_log),
                 ..Store::default()
             },
             ahead_ms: 0,
@@ -321,10 +273,7 @@ impl World {
                 let store = &mut self.leader.store;
                 let kept = commit.keep.iter().filter(|kid| self.leader.made.remove(*kid));
                 store.privates.extend(kept.cloned());
-                let events = commit.records.iter().map(|record| &record.event);
-                store.recorded.0.extend(events.clone().filter_map(Event::kid).cloned());
-                store.generations.0.extend(commit.records.iter().map(|record| record.digest));
-                store.next_seq = Seq(store.next_seq.0 + commit.records.len() as u64);
+                store.record(&commit);
                 store.state = commit.state;
             }
             Effect::Destroy(kids) => self.leader.store.privates.retain(|kid| !kids.contains(kid)),
@@ -378,7 +327,11 @@ impl World {
             if is_new_term {
                 self.send(&name, enrolment, Down::Welcome(epoch));
             }
-            self.send(&name, enrolment, Down::Generation(bundle.clone()));
+            self.send(
+                &name,
+                enrolment,
+                Down::Generation(bundle.clone(), self.leader.store.log.clone()),
+            );
         }
     }
 

@@ -9,11 +9,13 @@ pub mod act;
 pub mod disk;
 pub mod keys;
 pub mod leader;
+pub mod log;
 pub mod network;
 pub mod node;
 pub mod operator;
 pub mod oracle;
 pub mod settings;
+pub mod store;
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher};
@@ -38,6 +40,8 @@ pub struct Config {
     pub settings: Settings,
     /// The longest time between two reports of a node.
     pub report_every: Span,
+    /// Whether nodes hold a leader to its log. Without that it takes other rules to notice one that was set back.
+    pub has_log: bool,
     /// What the agents are started with.
     pub agent: agent::Settings,
 }
@@ -54,6 +58,7 @@ impl Config {
         Self {
             settings: profiles.into_iter().collect(),
             report_every: Span::hours(12),
+            has_log: false,
             agent: agent::Settings {
                 has_hooks: true,
                 ..agent::Settings::default()
@@ -84,8 +89,8 @@ impl World {
     pub fn new(config: Config) -> Self {
         let mut world = Self {
             now: START,
+            leader: LeaderHost::founded(START, config.has_log),
             config: Arc::new(config),
-            leader: LeaderHost::founded(START),
             nodes: BTreeMap::new(),
             oracle: Oracle::default(),
             told: None,

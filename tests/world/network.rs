@@ -9,6 +9,7 @@ use jkeys::lifecycle::Report;
 use jkeys::rpc::fleet::{self, Bundle, LeaderMessage, PROTOCOL_VERSION, SHOWN, Welcome};
 use jkeys::types::{Enrolment, Epoch, NodeName, Span};
 
+use super::log::Log;
 use super::{World, keys};
 
 /// What the leader says to one node.
@@ -16,8 +17,8 @@ use super::{World, keys};
 pub enum Down {
     /// The first message of a stream.
     Welcome(Epoch),
-    /// A generation.
-    Generation(Arc<Bundle>),
+    /// A generation, and the log that it is in.
+    Generation(Arc<Bundle>, Log),
     /// The answer to a report.
     Answer(fleet::Answer),
 }
@@ -87,7 +88,7 @@ impl Down {
     fn message(&self, report_every: Span) -> LeaderMessage {
         match self {
             Self::Welcome(epoch) => LeaderMessage::Welcome(welcome(*epoch, report_every)),
-            Self::Generation(bundle) => LeaderMessage::Generation(keys::logged(keys::copy(bundle))),
+            Self::Generation(bundle, log) => LeaderMessage::Generation(log.prove(keys::copy(bundle))),
             Self::Answer(answer) => LeaderMessage::Answer(*answer),
         }
     }
@@ -152,7 +153,9 @@ impl World {
         };
         node.link.stream = Some(enrolment);
         node.link.down.push_back(Down::Welcome(core.state().epoch));
-        node.link.down.extend(bundle.map(Down::Generation));
+        node.link
+            .down
+            .extend(bundle.map(|bundle| Down::Generation(bundle, self.leader.store.log.clone())));
         true
     }
 
@@ -184,16 +187,17 @@ impl World {
         for node in self.nodes.values_mut().filter(|node| !node.link.is_cut && !node.link.is_held) {
             for (enrolment, said) in std::mem::take(&mut node.link.up) {
                 let node = node.name.clone();
-                inputs.extend(match said {
+                match said {
                     Up::Report(report) => {
+                        inputs.extend(self.leader.store.strange(&node, enrolment, &report));
                         let report = *report;
-                        Some(leading::Input::Report { node, enrolment, report })
+                        inputs.push(leading::Input::Report { node, enrolment, report });
                     }
                     Up::Shown(form) => {
                         let shown = self.leader.store.judge(&form);
-                        shown.map(|shown| leading::Input::Shown { node, enrolment, shown })
+                        inputs.extend(shown.map(|shown| leading::Input::Shown { node, enrolment, shown }));
                     }
-                });
+                }
             }
         }
         let any = !inputs.is_empty();

@@ -7,7 +7,7 @@ use jkeys::types::{Digest, Kid, NodeName, Span, Time};
 
 use super::disk::{Disk, Mood};
 use super::network::{Link, Up};
-use super::{World, keys, shown};
+use super::{World, log, shown};
 
 /// One machine.
 #[derive(Debug, Clone)]
@@ -169,7 +169,7 @@ impl World {
             return;
         };
         let clocks = node.clocks(now);
-        let (state, effects) = agent::start(settings, keys::PROOFS, node.disk.found(node.booted_at), clocks);
+        let (state, effects) = agent::start(settings, log::PROOFS, node.disk.found(node.booted_at), clocks);
         node.agent_started = now;
         node.wake = state.wake(clocks);
         node.agent = Some(state);

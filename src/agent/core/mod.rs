@@ -23,6 +23,7 @@ pub use trusted::{GoingBack, Measured, Newest, Standing, Trusted, ViewId};
 pub use verify::{Refusal, verify, verify_cached};
 
 use crate::audit::{LogRefusal, NoteKey, RecordProof};
+use crate::lifecycle::mutant::{Mutant, is_out};
 use crate::lifecycle::{Installed, Report, Switches, View, view};
 use crate::rpc::fleet::{Answer, Bundle, LeaderMessage, Logged, SHOWN, Welcome};
 pub use crate::types::Now;
@@ -206,7 +207,8 @@ impl State {
             Link::Up { .. } => return self.still_refused(&logged.bundle.set),
             Link::Down => return,
         }
-        match (self.proofs.log)(log, self.trusted.checkpoint, &logged) {
+        let remembered = self.trusted.checkpoint.filter(|_| !is_out(Mutant::R5Log));
+        match (self.proofs.log)(log, remembered, &logged) {
             Ok(head) => self.trusted.checkpoint = Some(head),
             // The leader is told what this node remembers, and proves it from there.
             Err(why @ LogRefusal::OtherBase { .. }) => return self.refuse(None, why.to_string(), effects),

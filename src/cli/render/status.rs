@@ -95,10 +95,13 @@ fn outside(key: &InheritedKey, now: Time) -> String {
         Some(until) => format!("until {until} ({})", relative(until, now)),
         None => "until its successor is made and every node has confirmed it".to_owned(),
     };
+    let nodes = list(&key.lacking);
     let lacking = if key.lacking.is_empty() {
         String::new()
+    } else if key.is_encrypted_to {
+        format!("; {nodes} can't open what is encrypted to it, and come into service after that (rule E1)")
     } else {
-        format!("; {} serve without it", list(&key.lacking))
+        format!("; {nodes} serve without it")
     };
     format!(
         "key {} of profile {} ({}) was taken over from the nodes that hold it, and the leader can't send it to others, {until}{lacking}",

@@ -64,6 +64,7 @@ fn a_key_that_the_leader_does_not_have_is_named_with_who_lacks_it_and_until_when
         state: "active".to_owned(),
         until,
         lacking: names(lacking),
+        is_encrypted_to: false,
     };
     fleet.inherited = vec![key(Some(NOW + Span::hours(27)), &["vm-2"]), key(None, &[])];
     let shown = status(&fleet, None);
@@ -73,6 +74,10 @@ fn a_key_that_the_leader_does_not_have_is_named_with_who_lacks_it_and_until_when
         shown.contains("until its successor is made and every node has confirmed it\n"),
         "{shown}"
     );
+    fleet.inherited[0].is_encrypted_to = true;
+    let shown = status(&fleet, None);
+    let waits = "(in 1d 3h); vm-2 can't open what is encrypted to it, and come into service after that (rule E1)\n";
+    assert!(shown.contains(waits), "{shown}");
 }
 
 #[test]

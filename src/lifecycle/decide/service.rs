@@ -1,12 +1,14 @@
 //! Who is in service: entering by a confirmation of the newest generation, leaving by silence or by a debt.
 
+use crate::lifecycle::encryption::closed_to;
 use crate::lifecycle::event::{Event, Leaving};
 use crate::lifecycle::publication::{OnNode, Publication};
 use crate::lifecycle::sightings::{Sighting, Sightings};
 use crate::lifecycle::state::{Key, Node, Phase, Standing, State};
 use crate::types::{Generation, KeyUse, Kid, NodeName, Span, Time};
 
-/// Nodes that are not in service and have confirmed the newest generation, an evicted one since it was evicted.
+/// Nodes that are not in service and have confirmed the newest generation, an evicted one since it was evicted. Whoever could not open
+/// what others can has to wait.
 ///
 /// The first of all waits until every profile has its first key: after it there is no bootstrap, and a profile whose key takes long
 /// to make would be without a signer for all of `min_prepublish`.
@@ -24,7 +26,8 @@ pub(super) fn arrivals(state: &State, seen: &Sightings) -> Vec<Event> {
         Standing::Joining => confirmed_at(node).is_some(),
         Standing::Evicted { at } => confirmed_at(node).is_some_and(|confirmed| confirmed > at),
     };
-    let arriving = state.nodes.iter().filter(|(_, node)| arrives(node));
+    let opens = |node: &Node| closed_to(state, seen, node.enrolment).next().is_none();
+    let arriving = state.nodes.iter().filter(|(_, node)| arrives(node) && opens(node));
     arriving
         .map(|(name, node)| Event::EnteredService {
             node: name.clone(),

@@ -1,6 +1,7 @@
 //! E1: an encryption key is published only when every node in service has confirmed its private half.
 
 use super::bench::*;
+use super::r5_adopt::SetBack;
 use crate::lifecycle::*;
 use crate::types::*;
 
@@ -140,4 +141,37 @@ fn e1_a_node_comes_into_service_with_every_private_half() {
     bench.settle();
     let enrolment = bench.state.nodes[&name("c")].enrolment;
     assert!(bench.in_service("c") && bench.seen[&enrolment].decrypting.contains_key(&next));
+}
+
+/// A key that the leader took over from its nodes: a node that joins is never sent its private half.
+#[test]
+fn e1_a_node_that_can_not_open_what_others_can_comes_into_service_once_it_need_not() {
+    let fleet = Bench::with_profile(ENC, &["a", "b"]);
+    let mut fleet = SetBack::of(fleet, |bench| bench.pass(Span::hours(40), Span::mins(30), &["a", "b"]));
+    let lost = fleet.lost.encrypted_to().unwrap();
+    fleet.adopt();
+    fleet.old.join("c");
+    let serves = |fleet: &SetBack| matches!(fleet.old.state.nodes[&name("c")].standing, Standing::InService { .. });
+    let confirms = |fleet: &mut SetBack| {
+        for node in ["a", "b"] {
+            fleet.old.confirm(node);
+        }
+        fleet.old.settle();
+        let mut installed = fleet.old.installed("c");
+        installed.decrypting.remove(&lost);
+        installed.held.remove(&lost);
+        fleet.old.report("c", Some(installed));
+        let sighting = &fleet.old.seen[&fleet.enrolment("c")];
+        assert_eq!(sighting.confirmed_generation(), fleet.old.state.head.generation);
+        fleet.old.settle();
+    };
+    confirms(&mut fleet);
+    assert!(!serves(&fleet), "relying parties encrypt to {lost}");
+    fleet.pass(Span::hours(3));
+    confirms(&mut fleet);
+    assert!(!serves(&fleet), "they may have done so less than `decrypt_window` ago");
+    fleet.pass(Span::hours(30));
+    assert!(!fleet.old.state.keys.contains_key(&lost));
+    confirms(&mut fleet);
+    assert!(serves(&fleet));
 }

@@ -18,7 +18,7 @@ pub fn crashes() -> Vec<Scenario> {
             "a crash at each write",
             before_arming,
             5,
-            2,
+            1,
             &[&TIME, &[CrashLeader, StartLeader, StartAgent(A)], &CRASH_POINTS],
         ),
         scenario(

@@ -1,12 +1,13 @@
 //! Leaders that know less than their nodes; and what must come right again.
 
 use super::starts::{
-    before_arming, set_back, set_back_before_revocation, set_back_by_two_terms, told_of_a_revocation, told_of_other_keys,
+    before_arming, set_back, set_back_and_alone, set_back_before_revocation, set_back_by_two_terms, told_of_a_revocation,
+    told_of_another_encryption_key, told_of_other_keys,
 };
 use super::{Scenario, TIME, scenario};
 use crate::world::act::Act::{
-    self, Adopt, CrashAgent, CrashLeader, Cut, FailHooks, FillDisk, Heal, Join, Reboot, Revoke, RotateNow, SetClock, StartAgent,
-    StartLeader, StopMakingKeys,
+    self, Adopt, CrashAgent, CrashLeader, Cut, FailHooks, FillDisk, Heal, Join, Reboot, Rejoin, Revoke, RotateNow, SetClock,
+    StartAgent, StartLeader, StopMakingKeys,
 };
 use crate::world::act::Pass;
 use crate::world::act::Which::{Active, Retiring};
@@ -25,6 +26,20 @@ pub fn set_backs() -> Vec<Scenario> {
                 &TIME,
                 &[StartLeader, RotateNow(true), Revoke(Active), Heal(A), Heal(B)],
             ],
+        ),
+        scenario(
+            "a leader that was set back, and went on alone",
+            set_back_and_alone,
+            5,
+            3,
+            &[&[
+                Act::Pass(Pass::Minutes),
+                Act::Pass(Pass::ToNext),
+                RotateNow(true),
+                Heal(A),
+                Heal(B),
+                Adopt,
+            ]],
         ),
         scenario(
             "a leader that was set back by two terms",
@@ -64,6 +79,16 @@ pub fn set_backs() -> Vec<Scenario> {
             &[
                 &TIME,
                 &[Adopt, Heal(B), Revoke(Active), Reboot(A), CrashAgent(B), StartAgent(B)],
+            ],
+        ),
+        scenario(
+            "a leader that was set back goes on with an encryption key that it does not have",
+            told_of_another_encryption_key,
+            4,
+            1,
+            &[
+                &TIME,
+                &[Act::Pass(Pass::Minutes), Adopt, Heal(B), Join(C), Rejoin(B), RotateNow(false)],
             ],
         ),
         scenario(

@@ -130,6 +130,23 @@ pub fn set_back_far() -> World {
     })
 }
 
+/// The same before two forced rotations, in a fleet that holds its leader to its log; the leader runs.
+pub fn set_back_and_alone() -> World {
+    let config = Config {
+        has_log: true,
+        ..Config::usual(&["main"])
+    };
+    let mut world = World::with_nodes(config, &["a", "b"]);
+    world.advance(START + Span::hours(10));
+    let mut world = set_back_from(world, |world| {
+        for act in [Act::RotateNow(true), Act::RotateNow(true)] {
+            act.perform(world);
+        }
+    });
+    Act::StartLeader.perform(&mut world);
+    world
+}
+
 /// [`set_back_before_revocation`]: the leader runs, and node a has told it; node b is cut off.
 pub fn told_of_a_revocation() -> World {
     told(set_back_before_revocation())
@@ -138,6 +155,16 @@ pub fn told_of_a_revocation() -> World {
 /// [`set_back_far`], in the same way.
 pub fn told_of_other_keys() -> World {
     told(set_back_far())
+}
+
+/// The leader's machine is as it was before two forced rotations of the key that is encrypted to: what nodes publish now it has never
+/// known. It runs, and node a has told it; node b is cut off.
+pub fn told_of_another_encryption_key() -> World {
+    told(set_back_from(sealed(10, 0), |world| {
+        for act in [Act::RotateNow(true), Act::RotateNow(true)] {
+            act.perform(world);
+        }
+    }))
 }
 
 fn told(mut world: World) -> World {

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jkeys::leader::core::{Commit, Leader};
-use jkeys::lifecycle::{Cause, Command, Event, Grounds, PrivateHalf, Report, Stage, Standing, State};
+use jkeys::lifecycle::{Cause, Command, Event, Grounds, Phase, PrivateHalf, Report, Stage, Standing, State};
 use jkeys::rpc::fleet::Bundle;
 use jkeys::types::{Actor, Enrolment, Kid, NodeName, Now, Reason, Span, Time};
 
-use super::super::leader::{Answer, Store};
+use super::super::leader::Answer;
 use super::super::node::Node;
 use super::super::shown;
+use super::super::store::Store;
 use super::{Facts, Oracle, Sealing, Term};
 
 /// How many reports of a node are held against each other.
@@ -46,10 +47,11 @@ impl Oracle {
     /// The leader is given a report, at this instant of its monotonic clock.
     pub fn reported(&mut self, enrolment: Enrolment, report: &Report, durable: &State, now: Span) {
         if durable.nodes.values().any(|node| node.enrolment == enrolment) {
-            let heard = self.leader.heard.entry(enrolment).or_default();
-            heard.push_back((report.sent_at, now));
-            if heard.len() > HEARD {
-                heard.pop_front();
+            self.leader.heard.insert(enrolment);
+            let showed = self.leader.clocks.entry(enrolment).or_default();
+            showed.push_back((report.sent_at, now));
+            if showed.len() > HEARD {
+                showed.pop_front();
             }
             if report.installed.as_ref().is_some_and(|installed| self.is_torn(installed)) {
                 self.leader.torn.insert(enrolment);
@@ -90,7 +92,7 @@ impl Oracle {
                 let how = format!("a leader that was set back, and told so, decided {}", event.name());
                 self.breaks("R5", how);
             }
-            self.take_in(&event, clocks, now, nodes, &commit.state);
+            self.take_in(&event, clocks, now, nodes, &before.state, &commit.state);
         }
     }
 
@@ -99,14 +101,16 @@ impl Oracle {
         let heard = self
             .past
             .iter()
-            .filter(|(enrolment, _)| self.leader.heard.contains_key(enrolment));
+            .filter(|(enrolment, _)| self.leader.heard.contains(enrolment));
         // A key that was encrypted to leaves the JWKS long before it is gone.
         let signs = |kid: &&Kid| self.keys.contains_key(*kid);
         let mut gone = heard.flat_map(|(_, past)| &past.gone).filter(signs);
         if let Some(kid) = gone.find(|kid| after.keys.contains_key(*kid)).cloned() {
             self.breaks("R8", format!("{kid} comes back, and a node that was heard knows it as gone"));
         }
+        let clocks = std::mem::take(&mut self.leader.clocks);
         self.new_term(now);
+        self.leader.clocks = clocks;
     }
 
     /// No record bears the time of a clock that is ahead and that most nodes have not agreed with: later ones could not go before it.
@@ -136,7 +140,7 @@ impl Oracle {
         }
         let silent = state
             .in_service()
-            .find(|(_, node, _)| !self.leader.heard.contains_key(&node.enrolment));
+            .find(|(_, node, _)| !self.leader.heard.contains(&node.enrolment));
         // What the leader counts by may have been set forward by as much as is no jump.
         let in_grace = now + state.settings.clock_skew() < self.leader.started_at + state.settings.start_grace();
         if let (true, Some((name, ..))) = (in_grace, silent) {
@@ -171,7 +175,7 @@ impl Oracle {
             Standing::Joining => false,
         });
         let heard = asked.filter_map(|node| {
-            let heard = self.leader.heard.get(&node.enrolment)?;
+            let heard = self.leader.clocks.get(&node.enrolment)?;
             let (_, last) = heard.back()?;
             let shows = heard.iter().map(|(showed, at)| *showed + (clocks.monotonic - *at)).max();
             shows.filter(|_| clocks.monotonic - *last <= limit)
@@ -181,8 +185,16 @@ impl Oracle {
         (theirs.len(), theirs.iter().filter(differs).count())
     }
 
-    fn take_in(&mut self, event: &Event, clocks: Now, now: Time, nodes: &BTreeMap<NodeName, Node>, after: &State) {
-        self.take_in_sealing(event);
+    fn take_in(
+        &mut self,
+        event: &Event,
+        clocks: Now,
+        now: Time,
+        nodes: &BTreeMap<NodeName, Node>,
+        before: &State,
+        after: &State,
+    ) {
+        self.take_in_sealing(event, before);
         match event {
             Event::Prepublished { profile, key, windows } => {
                 let facts = Facts {
@@ -252,7 +264,7 @@ impl Oracle {
         }
     }
 
-    fn take_in_sealing(&mut self, event: &Event) {
+    fn take_in_sealing(&mut self, event: &Event, before: &State) {
         match event {
             Event::Staged { profile, key, windows } => {
                 let facts = Sealing {
@@ -277,7 +289,7 @@ impl Oracle {
                 reason,
                 private_half,
                 ..
-            } => self.unsealed(kid, *reason, *private_half),
+            } => self.unsealed(kid, *reason, *private_half, before),
             _ => {}
         }
     }
@@ -299,7 +311,7 @@ impl Oracle {
     }
 
     /// An encryption key is revoked. After a theft, whoever stole a node knows the key that was to be the next, too.
-    fn unsealed(&mut self, kid: &Kid, reason: Reason, private_half: PrivateHalf) {
+    fn unsealed(&mut self, kid: &Kid, reason: Reason, private_half: PrivateHalf, before: &State) {
         let asked = match &self.request {
             Some(Command::Revoke { destroy, .. }) => *destroy,
             Some(Command::RotateNow(request)) => request.destroy,
@@ -308,7 +320,9 @@ impl Oracle {
         let Some(facts) = self.sealing.get_mut(kid) else { return };
         let was_published = std::mem::take(&mut facts.is_published);
         let destroyed = private_half == PrivateHalf::Destroyed;
-        facts.is_destroyed |= destroyed && (asked || facts.served_at.is_none());
+        // A leader that was set back does not know that it has published the key, and its operator wants it gone.
+        let is_staged = before.keys.get(kid).is_some_and(|key| key.phase == Phase::Staged);
+        facts.is_destroyed |= destroyed && (asked || is_staged || facts.served_at.is_none());
         if asked && !destroyed {
             self.breaks("R8", format!("the private half of {kid} is kept, and was to be destroyed"));
         } else if reason == Reason::Compromised && was_published {

@@ -106,9 +106,11 @@ struct Past {
 #[derive(Debug, Clone, Default)]
 struct Term {
     started_at: Time,
-    /// The nodes that have reported: what the clock of each showed the last few times, and when that was by the leader's monotonic clock:
-    /// it can't know for how long its machine stood still.
-    heard: BTreeMap<Enrolment, VecDeque<(Time, Span)>>,
+    /// The nodes that have reported in this term.
+    heard: BTreeSet<Enrolment>,
+    /// What the clock of each showed the last few times since the process began, and when that was by the leader's monotonic clock: it
+    /// can't know for how long its machine stood still.
+    clocks: BTreeMap<Enrolment, VecDeque<(Time, Span)>>,
     /// The nodes whose last report showed half a view.
     torn: BTreeSet<Enrolment>,
     told_of_a_later_leader: bool,
@@ -129,11 +131,14 @@ impl Oracle {
         }
     }
 
-    /// The leader goes by a clock that is so far ahead from now on.
+    /// The leader goes by a clock that is so far ahead from now on. Where its machine stood still, it may have counted with that or not.
     fn leader_clock_confirmed(&mut self, ahead_ms: i64, skew: Span) {
-        let forward_ms = ahead_ms - self.settled_ahead_ms;
+        let before = [self.followed_ahead_ms, self.settled_ahead_ms];
         (self.followed_ahead_ms, self.settled_ahead_ms) = (ahead_ms, ahead_ms);
-        let Some(step) = u64::try_from(forward_ms).ok().map(Span).filter(|step| *step <= skew) else {
+        let forward = before
+            .iter()
+            .filter_map(|before| u64::try_from(ahead_ms - before).ok().map(Span));
+        let Some(step) = forward.filter(|step| *step <= skew).max() else {
             return;
         };
         for facts in self.keys.values_mut() {

@@ -60,7 +60,9 @@ impl Oracle {
         let of_it = |bundle: &&Arc<Bundle>| bundle.set.generation == installed.generation;
         let mut sent = self.sent.values().filter(of_it).peekable();
         let is_whole = |bundle: &Arc<Bundle>| {
-            let view = view(&bundle.set, &installed.switches, Time(0));
+            // Only the nodes that had it have the private half of a key that the leader is without.
+            let elsewhere = bundle.set.inherited().filter(|kid| !installed.held.contains(*kid));
+            let view = view(&bundle.set, &installed.switches, Time(0)).lacking(&elsewhere.cloned().collect());
             let published: BTreeSet<Kid> = view.published.iter().cloned().collect();
             published == installed.published && view.signing() == installed.signing && view.decrypting == installed.decrypting
         };
