@@ -21,6 +21,7 @@ need pkg-config command -v pkg-config
 need libssl-dev test -e /usr/include/openssl/ssl.h
 need ca-certificates test -e /etc/ssl/certs/ca-certificates.crt
 if [ "$goal" = test ]; then
+    need strace command -v strace
     need python3 command -v python3
     need python3-venv python3 -c 'import venv, ensurepip'
 fi

@@ -64,7 +64,8 @@ pub(super) fn failed<E: Into<io::Error>>(step: Step, path: &Path) -> impl FnOnce
     }
 }
 
-fn advice(cause: &io::Error) -> &'static str {
+/// What to do about an error of the system.
+pub fn advice(cause: &io::Error) -> &'static str {
     match cause.raw_os_error().map(Errno::from_raw_os_error) {
         Some(Errno::NOSPC | Errno::DQUOT) => "free some space on that file system or raise the quota",
         Some(Errno::ACCESS | Errno::PERM) => "give the account that runs jkeys the right to do this there",

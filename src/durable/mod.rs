@@ -14,7 +14,7 @@ mod new_file;
 pub(crate) mod small_disk;
 
 pub use append::Appender;
-pub use error::{DurableError, Step};
+pub use error::{DurableError, Step, advice};
 pub use file::{FileAttrs, create_file, remove_file, write_file};
 pub use folder::{create_folder, create_folder_as, create_new_folder, remove_folder_all, remove_leftovers, sync_folder};
 pub use link::swap_link;

@@ -24,7 +24,7 @@ use super::commit::SecretName;
 use super::error::{KeystoreError, io};
 use super::form::{FIRST_HEAD, Forms, chained};
 use super::lines::{self, Part};
-use super::meta::{Meta, SCHEMA, parse};
+use super::meta::{Meta, parse};
 use super::read::Reader;
 use super::snapshot::{self, Body, Snapshot, SnapshotHeader, decoded, encoded};
 use crate::crypto::seal::Binding;
@@ -69,15 +69,7 @@ impl Keystore {
 /// Everything before the records.
 fn head(reader: Reader<'_>, meta: &Meta) -> Result<(SnapshotHeader, Vec<u8>), KeystoreError> {
     let (generation, taken_at) = newest(reader)?;
-    let header = SnapshotHeader {
-        schema: SCHEMA,
-        generation,
-        version: meta.version,
-        taken_at,
-        next_seq: meta.next_seq,
-        head: meta.head,
-        master_key: snapshot::key_id(reader.forms),
-    };
+    let header = SnapshotHeader::of(meta, reader.forms, generation, taken_at);
     let secrets = reader.sealed_secrets()?;
     let content = Content {
         body: Body::new(&reader.state(meta.version)?, &secrets),

@@ -7,7 +7,7 @@ use super::anchor::Anchor;
 use super::commit::{Commit, NewRecord, SecretName};
 use super::error::{KeystoreError, io};
 use super::form::{Forms, secret_key};
-use super::meta::{Meta, SCHEMA};
+use super::meta::Meta;
 use super::read::Reader;
 use super::retention::kept;
 use super::segment::Segments;
@@ -57,9 +57,11 @@ impl Beside {
         for folder in [dir, &snapshots_dir(dir)] {
             durable::remove_leftovers(folder)?;
         }
+        // What the anchor does not speak of yet was not known to be durable in the segments.
+        let synced = Anchor::read(dir)?.map_or(Seq(0), |anchor| anchor.next_seq);
         let beside = Self {
             dir: dir.to_owned(),
-            segments: Segments::level(segments_dir(dir), reader)?,
+            segments: Segments::level(segments_dir(dir), reader, synced)?,
         };
         beside.clear_destroyed(reader)?;
         if let Some((_, taken_at)) = current.meta.made {
@@ -109,15 +111,7 @@ impl Beside {
         if path.exists() {
             return Ok(());
         }
-        let header = SnapshotHeader {
-            schema: SCHEMA,
-            generation,
-            version: meta.version,
-            taken_at,
-            next_seq: meta.next_seq,
-            head: meta.head,
-            master_key: snapshot::key_id(reader.forms),
-        };
+        let header = SnapshotHeader::of(meta, reader.forms, generation, taken_at);
         let state = reader.state(meta.version)?;
         snapshot::write(&path, reader.forms, &header, &state, &reader.sealed_secrets()?)?;
         self.let_go(now)

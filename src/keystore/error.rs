@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::crypto::seal::SealError;
-use crate::durable::DurableError;
+use crate::durable::{DurableError, advice};
 use crate::types::Version;
 
 /// Why the keystore did not do what was asked.
@@ -176,5 +176,5 @@ impl From<SealError> for KeystoreError {
 
 /// An I/O error while doing something to `path`.
 pub(super) fn io<'a>(doing: &'a str, path: &'a Path) -> impl FnOnce(std::io::Error) -> KeystoreError + 'a {
-    move |error| KeystoreError::Storage(format!("could not {doing} {}: {error}", path.display()))
+    move |error| KeystoreError::Storage(format!("could not {doing} {}: {error}; {}", path.display(), advice(&error)))
 }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, OnceLock};
 
 use super::anchor::{self, Anchor};
 use super::backend::{Applied, Backend, Expected};
-use super::beside::{Beside, snapshot_files};
+use super::beside::{Beside, segments_dir, snapshot_files, snapshots_dir};
 use super::error::{KeystoreError, io};
 use super::form::Forms;
 use super::lock::Lock;
@@ -103,7 +103,7 @@ pub(super) fn new_folder(dir: &Path) -> Result<(), KeystoreError> {
 fn open_checked(dir: &Path, master: &MasterKey, min_free_mib: u64) -> Result<Keystore, KeystoreError> {
     let database = database_dir(dir);
     let has_data = bytes(&data_file(&database))? > 0;
-    if !has_data && bytes(&dir.join("anchor"))? == 0 {
+    if !has_data && bytes(&dir.join("anchor"))? == 0 && was_never_used(dir, None) {
         return Err(KeystoreError::Absent { dir: dir.to_owned() });
     }
     enough_space(dir, min_free_mib)?;
@@ -112,16 +112,19 @@ fn open_checked(dir: &Path, master: &MasterKey, min_free_mib: u64) -> Result<Key
     if !has_data {
         return Err(empty_beside(dir, anchor));
     }
-    let backend = SledStore::open(&database)?;
     let forms = Forms::new(master);
+    let (backend, current) = whole_database(&database, &forms).map_err(|error| match error {
+        // A power cut in the middle of its making leaves no database that opens, and nothing is lost with it.
+        KeystoreError::Damaged { .. } if was_never_used(dir, anchor.as_ref()) => empty_beside(dir, anchor),
+        other => other,
+    })?;
+    let Some(current) = current else {
+        return Err(empty_beside(dir, anchor));
+    };
     let reader = Reader {
         backend: &backend,
         forms: &forms,
     };
-    let Some(mut current) = verify::current(reader).map_err(unreadable)? else {
-        return Err(empty_beside(dir, anchor));
-    };
-    verify::whole(reader, &mut current).map_err(unreadable)?;
     match &anchor {
         Some(anchor) => verify::reaches(reader, &current, anchor).map_err(unreadable)?,
         None if current.meta.version > Version(0) => return Err(anchor::gone(dir)),
@@ -132,6 +135,30 @@ fn open_checked(dir: &Path, master: &MasterKey, min_free_mib: u64) -> Result<Key
     }
     let beside = Beside::catch_up(dir, reader, &current)?;
     Ok(Keystore::from_parts(Box::new(backend), forms, current, Some((beside, lock))))
+}
+
+/// The database, checked, and what it holds, if anything.
+fn whole_database(dir: &Path, forms: &Forms) -> Result<(SledStore, Option<Current>), KeystoreError> {
+    let backend = SledStore::open(dir)?;
+    let reader = Reader {
+        backend: &backend,
+        forms,
+    };
+    let mut current = verify::current(reader).map_err(unreadable)?;
+    if let Some(current) = &mut current {
+        verify::whole(reader, current).map_err(unreadable)?;
+    }
+    Ok((backend, current))
+}
+
+/// Whether nothing tells of a first step: no anchor that knows one, no record, no snapshot.
+fn was_never_used(dir: &Path, anchor: Option<&Anchor>) -> bool {
+    let holds_nothing = |folder: &Path| match folder.read_dir() {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) => error.kind() == ErrorKind::NotFound,
+    };
+    let is_first = anchor.is_none_or(|anchor| anchor.version == Version(0));
+    is_first && holds_nothing(&segments_dir(dir)) && holds_nothing(&snapshots_dir(dir))
 }
 
 /// The size of a file; 0 when there is none.
@@ -160,7 +187,11 @@ fn empty_beside(dir: &Path, anchor: Option<Anchor>) -> KeystoreError {
             anchor.version,
             anchor.next_seq
         )),
-        _ => KeystoreError::Empty { dir: dir.to_owned() },
+        _ if was_never_used(dir, anchor.as_ref()) => KeystoreError::Empty { dir: dir.to_owned() },
+        _ => KeystoreError::older(format!(
+            "{} holds nothing, its anchor file is gone, and records or snapshots beside it are from when it held a fleet",
+            database_dir(dir).display()
+        )),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use super::backend::{Backend, Tree, Write};
-use super::commit::{Commit, MAX_VALUE_BYTES, NewRecord, SecretName, VersionInfo};
+use super::commit::{Commit, NewRecord, SecretName, VersionInfo};
 use super::error::KeystoreError;
 use super::form::{
     Forms, chained, evidence_key, index_key, number_at_end, record_key, secret_binding, secret_key, state_key, version_key,
@@ -15,6 +15,10 @@ use super::verify::Current;
 use crate::audit::{self, leaf_hash};
 use crate::crypto::seal::DataKey;
 use crate::types::{Digest, Secret, Version};
+
+/// How large a part of a state or of a list is. sled keeps up to 20 entries in one page, and writes a page above 128 KiB into a file
+/// of its own, in no order with its log: a power cut between both leaves a log that does not open.
+const CHUNK_BYTES: usize = 4 * 1024;
 
 /// How many versions of the state are kept.
 pub const KEPT_VERSIONS: u64 = 64;
@@ -263,7 +267,7 @@ impl<'a> Plan<'a> {
 
 /// The value in parts that a backend takes; one empty part when it is empty.
 fn chunks(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.chunks(MAX_VALUE_BYTES).chain(value.is_empty().then_some(&b""[..]))
+    value.chunks(CHUNK_BYTES).chain(value.is_empty().then_some(&b""[..]))
 }
 
 fn state_keys(backend: &dyn Backend, version: Version) -> Result<Vec<Vec<u8>>, KeystoreError> {

@@ -64,11 +64,13 @@ impl Segments {
         }
     }
 
-    /// Opens the files, brings them level with the database, and checks every byte that is there.
-    pub(super) fn level(dir: PathBuf, reader: Reader<'_>) -> Result<Self, KeystoreError> {
+    /// Opens the files, brings them level with the database, and checks every byte that is there. Those of records from `synced` on were
+    /// never known to be durable: of several at once a power cut may leave the last without the first.
+    pub(super) fn level(dir: PathBuf, reader: Reader<'_>, synced: Seq) -> Result<Self, KeystoreError> {
         let mut level = Level {
             unseen: names(&dir)?,
             dir,
+            synced,
             open: None,
         };
         reader.walk_records(Seq(0)..Seq(u64::MAX), &mut |link| level.next(link.seq, &link.bytes))?;
@@ -90,6 +92,8 @@ fn names(dir: &Path) -> Result<Vec<PathBuf>, KeystoreError> {
 /// The walk along records and files side by side.
 struct Level {
     dir: PathBuf,
+    /// The number after the last record that a file must hold.
+    synced: Seq,
     /// Files that no record has led to yet.
     unseen: Vec<PathBuf>,
     open: Option<OpenSegment>,
@@ -115,7 +119,7 @@ impl Level {
             self.open = Some(OpenSegment::open(self.dir.join(name))?);
         }
         match &mut self.open {
-            Some(open) => open.next(record),
+            Some(open) => open.next(record, seq < self.synced),
             None => Ok(()),
         }
     }
@@ -157,13 +161,13 @@ impl OpenSegment {
         (self.right + self.missing.len()) as u64
     }
 
-    fn next(&mut self, record: &[u8]) -> Result<(), KeystoreError> {
+    fn next(&mut self, record: &[u8], is_synced: bool) -> Result<(), KeystoreError> {
         let line = [record, b"\n"].concat();
         if self.found[self.right..].starts_with(&line) {
             self.right += line.len();
             return Ok(());
         }
-        if self.found[self.right..].contains(&b'\n') {
+        if is_synced && self.found[self.right..].contains(&b'\n') {
             return Err(KeystoreError::damaged_advising(
                 format!(
                     "{} holds another record at byte {} than the database",

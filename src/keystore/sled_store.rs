@@ -1,14 +1,16 @@
 //! sled, with the guards that it needs. Nothing else sees sled.
 //!
-//! `flush` is no fsync on Linux, so every write ends with an fdatasync of our own on sled's one data file. sled can panic on
-//! damage, so every call is fenced. Values stay below 64 KiB: larger ones would go to files that this fdatasync does not cover.
+//! `flush` is no fsync on Linux, so every write ends with an fdatasync of our own on sled's data file. sled can panic on damage, so
+//! every call is fenced. A page of several large values goes to a file of its own, a blob, which sled syncs never: we do.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
+use rustix::fs::Access;
 use rustix::io::Errno;
 use sled::Transactional as _;
 use sled::transaction::{ConflictableTransactionError, TransactionError};
@@ -28,6 +30,46 @@ pub struct SledStore {
     trees: Vec<sled::Tree>,
     db: sled::Db,
     data: File,
+    blobs: Mutex<Blobs>,
+}
+
+/// The folder of sled's blobs. Each is written once, under a number higher than those before it.
+struct Blobs {
+    dir: PathBuf,
+    /// The highest number that is durable.
+    synced: Option<u64>,
+}
+
+impl Blobs {
+    /// With every blob that is there durable.
+    fn open(dir: PathBuf) -> Result<Self, KeystoreError> {
+        let mut blobs = Self { dir, synced: None };
+        blobs.sync()?;
+        Ok(blobs)
+    }
+
+    /// Makes those that are new since the last call durable.
+    fn sync(&mut self) -> Result<(), KeystoreError> {
+        let mut newest = self.synced;
+        for entry in fs::read_dir(&self.dir).map_err(io("read", &self.dir))? {
+            let path = entry.map_err(io("read", &self.dir))?.path();
+            let number = path.file_name().and_then(|name| name.to_str()?.parse::<u64>().ok());
+            if number <= self.synced {
+                continue;
+            }
+            match File::open(&path).and_then(|blob| blob.sync_all()) {
+                // sled removes what it has written anew elsewhere.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                synced => synced.map_err(io("sync", &path))?,
+            }
+            newest = newest.max(number);
+        }
+        if newest > self.synced {
+            durable::sync_folder(&self.dir)?;
+            self.synced = newest;
+        }
+        Ok(())
+    }
 }
 
 /// The one file that holds sled's data.
@@ -38,6 +80,7 @@ pub(super) fn data_file(dir: &Path) -> PathBuf {
 impl SledStore {
     /// Opens the database in `dir`, or makes it.
     pub fn open(dir: &Path) -> Result<Self, KeystoreError> {
+        may_be_used(dir)?;
         remove_half_written(dir)?;
         wait_for_children(dir)?;
         let opened = fenced(|| {
@@ -57,7 +100,8 @@ impl SledStore {
         sync_files(dir)?;
         let path = data_file(dir);
         let data = File::open(&path).map_err(io("open", &path))?;
-        Ok(Self { trees, db, data })
+        let blobs = Mutex::new(Blobs::open(dir.join("blobs"))?);
+        Ok(Self { trees, db, data, blobs })
     }
 
     fn tree(&self, tree: Tree) -> &sled::Tree {
@@ -66,6 +110,8 @@ impl SledStore {
 
     fn make_durable(&self) -> Result<(), KeystoreError> {
         fenced(|| self.db.flush().map(drop)).map_err(KeystoreError::Storage)?;
+        // Before the log that speaks of them.
+        self.blobs.lock().unwrap_or_else(PoisonError::into_inner).sync()?;
         self.data
             .sync_data()
             .map_err(|error| KeystoreError::Storage(format!("could not sync the database: {error}")))
@@ -90,6 +136,21 @@ fn wait_for_children(dir: &Path) -> Result<(), KeystoreError> {
         Ok(()) | Err(Errno::WOULDBLOCK) => Ok(()),
         Err(error) => Err(io("lock", &path)(error.into())),
     }
+}
+
+/// What this account may not read and write is no damage, so it is told before sled fails at it.
+fn may_be_used(dir: &Path) -> Result<(), KeystoreError> {
+    for folder in [dir, &dir.join("blobs")].into_iter().filter(|folder| folder.exists()) {
+        usable(folder, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK)?;
+        for entry in fs::read_dir(folder).map_err(io("read", folder))? {
+            usable(&entry.map_err(io("read", folder))?.path(), Access::READ_OK | Access::WRITE_OK)?;
+        }
+    }
+    Ok(())
+}
+
+fn usable(path: &Path, access: Access) -> Result<(), KeystoreError> {
+    rustix::fs::access(path, access).map_err(|error| io("read and write", path)(error.into()))
 }
 
 /// Half-written snapshots of sled's own, from a full disk or a kill while opening, make every later open fail.

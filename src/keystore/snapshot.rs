@@ -15,7 +15,7 @@ use super::backend::Tree;
 use super::commit::SecretName;
 use super::error::{KeystoreError, io};
 use super::form::{Forms, secret_binding};
-use super::meta::{SCHEMA, known_schema, parse};
+use super::meta::{Meta, SCHEMA, known_schema, parse};
 use super::read::{SealedSecret, open_secret};
 use crate::crypto::seal::{Binding, MasterKey};
 use crate::durable::{self, FileAttrs};
@@ -42,6 +42,21 @@ pub struct SnapshotHeader {
     pub head: Digest,
     /// The id of the master key that it is sealed under, base64.
     pub master_key: String,
+}
+
+impl SnapshotHeader {
+    /// Of the version that `meta` speaks of, sealed under the master key of `forms`.
+    pub(super) fn of(meta: &Meta, forms: &Forms, generation: Generation, taken_at: Time) -> Self {
+        Self {
+            schema: SCHEMA,
+            generation,
+            version: meta.version,
+            taken_at,
+            next_seq: meta.next_seq,
+            head: meta.head,
+            master_key: key_id(forms),
+        }
+    }
 }
 
 /// A snapshot, opened and checked.
@@ -88,7 +103,7 @@ struct Companion {
 }
 
 /// The master key's id, base64.
-pub(super) fn key_id(forms: &Forms) -> String {
+fn key_id(forms: &Forms) -> String {
     STANDARD.encode(forms.master_id)
 }
 

@@ -4,6 +4,7 @@ mod audit;
 mod bad_input;
 mod bad_start;
 mod dev;
+mod disks;
 mod enrolling;
 mod explaining;
 mod fleet;

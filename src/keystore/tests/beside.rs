@@ -57,6 +57,28 @@ fn a_segment_that_says_something_else_is_refused() {
 }
 
 #[test]
+fn records_that_were_never_synced_are_written_again_from_the_database() {
+    let folder = Folder::with_steps(3);
+    let (anchor, segment) = (folder.dir.join("anchor"), segment(&folder));
+    let before = fs::read(&anchor).unwrap();
+    let mut commit = step(4);
+    commit.records = ["one", "two"].map(|text| record(text, &[])).to_vec();
+    folder.open().unwrap().commit(&commit).unwrap();
+    let (whole, after) = (fs::read(&segment).unwrap(), fs::read(&anchor).unwrap());
+    // The power went before the anchor knew of them, and of both lines the second alone had come to the disk.
+    let mut torn = whole.clone();
+    torn[lines(3).len()..][..10].fill(0);
+    overwrite(&segment, &torn);
+    overwrite(&anchor, &before);
+    drop(folder.open().unwrap());
+    assert_eq!(fs::read(&segment).unwrap(), whole);
+    // What the anchor knows was durable: then it is damage.
+    overwrite(&segment, &torn);
+    assert_eq!(fs::read(&anchor).unwrap(), after);
+    assert!(matches!(folder.refusal(), KeystoreError::Damaged { .. }));
+}
+
+#[test]
 fn a_damaged_file_of_data_keys_is_refused_with_what_to_do() {
     let folder = Folder::with_steps(2);
     let snapshot = snapshot_files(&folder.dir).unwrap().remove(1);

@@ -104,6 +104,36 @@ fn a_deleted_database_beside_its_anchor_is_refused_with_what_to_restore() {
 }
 
 #[test]
+fn a_making_that_was_cut_off_is_told_as_that_and_damage_is_not() {
+    for (steps, has_anchor) in [(0, true), (0, false), (1, true), (1, false)] {
+        let folder = Folder::with_steps(steps);
+        let mut torn = fs::read(folder.data()).unwrap();
+        torn[30..].iter_mut().for_each(|byte| *byte ^= 0x5a);
+        overwrite(&folder.data(), &torn);
+        if !has_anchor {
+            fs::remove_file(folder.dir.join("anchor")).unwrap();
+        }
+        let error = folder.refusal();
+        let is_empty = matches!(error, KeystoreError::Empty { .. });
+        assert_eq!(is_empty, steps == 0, "{steps}, {has_anchor}: {error}");
+    }
+}
+
+#[test]
+fn a_deleted_database_without_its_anchor_is_not_taken_for_one_that_never_was() {
+    for left in ["segments", "snapshots"] {
+        let folder = Folder::with_steps(1);
+        for gone in ["db", "segments", "snapshots"].into_iter().filter(|gone| *gone != left) {
+            fs::remove_dir_all(folder.dir.join(gone)).unwrap();
+        }
+        fs::remove_file(folder.dir.join("anchor")).unwrap();
+        let error = folder.refusal();
+        assert!(matches!(error, KeystoreError::Older { .. }), "{left}: {error}");
+        assert!(error.to_string().contains("jkeys restore"), "{error}");
+    }
+}
+
+#[test]
 fn an_emptied_database_beside_its_anchor_is_refused() {
     let folder = keystore();
     let fresh = Folder::with_steps(0);
