@@ -66,6 +66,11 @@ struct RunningAgent {
 impl Cluster {
     /// A founded leader that runs, with the profiles of `text`.
     pub async fn start(text: &str) -> Self {
+        Self::start_for(text, "").await
+    }
+
+    /// The same, with a group of operators.
+    pub async fn start_for(text: &str, group: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (clock, stepper) = Clock::stepped(START);
         let port = std::net::TcpListener::bind("127.0.0.1:0")
@@ -76,7 +81,7 @@ impl Cluster {
         let root = folder.path().display();
         let text = format!(
             "listen = \"127.0.0.1:{port}\"\nadvertise = [\"127.0.0.1:{port}\"]\nstate_dir = \"{root}/leader\"\n\
-             master_key_file = \"{root}/master.key\"\nadmin_socket = \"{root}/leader.sock\"\nadmin_group = \"\"\n{text}"
+             master_key_file = \"{root}/master.key\"\nadmin_socket = \"{root}/leader.sock\"\nadmin_group = {group:?}\n{text}"
         );
         let windows = Windows::default();
         let probe = Probe::new(windows.min_prepublish, windows.token_lifetime);

@@ -1,6 +1,7 @@
 //! The real leader and real agents, in this process: real TCP, TLS, sled and files, and a clock that the tests step.
 
 mod adopting;
+mod authorisation;
 mod clocks;
 mod cluster;
 mod emergency;
