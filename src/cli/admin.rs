@@ -8,7 +8,7 @@ use tonic::{Response, Status, Streaming};
 
 use super::CliError;
 use crate::config::{LeaderConfig, file};
-use crate::rpc::admin::{AdoptCall, Document, HistoryCall, PlanCall, RevokeCall, RotateCall, TokenCall};
+use crate::rpc::admin::{AdoptCall, Document, HistoryCall, PlanCall, RevokeCall, RotateCall, TokenCall, Tokens};
 use crate::rpc::proto::admin_client::AdminClient;
 use crate::rpc::proto::{self, PingRequest, RotateProgress, ShowKeyRequest, StatusRequest, WatchRequest};
 use crate::rpc::{Failure, admin_client, connect_admin, fleet};
@@ -160,6 +160,16 @@ impl Leader {
             line: Secret::new(made.token.into_bytes()),
             expires_at: Time(made.expires_at_ms),
         })
+    }
+
+    pub(super) async fn tokens(&mut self) -> Result<Document, Failure> {
+        Ok(answer(self.client.list_tokens(proto::ListTokensRequest {}).await)?.into())
+    }
+
+    /// Takes join tokens back, and says for which nodes they were.
+    pub(super) async fn revoke_tokens(&mut self, tokens: Tokens) -> Result<Vec<String>, Failure> {
+        let request = proto::RevokeTokensRequest::from(tokens);
+        Ok(answer(self.client.revoke_tokens(request).await)?.node_names)
     }
 }
 

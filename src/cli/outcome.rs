@@ -16,6 +16,7 @@ use crate::leader::founding::FoundingError;
 use crate::leader::restore::RestoreError;
 use crate::rpc::{ConnectError, Failure, WireError};
 use crate::telemetry::LogError;
+use crate::types::NameError;
 
 /// How a command that was carried out ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,6 +123,12 @@ pub enum CliError {
     /// A token could not be read from standard input.
     #[error("no join token came on standard input: {0}")]
     NoToken(io::Error),
+    /// A token's file could not be read.
+    #[error("the join token can't be read from {0:?}: {1}")]
+    TokenFile(PathBuf, io::Error),
+    /// A name that was made up of flags.
+    #[error(transparent)]
+    Name(#[from] NameError),
     /// The output could not be written.
     #[error("the output can't be written: {0}; what was asked may have been done, `jkeys history` tells")]
     Output(io::Error),

@@ -6,10 +6,11 @@ use crate::lifecycle::{Halt, Halted, Profile, Wait};
 use crate::rpc::documents::{
     Awaited, Away, ClockStatus, Deadline, Decided, DryRun, Happening, JwksSize, KeyChange, KeyStatus, NextChange, NodeOutlook,
     NodeStatus, Plan, Planned, PlannedKey, ProfileSize, ProfileStatus, RelyingParties, RevocationStatus, StandbyStatus, Status,
-    Subject, Trust, UnheldKey, VersionKey, VersionNode, VersionRow, VersionState, Waiting, YoungKey,
+    Subject, TokenRow, TokenState, Tokens, Trust, UnheldKey, VersionKey, VersionNode, VersionRow, VersionState, Waiting,
+    YoungKey,
 };
 use crate::types::{
-    Actor, Enrolment, Epoch, Generation, KeySpec, Kid, NodeName, PublicJwk, Reason, RsaBits, Seq, Span, Time, Version,
+    Actor, Digest, Enrolment, Epoch, Generation, KeySpec, Kid, NodeName, PublicJwk, Reason, RsaBits, Seq, Span, Time, Version,
 };
 
 /// 2026-11-23T06:05:04Z
@@ -157,6 +158,24 @@ fn node(name: &str) -> NodeStatus {
 }
 
 /// A rotation that revokes a key, on two nodes.
+/// Two join tokens for nodes that are not there yet, and one that was used.
+pub(super) fn tokens() -> Tokens {
+    let token = |node: &str, hash, mins, state| TokenRow {
+        node: node.parse().unwrap(),
+        token: Digest([hash; 32]),
+        expires_at: NOW + Span::mins(mins),
+        state,
+    };
+    Tokens {
+        now: NOW,
+        tokens: vec![
+            token("vm-1", 1, 12, TokenState::Used),
+            token("vm-4", 2, 48, TokenState::Open),
+            token("web-1", 3, 90, TokenState::Open),
+        ],
+    }
+}
+
 pub(super) fn decided() -> Decided {
     Decided {
         generation: Generation(43),

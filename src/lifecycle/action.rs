@@ -61,6 +61,7 @@ actions! {
     RevocationConfirmed "revocation_confirmed",
     Hastened "hastened",
     TokenIssued "token_issued",
+    TokenRevoked "token_revoked",
     Enrolled "enrolled",
     EnteredService "entered_service",
     LeftService "left_service",

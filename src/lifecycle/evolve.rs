@@ -35,6 +35,7 @@ impl State {
             Event::TokenIssued { .. } | Event::Enrolled { .. } | Event::EnteredService { .. } | Event::LeftService { .. } => {
                 self.evolve_nodes(event, at);
             }
+            Event::TokenRevoked { token, .. } => drop(self.tokens.remove(token)),
             Event::Founded { .. }
             | Event::Started { .. }
             | Event::StoodStill { .. }

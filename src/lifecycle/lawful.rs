@@ -5,7 +5,7 @@
 
 use super::event::{Cause, Event};
 use super::halted::Restoration;
-use super::state::{Key, Phase, PrivateHalf, Standing, State};
+use super::state::{JoinToken, Key, Phase, PrivateHalf, Standing, State};
 use super::timing;
 use crate::types::{Enrolment, KeyUse, Kid, NodeName, ProfileName, PublicKey, Time};
 
@@ -94,9 +94,11 @@ impl State {
             Event::Hastened { profile, .. } => holds(self.settings.profiles.contains_key(profile), || {
                 format!("there is no profile {profile}")
             }),
-            Event::TokenIssued { .. } | Event::Enrolled { .. } | Event::EnteredService { .. } | Event::LeftService { .. } => {
-                self.admits_node(event, at)
-            }
+            Event::TokenIssued { .. }
+            | Event::TokenRevoked { .. }
+            | Event::Enrolled { .. }
+            | Event::EnteredService { .. }
+            | Event::LeftService { .. } => self.admits_node(event, at),
             Event::WaitBegan { wait, .. } => holds(!self.waits.contains_key(wait), || "the wait had begun before".to_owned()),
             Event::WaitEnded { wait } => holds(self.waits.contains_key(wait), || "the wait had not begun".to_owned()),
             Event::Restored { restoration, lost } => self.admits_restoration(restoration, lost, at),
@@ -251,10 +253,16 @@ impl State {
             Event::TokenIssued { expires_at, .. } => {
                 holds(*expires_at > at, || "the token had expired when it was made".to_owned())
             }
+            Event::TokenRevoked { token, node } => {
+                let good = |row: &JoinToken| row.is_open(at) && row.node == *node;
+                holds(self.tokens.get(token).is_some_and(good), || {
+                    format!("node {node} had no such join token")
+                })
+            }
             Event::Enrolled {
                 node, enrolment, token, ..
             } => {
-                let good = |row: &super::state::JoinToken| !row.used && row.node == *node && row.expires_at > at;
+                let good = |row: &JoinToken| row.is_open(at) && row.node == *node;
                 holds(self.tokens.get(token).is_some_and(good), || {
                     format!("node {node} had no join token that was good")
                 })?;

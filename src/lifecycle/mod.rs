@@ -28,6 +28,7 @@ mod settings;
 mod sightings;
 mod standby;
 mod state;
+mod subject;
 mod timing;
 mod view;
 

@@ -159,6 +159,14 @@ pub struct JoinToken {
     pub used: bool,
 }
 
+impl JoinToken {
+    /// Whether it still lets a node in.
+    #[must_use]
+    pub fn is_open(&self, now: Time) -> bool {
+        !self.used && now < self.expires_at
+    }
+}
+
 /// A stretch of time in which the leader was away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Absence {

@@ -137,6 +137,8 @@ const TABLE: &[(&str, Who)] = &[
     ("/jkeys.v1.Admin/ShowVersion", Who::Local),
     ("/jkeys.v1.Admin/Backup", Who::Local),
     ("/jkeys.v1.Admin/CreateToken", Who::Local),
+    ("/jkeys.v1.Admin/ListTokens", Who::Local),
+    ("/jkeys.v1.Admin/RevokeTokens", Who::Local),
 ];
 
 /// Whether `caller` may call `method`, a path such as `/jkeys.v1.Fleet/Sync`.

@@ -51,6 +51,8 @@ const CALLS: &[(&str, For)] = &[
     ("/jkeys.v1.Admin/ShowVersion", For::Operators),
     ("/jkeys.v1.Admin/Backup", For::Operators),
     ("/jkeys.v1.Admin/CreateToken", For::Operators),
+    ("/jkeys.v1.Admin/ListTokens", For::Operators),
+    ("/jkeys.v1.Admin/RevokeTokens", For::Operators),
 ];
 
 /// Who calls.
@@ -197,12 +199,12 @@ async fn no_call_over_tls_is_open_to_anybody_but_whom_it_is_for() {
         (Caller::AnothersName, issued(&signer, "a", &replaced.keys, now)),
         (Caller::Replaced, replaced.tls_identity()),
     ];
-    let none = enroll_client_config(roots[0].key(), &cluster.clock).unwrap();
+    let stranger = enroll_client_config(roots[0].key(), &cluster.clock).unwrap();
     let callers = certificates.map(|(caller, identity)| {
         let tls = node_client_config(&identity, roots, domain, &cluster.clock).unwrap();
         (caller, tls)
     });
-    for (caller, tls) in callers.into_iter().chain([(Caller::NoCertificate, none)]) {
+    for (caller, tls) in callers.into_iter().chain([(Caller::NoCertificate, stranger)]) {
         check(caller, connect_leader(&node.addresses, tls).await.ok()).await;
     }
 }

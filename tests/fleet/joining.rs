@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use jkeys::agent::Papers;
-use jkeys::pki::{JoinToken, NodeKeys, enroll_client_config};
-use jkeys::rpc::proto::EnrollRequest;
+use jkeys::pki::{JoinToken, NodeKeys, TokenSecret, enroll_client_config};
+use jkeys::rpc::admin::{Document, Tokens as Which, schema};
+use jkeys::rpc::documents::{TokenState, Tokens};
+use jkeys::rpc::proto::{self, EnrollRequest};
 use jkeys::rpc::{connect_leader, enrollment_client};
 use jkeys::types::{Span, Time};
 
@@ -77,6 +79,86 @@ async fn a_node_of_a_release_too_far_away_is_refused_in_words_and_its_token_stay
     let refused = enrollment_client(channel).enroll(request).await.unwrap_err();
     assert!(refused.message().contains("version 9"), "{refused}");
     cluster.enroll("a", &line).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_nodes_that_race_with_one_token_one_gets_in() {
+    let cluster = Cluster::start(ES256).await;
+    let token = cluster.token("a").await.unwrap();
+    let folders: Vec<_> = (0..8)
+        .map(|number| cluster.root().join(format!("machine-{number}")))
+        .collect();
+    let racing = folders
+        .iter()
+        .map(|folder| jkeys::agent::enroll(&token, folder, &cluster.clock));
+    let ended = futures_util::future::join_all(racing).await;
+    let (joined, refused): (Vec<_>, Vec<_>) = ended.into_iter().partition(Result::is_ok);
+    assert_eq!((joined.len(), refused.len()), (1, 7));
+    for refusal in refused {
+        let words = refusal.unwrap_err().to_string();
+        assert!(words.contains("used already"), "{words}");
+    }
+    assert_eq!(cluster.count("enrolled").await, 1);
+    assert_eq!(
+        folders.iter().filter(|folder| folder.join("identity.json").exists()).count(),
+        1
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_are_listed_by_their_hash_and_taken_back() {
+    let cluster = Cluster::start(ES256).await;
+    let (kept, revoked) = (cluster.token("a").await.unwrap(), cluster.token("b").await.unwrap());
+    cluster.enroll("a", &kept).await.unwrap();
+    let mut admin = cluster.admin().await;
+    let listed = admin.list_tokens(proto::ListTokensRequest {}).await.unwrap().into_inner();
+    let listed: Tokens = Document::from(listed).read(schema::TOKENS).unwrap();
+    let rows: Vec<_> = listed
+        .tokens
+        .iter()
+        .map(|row| (row.node.as_str(), row.state, row.token))
+        .collect();
+    let hash = |line: &str| JoinToken::parse(line).unwrap().secret.hash();
+    assert_eq!(
+        rows,
+        [("a", TokenState::Used, hash(&kept)), ("b", TokenState::Open, hash(&revoked))]
+    );
+    let request = proto::RevokeTokensRequest::from(Which::Of("b".parse().unwrap()));
+    let names = admin.revoke_tokens(request.clone()).await.unwrap().into_inner().node_names;
+    assert_eq!(names, ["b"]);
+    let refused = cluster.enroll("b", &revoked).await.unwrap_err().to_string();
+    assert!(refused.contains("it was revoked"), "{refused}");
+    let refused = admin.revoke_tokens(request).await.unwrap_err();
+    assert!(refused.message().contains("could still be used"), "{refused}");
+    assert_eq!(cluster.count("token_revoked").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_guesses_waits_and_is_not_let_in_by_a_right_guess_meanwhile() {
+    let cluster = Cluster::start(ES256).await;
+    let good = cluster.token("a").await.unwrap();
+    let guess = async || {
+        let mut token = JoinToken::parse(&good).unwrap();
+        token.secret = TokenSecret::generate().unwrap();
+        let line = String::from_utf8(token.line().expose().to_vec()).unwrap();
+        cluster.enroll("a", &line).await.unwrap_err().to_string()
+    };
+    for _ in 0..10 {
+        let refused = guess().await;
+        assert!(refused.contains("never issued here"), "{refused}");
+    }
+    let words = "too many join tokens were refused from this address: try again in 1m";
+    let refused = guess().await;
+    assert!(refused.contains(words), "{refused}");
+    let refused = cluster.enroll("a", &good).await.unwrap_err().to_string();
+    assert!(refused.contains(words), "{refused}");
+    assert_eq!(
+        cluster.status().await.refused_enrolments,
+        10,
+        "what is held up is not looked at"
+    );
+    cluster.stepper.advance(Span::mins(1));
+    cluster.enroll("a", &good).await.unwrap();
 }
 
 /// When the certificate ends that the node has on its disk.

@@ -79,6 +79,7 @@ fn action(event: &Event) -> String {
         ),
         Event::Hastened { profile, .. } => format!("next rotation of profile {profile} asked for"),
         Event::TokenIssued { node, expires_at, .. } => format!("join token for node {node} made, good until {expires_at}"),
+        Event::TokenRevoked { node, .. } => format!("join token for node {node} revoked"),
         Event::Enrolled { node, enrolment, .. } => format!("node {node} enrolled, number {enrolment}"),
         Event::EnteredService { node, .. } => format!("node {node} entered service"),
         Event::LeftService { node, cause, .. } => format!("node {node} left service: {}", leaving(*cause)),

@@ -18,6 +18,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod text;
+mod tokens;
 
 pub(super) use audit::{
     checkpoint_json, consistency, consistency_json, exported, proof_written, proved, whole_log, whole_log_json,
@@ -33,6 +34,7 @@ pub(super) use notes::{agent_configured, enrolled, leader_founded, token};
 pub(super) use plan::plan;
 pub(super) use restore::{backed_up, rekeyed, restored};
 pub(super) use status::status;
+pub(super) use tokens::{revoked_tokens, tokens};
 
 use serde::Serialize;
 

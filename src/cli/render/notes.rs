@@ -11,7 +11,9 @@ use crate::types::{NodeName, Time};
 /// Beside a join token.
 pub(in crate::cli) fn token(node: &NodeName, expires_at: Time, now: Time) -> String {
     let left = relative(expires_at, now);
-    format!("this lets node {node} join, once, until {expires_at} ({left}): run `jkeys enroll TOKEN` there, and keep it secret")
+    format!(
+        "this lets node {node} join, once, until {expires_at} ({left}): run `jkeys enroll -` there and paste it; keep it secret until then"
+    )
 }
 
 /// After `jkeys init agent`.

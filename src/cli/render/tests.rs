@@ -251,7 +251,8 @@ fn the_end_names_laggards_and_until_when_a_revoked_key_is_trusted() {
 fn a_token_says_what_to_do_with_it() {
     assert_eq!(
         token(&names(&["vm-4"])[0], NOW + Span::hours(1), NOW),
-        "this lets node vm-4 join, once, until 2026-11-23T07:05:04.000Z (in 1h): run `jkeys enroll TOKEN` there, and keep it secret"
+        "this lets node vm-4 join, once, until 2026-11-23T07:05:04.000Z (in 1h): run `jkeys enroll -` there and paste \
+         it; keep it secret until then"
     );
 }
 

@@ -293,3 +293,40 @@ async fn a_backup_that_is_not_whole_is_not_left_behind_and_nothing_is_overwritte
         assert_eq!(std::fs::read(&file).unwrap(), b"", "what was there is there still");
     }
 }
+
+#[tokio::test]
+async fn tokens_are_made_for_names_that_are_free_and_listed_and_taken_back() {
+    let served = Fake::default().serve();
+    let one = jkeys(&served, "node token vm-7").await;
+    assert_eq!(one.out, "token-for-vm-7\n");
+    assert!(one.notes.contains("enroll -"), "{}", one.notes);
+    // vm-1 and vm-2 are nodes, and there is an open token for vm-4.
+    let many = jkeys(&served, "node token --count 3 --prefix vm-").await;
+    assert_eq!(
+        (many.out.as_str(), many.notes.as_str()),
+        ("vm-3 token-for-vm-3\nvm-5 token-for-vm-5\nvm-6 token-for-vm-6\n", "")
+    );
+    let json = jkeys(&served, "node token --count 1 --prefix vm- --ttl 1s --json").await.out;
+    assert_eq!(
+        json,
+        "{\"node\":\"vm-3\",\"token\":\"token-for-vm-3\",\"expires_at\":\"2026-11-23T06:05:05.000Z\"}\n"
+    );
+    let refused = jkeys(&served, "node token --count 1 --prefix VM").await.refused();
+    assert!(refused.contains("\"VM1\" is not valid"), "{refused}");
+    let expected = "\
+NODE   STATE  EXPIRES    HASH
+vm-1   used   in 12m     010101010101
+vm-4   open   in 48m     020202020202
+web-1  open   in 1h 30m  030303030303
+";
+    assert_eq!(jkeys(&served, "node token list").await.out, expected);
+    let json = jkeys(&served, "node token list --json").await.out;
+    assert!(
+        json.starts_with("{\"now\":\"2026-11-23T06:05:04.000Z\",\"tokens\":[{\"node\":\"vm-1\""),
+        "{json}"
+    );
+    let revoked = jkeys(&served, "node token revoke vm-4").await.out;
+    assert_eq!(revoked, "1 join token revoked, for vm-4\n");
+    let revoked = jkeys(&served, "node token revoke --all").await.out;
+    assert_eq!(revoked, "2 join tokens revoked, for vm-1, vm-5\n");
+}

@@ -7,8 +7,8 @@ use tempfile::TempDir;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
-use crate::cli::samples::{NOW, a_plan, a_version, kid, quiet};
-use crate::rpc::admin::{Document, Progress, schema};
+use crate::cli::samples::{NOW, a_plan, a_version, kid, quiet, tokens};
+use crate::rpc::admin::{Document, Progress, Tokens, schema};
 use crate::rpc::documents::VersionsPage;
 use crate::rpc::proto::admin_server::Admin;
 use crate::rpc::proto::{self, HistoryRequest, RotateRequest};
@@ -251,5 +251,20 @@ impl Admin for Fake {
             token: format!("token-for-{}", request.node_name),
             expires_at_ms: NOW.0 + request.ttl_ms,
         }))
+    }
+
+    async fn list_tokens(&self, _: Request<proto::ListTokensRequest>) -> Result<Response<proto::Document>, Status> {
+        Ok(Response::new(Document::write(schema::TOKENS, &tokens()).unwrap().into()))
+    }
+
+    async fn revoke_tokens(
+        &self,
+        request: Request<proto::RevokeTokensRequest>,
+    ) -> Result<Response<proto::RevokeTokensResponse>, Status> {
+        let node_names = match Tokens::try_from(request.into_inner())?.node() {
+            Some(node) => vec![node.into()],
+            None => vec!["vm-1".to_owned(), "vm-5".to_owned()],
+        };
+        Ok(Response::new(proto::RevokeTokensResponse { node_names }))
     }
 }

@@ -114,7 +114,10 @@ fn cut_off_at_any_write_the_old_keystore_is_whole_and_the_new_one_does_not_open(
         for byte in [0xA5, 0xB6] {
             let error = Keystore::open(&new.dir, &master(byte)).unwrap_err();
             assert!(
-                matches!(error, KeystoreError::Absent { .. } | KeystoreError::Empty { .. }),
+                matches!(
+                    error,
+                    KeystoreError::Absent { .. } | KeystoreError::Empty { .. } | KeystoreError::Older { .. }
+                ),
                 "{error}"
             );
         }

@@ -17,21 +17,21 @@ use crate::leader::dry_run::dry_run;
 use crate::leader::plan;
 use crate::leader::status::{decided, status};
 use crate::lifecycle::{Adopt, Command, Compromised, Event, RotateNow, Why};
-use crate::pki::{JoinToken, TokenSecret};
 use crate::rpc::admin::{
-    self, Accepted, AdoptCall, Document, HistoryCall, PlanCall, Progress, RevokeCall, RotateCall, TokenCall, schema,
+    self, Accepted, AdoptCall, Document, HistoryCall, PlanCall, Progress, RevokeCall, RotateCall, TokenCall, Tokens, schema,
 };
 use crate::rpc::documents;
 use crate::rpc::fleet::PROTOCOL_VERSION;
 use crate::rpc::proto::admin_server::Admin;
 use crate::rpc::proto::{
     self, AdoptRequest, AuditLogPart, AuditLogRequest, BackupPart, BackupRequest, CreateTokenRequest, CreateTokenResponse,
-    HistoricalKeysRequest, HistoricalKeysResponse, HistoryRequest, PingRequest, PingResponse, PlanRequest,
-    ProveConsistencyRequest, ProveConsistencyResponse, ProveRecordsRequest, ProvedRecord, RevokeRequest, RotateProgress,
-    RotateRequest, ShowKeyRequest, ShowVersionRequest, StatusRequest, VersionsRequest, WatchRequest, audit_log_part,
+    HistoricalKeysRequest, HistoricalKeysResponse, HistoryRequest, ListTokensRequest, PingRequest, PingResponse, PlanRequest,
+    ProveConsistencyRequest, ProveConsistencyResponse, ProveRecordsRequest, ProvedRecord, RevokeRequest, RevokeTokensRequest,
+    RevokeTokensResponse, RotateProgress, RotateRequest, ShowKeyRequest, ShowVersionRequest, StatusRequest, VersionsRequest,
+    WatchRequest, audit_log_part,
 };
 use crate::rpc::{Caller, ErrorKind, Failure};
-use crate::types::{Actor, Enrolment, Kid, NameError, NodeName, Now, Seq, Span};
+use crate::types::{Actor, Enrolment, Kid, NameError, Now, Seq, Span};
 
 /// Answers the command line.
 pub(in crate::leader) struct AdminService(pub(in crate::leader) Context);
@@ -214,7 +214,17 @@ impl Admin for AdminService {
     async fn create_token(&self, request: Request<CreateTokenRequest>) -> Answer<CreateTokenResponse> {
         let actor = actor(&request)?;
         let TokenCall { node, ttl } = TokenCall::try_from(request.into_inner())?;
-        Ok(Response::new(self.token(actor, node, ttl).await?))
+        Ok(Response::new(self.0.token(actor, node, ttl).await?))
+    }
+
+    async fn list_tokens(&self, _: Request<ListTokensRequest>) -> Answer<proto::Document> {
+        Ok(Response::new(document(schema::TOKENS, &self.0.tokens().await?)?))
+    }
+
+    async fn revoke_tokens(&self, request: Request<RevokeTokensRequest>) -> Answer<RevokeTokensResponse> {
+        let actor = actor(&request)?;
+        let tokens = Tokens::try_from(request.into_inner())?;
+        Ok(Response::new(self.0.revoke_tokens(actor, tokens).await?))
     }
 }
 
@@ -305,41 +315,6 @@ impl AdminService {
         let _ = steps.send(Ok(Progress::Accepted(accepted).into())).await;
         tokio::spawn(follow::follow(self.0.clone(), decided, wait, steps));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
-    }
-
-    async fn token(&self, actor: Actor, node: NodeName, ttl: Span) -> Result<CreateTokenResponse, Failure> {
-        let context = &self.0;
-        let addresses = context.terms.borrow().advertise.clone();
-        if addresses.is_empty() {
-            let advice = "the configuration names no address that nodes can reach: set advertise = [\"HOST:7443\"] and reload the leader \
-                          (systemctl reload jkeys-leader)";
-            let refused = context.refuse(actor, format!("node token {node}"), Failure::refused(advice));
-            return Err(refused.await);
-        }
-        let secret = TokenSecret::generate().map_err(|why| internal(&why))?;
-        let expires_at = context.clock.now() + ttl;
-        let command = Command::IssueToken {
-            token: secret.hash(),
-            node: node.clone(),
-            expires_at,
-        };
-        let words = format!("node token {node}");
-        context
-            .ask(actor, words, command)
-            .await?
-            .map_err(|refusal| Failure::refused(refusal.to_string()))?;
-        let token = JoinToken {
-            addresses,
-            ca_key: context.authority.signer.certificate().key(),
-            log_public_key: context.authority.fleet.log_public_key.0,
-            node,
-            secret,
-        };
-        let token = String::from_utf8_lossy(token.line().expose()).into_owned();
-        Ok(CreateTokenResponse {
-            token,
-            expires_at_ms: expires_at.0,
-        })
     }
 }
 

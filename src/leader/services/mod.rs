@@ -1,6 +1,7 @@
 //! The leader's gRPC services. They read, ask the engine, and answer; they decide nothing.
 
 mod admin;
+mod attempts;
 mod audit;
 mod backup;
 mod context;
@@ -9,6 +10,7 @@ mod fleet;
 mod follow;
 mod historical;
 mod history;
+mod tokens;
 mod versions;
 
 pub(super) use admin::AdminService;

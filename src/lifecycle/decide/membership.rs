@@ -6,7 +6,7 @@ use super::{Decision, Refusal};
 use crate::lifecycle::event::{Event, Leaving};
 use crate::lifecycle::mutant::{Mutant, is_out};
 use crate::lifecycle::sightings::Sightings;
-use crate::lifecycle::state::State;
+use crate::lifecycle::state::{JoinToken, State};
 use crate::types::{Digest, NodeName, Time, WitnessKey};
 
 pub(super) fn issue_token(token: Digest, node: &NodeName, expires_at: Time) -> Decision {
@@ -15,6 +15,21 @@ pub(super) fn issue_token(token: Digest, node: &NodeName, expires_at: Time) -> D
         node: node.clone(),
         expires_at,
     }])
+}
+
+/// Takes back the tokens that could still be used.
+pub(super) fn revoke_tokens(state: &State, node: Option<&NodeName>, now: Time) -> Result<Decision, Refusal> {
+    let is_meant = |token: &JoinToken| token.is_open(now) && node.is_none_or(|node| *node == token.node);
+    let open = state.tokens.iter().filter(|(_, token)| is_meant(token));
+    let revoked = open.map(|(token, row)| Event::TokenRevoked {
+        token: *token,
+        node: row.node.clone(),
+    });
+    let decision = Decision::from(revoked.collect::<Vec<_>>());
+    if decision.is_empty() {
+        return Err(Refusal::NoOpenToken(node.cloned()));
+    }
+    Ok(decision)
 }
 
 /// A node joins with its token. An older node of the same name leaves service; what it left behind stands.

@@ -19,6 +19,7 @@ mod reconfigure;
 mod respec;
 mod schedule;
 mod service;
+mod tokens;
 mod walk;
 mod walk_fleet;
 mod walk_settings;

@@ -4,14 +4,10 @@ use std::collections::BTreeSet;
 
 use super::super::convert::WireError;
 use super::super::proto::{self, rotate_request};
-use crate::types::{Comment, Kid, NodeName, ProfileName, Reason, Span};
+use crate::types::{Comment, Kid, ProfileName, Reason, Span};
 
 /// The longest that a command may follow confirmations.
 const LONGEST_WAIT: Span = Span::hours(1);
-/// The longest life of a join token.
-const LONGEST_TTL: Span = Span::hours(30 * 24);
-/// The shortest life of a join token.
-const SHORTEST_TTL: Span = Span::secs(1);
 /// The shortest time that a plan looks ahead.
 const SHORTEST_PLAN: Span = Span::mins(1);
 /// The longest time that a plan looks ahead.
@@ -75,15 +71,6 @@ pub struct RevokeCall {
 pub struct PlanCall {
     /// How far to look.
     pub span: Span,
-}
-
-/// `jkeys node token`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenCall {
-    /// The name of the node that will join.
-    pub node: NodeName,
-    /// How long the token is good for.
-    pub ttl: Span,
 }
 
 impl TryFrom<proto::RotateRequest> for RotateCall {
@@ -181,31 +168,6 @@ impl From<PlanCall> for proto::PlanRequest {
     }
 }
 
-impl TryFrom<proto::CreateTokenRequest> for TokenCall {
-    type Error = WireError;
-
-    fn try_from(request: proto::CreateTokenRequest) -> Result<Self, WireError> {
-        let ttl = Span(request.ttl_ms);
-        if !(SHORTEST_TTL..=LONGEST_TTL).contains(&ttl) {
-            return Err(WireError::field(
-                "ttl",
-                format!("{ttl} is not between {SHORTEST_TTL} and {LONGEST_TTL}"),
-            ));
-        }
-        let node = request.node_name.parse()?;
-        Ok(Self { node, ttl })
-    }
-}
-
-impl From<TokenCall> for proto::CreateTokenRequest {
-    fn from(call: TokenCall) -> Self {
-        Self {
-            node_name: call.node.into(),
-            ttl_ms: call.ttl.0,
-        }
-    }
-}
-
 impl From<Reason> for proto::Reason {
     fn from(reason: Reason) -> Self {
         match reason {
@@ -216,7 +178,7 @@ impl From<Reason> for proto::Reason {
     }
 }
 
-fn reason(number: i32) -> Result<Reason, WireError> {
+pub(super) fn reason(number: i32) -> Result<Reason, WireError> {
     match proto::Reason::try_from(number) {
         Ok(proto::Reason::Unspecified) => Ok(Reason::Unspecified),
         Ok(proto::Reason::Compromised) => Ok(Reason::Compromised),
@@ -273,14 +235,6 @@ mod tests {
         assert_eq!(RevokeCall::try_from(proto::RevokeRequest::from(call.clone())).unwrap(), call);
         let call = PlanCall { span: Span::hours(1) };
         assert_eq!(PlanCall::try_from(proto::PlanRequest::from(call)).unwrap(), call);
-        let call = TokenCall {
-            node: "vm-1".parse().unwrap(),
-            ttl: Span::hours(1),
-        };
-        assert_eq!(
-            TokenCall::try_from(proto::CreateTokenRequest::from(call.clone())).unwrap(),
-            call
-        );
     }
 
     #[test]
@@ -295,14 +249,6 @@ mod tests {
         assert!(refused(&|request| request.wait_ms = LONGEST_WAIT.0 + 1).contains("1h"));
         assert!(refused(&|request| request.profiles = vec!["a b".into()]).contains("profile name"));
         assert!(refused(&|request| request.use_kid = Some("../x".into())).contains("kid"));
-        let token = |ttl_ms| {
-            let node_name = "vm-1".to_owned();
-            TokenCall::try_from(proto::CreateTokenRequest { node_name, ttl_ms }).is_ok()
-        };
-        assert_eq!(
-            [0, 999, 1000, LONGEST_TTL.0, LONGEST_TTL.0 + 1].map(token),
-            [false, false, true, true, false]
-        );
         let plan = |span_ms| PlanCall::try_from(proto::PlanRequest { span_ms }).is_ok();
         assert_eq!([0, 59_999, 60_000, LONGEST_PLAN.0 + 1].map(plan), [false, false, true, false]);
     }

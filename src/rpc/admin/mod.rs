@@ -3,11 +3,13 @@
 mod adopt;
 mod calls;
 mod history;
+mod nodes;
 mod progress;
 
 pub use adopt::AdoptCall;
-pub use calls::{Compromised, PlanCall, RevokeCall, RotateCall, TokenCall};
+pub use calls::{Compromised, PlanCall, RevokeCall, RotateCall};
 pub use history::{HistoryCall, HistoryPage, Who};
+pub use nodes::{TokenCall, Tokens};
 pub use progress::{Accepted, Confirmation, Document, Finished, Progress, Trusted};
 
 /// The names of the schemas of [`Document`]s.
@@ -22,6 +24,8 @@ pub mod schema {
     pub const VERSIONS: &str = "jkeys.versions/1";
     /// One version of the keystore.
     pub const VERSION: &str = "jkeys.version/1";
+    /// The join tokens.
+    pub const TOKENS: &str = "jkeys.tokens/1";
     /// What a rotation or a revocation would do.
     pub const DRY_RUN: &str = "jkeys.dry-run/1";
     /// What comes.

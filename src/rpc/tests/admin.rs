@@ -94,6 +94,15 @@ impl Admin for Mirror {
         nothing()
     }
 
+    async fn list_tokens(&self, _: Request<proto::ListTokensRequest>) -> Result<Response<proto::Document>, Status> {
+        nothing()
+    }
+    async fn revoke_tokens(
+        &self,
+        _: Request<proto::RevokeTokensRequest>,
+    ) -> Result<Response<proto::RevokeTokensResponse>, Status> {
+        nothing()
+    }
     async fn create_token(&self, _: Request<proto::CreateTokenRequest>) -> Result<Response<proto::CreateTokenResponse>, Status> {
         nothing()
     }

@@ -214,6 +214,11 @@ fn what_happens_to_nodes_in_words() {
         words(issued),
         "join token for node vm-1 made, good until 2026-11-23T06:05:04.000Z"
     );
+    let revoked = Event::TokenRevoked {
+        token: Digest([0; 32]),
+        node: node(),
+    };
+    assert_eq!(words(revoked), "join token for node vm-1 revoked");
     let enrolled = Event::Enrolled {
         node: node(),
         enrolment: Enrolment(3),

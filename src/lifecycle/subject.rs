@@ -1,0 +1,88 @@
+//! What an event is about: keys and nodes by their names.
+
+use super::cause::{Cause, Grounds};
+use super::event::Event;
+use super::state::Halt;
+use crate::types::{Kid, NodeName, PublicKey};
+
+impl Event {
+    /// Whether it changes what nodes must hold, so that a new generation is made.
+    #[must_use]
+    pub fn changes_nodes(&self) -> bool {
+        matches!(
+            self,
+            Self::Prepublished { .. }
+                | Self::Armed { .. }
+                | Self::Activated { .. }
+                | Self::Retired { .. }
+                | Self::Removed { .. }
+                | Self::Revoked { .. }
+                | Self::Staged { .. }
+                | Self::Published { .. }
+                | Self::Unpublished { .. }
+                | Self::Discarded { .. }
+                | Self::Adopted { .. }
+                | Self::Recovered { .. }
+        ) || matches!(self, Self::Restored { lost, .. } if !lost.is_empty())
+    }
+
+    /// The public half that it brings into the key set.
+    #[must_use]
+    pub fn new_key(&self) -> Option<&PublicKey> {
+        match self {
+            Self::Prepublished { key, .. }
+            | Self::Staged { key, .. }
+            | Self::Recovered {
+                key, inherited: true, ..
+            } => Some(key),
+            _ => None,
+        }
+    }
+
+    /// The key that it is about.
+    #[must_use]
+    pub fn kid(&self) -> Option<&Kid> {
+        match self {
+            Self::Prepublished { key, .. } | Self::Staged { key, .. } | Self::Recovered { key, .. } => Some(&key.kid),
+            Self::Armed { kid, .. }
+            | Self::Activated { kid, .. }
+            | Self::Retired { kid, .. }
+            | Self::Removed { kid, .. }
+            | Self::Revoked { kid, .. }
+            | Self::Published { kid, .. }
+            | Self::Unpublished { kid, .. }
+            | Self::Discarded { kid, .. }
+            | Self::ReportedCompromised { kid, .. }
+            | Self::Destroyed { kid }
+            | Self::RevocationConfirmed { kid, .. } => Some(kid),
+            _ => None,
+        }
+    }
+
+    /// Whether it is about that node, or names it. Of a long list the first nodes only are in a record.
+    #[must_use]
+    pub fn names(&self, node: &NodeName) -> bool {
+        match self {
+            Self::TokenIssued { node: own, .. }
+            | Self::TokenRevoked { node: own, .. }
+            | Self::Enrolled { node: own, .. }
+            | Self::EnteredService { node: own, .. }
+            | Self::LeftService { node: own, .. }
+            | Self::Halted {
+                halt: Halt { node: own, .. },
+            } => own == node,
+            Self::WaitBegan { nodes, .. }
+            | Self::RevocationConfirmed { replaced: nodes, .. }
+            | Self::Activated {
+                cause: Cause::Forced { missing: nodes, .. } | Cause::Compromised { missing: nodes, .. },
+                ..
+            }
+            | Self::Published {
+                grounds: Grounds::Forced { missing: nodes },
+                ..
+            } => nodes.first.contains(node),
+            Self::Adopted { unknown, believed, .. } => unknown.first.contains(node) || believed.first.contains(node),
+            _ => false,
+        }
+    }
+}
