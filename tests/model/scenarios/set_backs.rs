@@ -32,14 +32,7 @@ pub fn set_backs() -> Vec<Scenario> {
             set_back_and_alone,
             5,
             3,
-            &[&[
-                Act::Pass(Pass::Minutes),
-                Act::Pass(Pass::ToNext),
-                RotateNow(true),
-                Heal(A),
-                Heal(B),
-                Adopt,
-            ]],
+            &[&[Act::Pass(Pass::Minutes), RotateNow(true), Heal(A), Adopt]],
         ),
         scenario(
             "a leader that was set back by two terms",
@@ -87,8 +80,8 @@ pub fn set_backs() -> Vec<Scenario> {
             4,
             1,
             &[
-                &TIME,
-                &[Act::Pass(Pass::Minutes), Adopt, Heal(B), Join(C), Rejoin(B), RotateNow(false)],
+                &[Act::Pass(Pass::Minutes), Adopt, Heal(B)],
+                &[Join(C), Rejoin(B), RotateNow(false)],
             ],
         ),
         scenario(

@@ -130,7 +130,7 @@ pub fn set_back_far() -> World {
     })
 }
 
-/// The same before two forced rotations, in a fleet that holds its leader to its log; the leader runs.
+/// The same before two forced rotations, in a fleet that holds its leader to its log; the leader runs, and two others were asked for.
 pub fn set_back_and_alone() -> World {
     let config = Config {
         has_log: true,
@@ -143,7 +143,9 @@ pub fn set_back_and_alone() -> World {
             act.perform(world);
         }
     });
-    Act::StartLeader.perform(&mut world);
+    for act in [Act::StartLeader, Act::RotateNow(true), Act::RotateNow(true)] {
+        act.perform(&mut world);
+    }
     world
 }
 
