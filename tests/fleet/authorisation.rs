@@ -20,6 +20,7 @@ use tonic::transport::Channel;
 use tonic_prost::ProstCodec;
 
 use crate::cluster::{Cluster, ES256};
+use crate::skipped::skipped;
 
 /// For whom a call is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -221,7 +222,7 @@ async fn no_call_on_the_socket_is_open_to_anybody_but_owner_and_group() {
     let socket = cluster.config().admin_socket;
     check(Caller::Owner, connect_admin(&socket).await.ok()).await;
     if !is_root {
-        return eprintln!("skipped: other accounts on the socket: the test is not root");
+        return skipped("no_call_on_the_socket: only root can call from other accounts");
     }
     open_folders_of(&socket, cluster.root());
     let others = |caller, groups| {
@@ -231,7 +232,7 @@ async fn no_call_on_the_socket_is_open_to_anybody_but_owner_and_group() {
     others(Caller::Anyone, vec![]).await.unwrap();
     match group_id(group) {
         Some(operators) => others(Caller::InGroup, vec![Gid::from_raw(operators)]).await.unwrap(),
-        None => eprintln!("skipped: the group of operators: this machine has neither daemon nor nogroup"),
+        None => skipped("no_call_on_the_socket: this machine has neither a group daemon nor nogroup"),
     }
 }
 

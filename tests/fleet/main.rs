@@ -13,3 +13,5 @@ mod log;
 mod restarts;
 mod restore;
 mod rotations;
+#[path = "../processes/skipped.rs"]
+mod skipped;

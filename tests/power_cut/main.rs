@@ -5,6 +5,8 @@
 
 mod cut;
 mod disk;
+#[path = "../processes/skipped.rs"]
+mod skipped;
 mod trace;
 mod victim;
 
@@ -23,6 +25,7 @@ use tempfile::TempDir;
 
 use self::cut::{Fate, Image};
 use self::disk::Disk;
+use self::skipped::skipped;
 use self::trace::{CALLS, Call, Event, Trace};
 use self::victim::Told;
 
@@ -252,13 +255,4 @@ fn cut_a_start(image: &Image, told: &Told) -> Tried {
 
 fn keystore_in(root: &Path) -> PathBuf {
     root.join("keystore")
-}
-
-/// Says that a test showed nothing here, and why: `scripts/test.sh` names a file for it.
-fn skipped(why: &str) {
-    eprintln!("skipped: {why}");
-    if let Some(list) = std::env::var_os("JKEYS_TEST_SKIPPED") {
-        let mut list = fs::OpenOptions::new().create(true).append(true).open(list).unwrap();
-        list.write_all(format!("{why}\n").as_bytes()).unwrap();
-    }
 }

@@ -7,7 +7,8 @@ use std::path::Path;
 use tokio::process::Command;
 
 use crate::fleet::{Fleet, SLOW};
-use crate::process::{JKEYS, Said, Service, skipped, until};
+use crate::process::{JKEYS, Said, Service, until};
+use crate::skipped::skipped;
 
 /// An account that is nobody's.
 const OTHER: u32 = 65_534;

@@ -12,7 +12,8 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 use crate::fleet::{Fleet, SLOW};
-use crate::process::{JKEYS, Service, run, skipped, until, write};
+use crate::process::{JKEYS, Service, run, until, write};
+use crate::skipped::skipped;
 
 #[tokio::test]
 async fn a_folder_that_can_not_be_used_is_found_before_the_token_is_used_up() {

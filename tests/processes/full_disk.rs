@@ -9,7 +9,8 @@ use jkeys::outputs::prove;
 use tokio::process::Command;
 
 use crate::fleet::{Fleet, SLOW};
-use crate::process::{JKEYS, Service, skipped, until};
+use crate::process::{JKEYS, Service, until};
+use crate::skipped::skipped;
 
 const FORCED: [&str; 7] = ["rotate", "--now", "--force", "--reason", "superseded", "--wait", "3s"];
 

@@ -14,3 +14,4 @@ mod live;
 mod process;
 mod restoring;
 mod signals;
+mod skipped;

@@ -179,12 +179,3 @@ pub fn copy_folder(from: &Path, to: &Path) {
         }
     }
 }
-
-/// Says that a test showed nothing here, and why: `scripts/test.sh` names a file for it.
-pub fn skipped(why: &str) {
-    eprintln!("skipped: {why}");
-    if let Some(list) = std::env::var_os("JKEYS_TEST_SKIPPED") {
-        let mut list = OpenOptions::new().create(true).append(true).open(list).unwrap();
-        std::io::Write::write_all(&mut list, format!("{why}\n").as_bytes()).unwrap();
-    }
-}
