@@ -35,13 +35,13 @@ impl Staging {
     }
 }
 
-/// The keys that keep a node out of service (rule E1): relying parties encrypt to them, or did so lately, nodes in service can open that,
-/// and this one never will, for the leader does not have the private half.
-pub fn closed_to<'a>(state: &'a State, seen: &'a Sightings, enrolment: Enrolment) -> impl Iterator<Item = &'a Kid> {
-    let lacks = move |enrolment, kid: &Kid| seen.get(&enrolment).is_some_and(|sighting| sighting.lacking.contains(kid));
-    let others_open = move |kid: &Kid| state.in_service().any(|(_, node, _)| !lacks(node.enrolment, kid));
-    let sealing = state.keys.values().filter(|key| key.key_use() == KeyUse::Enc).map(Key::kid);
-    sealing.filter(move |kid| lacks(enrolment, kid) && others_open(kid) && !is_out(Mutant::E1Lacking))
+/// Whether a node may come into service (rule E1): it opens what relying parties encrypt, or did lately, as far as any node in service
+/// does. A key that the leader took over from its nodes it never sends to others.
+pub fn opens_what_others_open(state: &State, seen: &Sightings, enrolment: Enrolment) -> bool {
+    let lacks = |enrolment, kid: &Kid| seen.get(&enrolment).is_some_and(|sighting| sighting.lacking.contains(kid));
+    let others_open = |kid: &Kid| state.in_service().any(|(_, node, _)| !lacks(node.enrolment, kid));
+    let mut sealing = state.keys.values().filter(|key| key.key_use() == KeyUse::Enc).map(Key::kid);
+    is_out(Mutant::E1Lacking) || !sealing.any(|kid| lacks(enrolment, kid) && others_open(kid))
 }
 
 /// How far an unpublished key is from its removal (rule E2).

@@ -99,7 +99,7 @@ fn outside(key: &InheritedKey, now: Time) -> String {
     let lacking = if key.lacking.is_empty() {
         String::new()
     } else if key.is_encrypted_to {
-        format!("; {nodes} can't open what is encrypted to it, and come into service after that (rule E1)")
+        format!("; {nodes} can't open what is encrypted to it; who of them is out of service stays so until then (rule E1)")
     } else {
         format!("; {nodes} serve without it")
     };

@@ -76,7 +76,8 @@ fn a_key_that_the_leader_does_not_have_is_named_with_who_lacks_it_and_until_when
     );
     fleet.inherited[0].is_encrypted_to = true;
     let shown = status(&fleet, None);
-    let waits = "(in 1d 3h); vm-2 can't open what is encrypted to it, and come into service after that (rule E1)\n";
+    let waits =
+        "(in 1d 3h); vm-2 can't open what is encrypted to it; who of them is out of service stays so until then (rule E1)\n";
     assert!(shown.contains(waits), "{shown}");
 }
 

@@ -1,6 +1,6 @@
 //! Who is in service: entering by a confirmation of the newest generation, leaving by silence or by a debt.
 
-use crate::lifecycle::encryption::closed_to;
+use crate::lifecycle::encryption::opens_what_others_open;
 use crate::lifecycle::event::{Event, Leaving};
 use crate::lifecycle::publication::{OnNode, Publication};
 use crate::lifecycle::sightings::{Sighting, Sightings};
@@ -26,8 +26,8 @@ pub(super) fn arrivals(state: &State, seen: &Sightings) -> Vec<Event> {
         Standing::Joining => confirmed_at(node).is_some(),
         Standing::Evicted { at } => confirmed_at(node).is_some_and(|confirmed| confirmed > at),
     };
-    let opens = |node: &Node| closed_to(state, seen, node.enrolment).next().is_none();
-    let arriving = state.nodes.iter().filter(|(_, node)| arrives(node) && opens(node));
+    let may_serve = |node: &Node| arrives(node) && opens_what_others_open(state, seen, node.enrolment);
+    let arriving = state.nodes.iter().filter(|(_, node)| may_serve(node));
     arriving
         .map(|(name, node)| Event::EnteredService {
             node: name.clone(),
