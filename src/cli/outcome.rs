@@ -121,10 +121,12 @@ pub enum CliError {
     #[error(transparent)]
     Log(#[from] LogError),
     /// A token could not be read from standard input.
-    #[error("no join token came on standard input: {0}")]
+    #[error("no join token came on standard input: {0}; paste the line that `jkeys node token NAME` printed on the leader")]
     NoToken(io::Error),
     /// A token's file could not be read.
-    #[error("the join token can't be read from {0:?}: {1}")]
+    #[error(
+        "the join token can't be read from {0:?}: {1}; put the line that `jkeys node token NAME` printed into a file that you may read"
+    )]
     TokenFile(PathBuf, io::Error),
     /// A name that was made up of flags.
     #[error(transparent)]

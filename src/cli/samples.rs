@@ -157,7 +157,6 @@ fn node(name: &str) -> NodeStatus {
     }
 }
 
-/// A rotation that revokes a key, on two nodes.
 /// Two join tokens for nodes that are not there yet, and one that was used.
 pub(super) fn tokens() -> Tokens {
     let token = |node: &str, hash, mins, state| TokenRow {
@@ -176,6 +175,7 @@ pub(super) fn tokens() -> Tokens {
     }
 }
 
+/// A rotation that revokes a key, on two nodes.
 pub(super) fn decided() -> Decided {
     Decided {
         generation: Generation(43),

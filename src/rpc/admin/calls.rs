@@ -178,7 +178,7 @@ impl From<Reason> for proto::Reason {
     }
 }
 
-pub(super) fn reason(number: i32) -> Result<Reason, WireError> {
+fn reason(number: i32) -> Result<Reason, WireError> {
     match proto::Reason::try_from(number) {
         Ok(proto::Reason::Unspecified) => Ok(Reason::Unspecified),
         Ok(proto::Reason::Compromised) => Ok(Reason::Compromised),

@@ -3,14 +3,14 @@
 mod adopt;
 mod calls;
 mod history;
-mod nodes;
 mod progress;
+mod tokens;
 
 pub use adopt::AdoptCall;
 pub use calls::{Compromised, PlanCall, RevokeCall, RotateCall};
 pub use history::{HistoryCall, HistoryPage, Who};
-pub use nodes::{TokenCall, Tokens};
 pub use progress::{Accepted, Confirmation, Document, Finished, Progress, Trusted};
+pub use tokens::{TokenCall, Tokens};
 
 /// The names of the schemas of [`Document`]s.
 pub mod schema {

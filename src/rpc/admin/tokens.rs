@@ -1,4 +1,4 @@
-//! Requests about nodes and their join tokens.
+//! Requests about join tokens.
 
 use super::super::convert::WireError;
 use super::super::proto::{self, revoke_tokens_request};
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_about_nodes_survive_the_wire() {
+    fn requests_about_tokens_survive_the_wire() {
         let call = TokenCall {
             node: "vm-1".parse().unwrap(),
             ttl: Span::hours(1),

@@ -1,4 +1,4 @@
-//! Join tokens, and nodes one by one.
+//! Join tokens.
 
 use serde::{Deserialize, Serialize};
 
