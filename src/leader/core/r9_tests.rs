@@ -319,6 +319,19 @@ fn r9_a_short_absence_needs_no_node_and_neither_does_a_fleet_without_one() {
     assert_eq!((doubt(&next), next.state().started_at), (None, START + YEAR));
 }
 
+/// It was away for less than `clock_skew`: what the clock then leaves by counts from where it stands, not from when it was last there.
+#[test]
+fn r9_a_clock_that_jumps_after_a_short_absence_is_questioned() {
+    let before = leader_with(&["a"]);
+    let skew = before.state().settings.clock_skew();
+    let (start, last_up) = (after(HOUR), after(HOUR).wall - (skew - Span(1)));
+    let (mut leader, _) = restarted(&before, last_up, start);
+    assert_eq!(doubt(&leader), None);
+    let now = after(HOUR + Span::mins(1));
+    leader.step(Input::Woke, set(now, now.wall - (skew + Span(1))));
+    assert_eq!(doubt(&leader), Some(Doubt::Jumped));
+}
+
 #[test]
 fn r1_what_is_confirmed_while_the_clock_is_in_doubt_counts_from_when_it_is_not() {
     let mut next = leader_with(&["a", "b"]);

@@ -81,16 +81,20 @@ impl Timekeeper {
     /// Where no node ever was in service there is nobody to ask and nobody to harm: the clock is taken as it is.
     pub(super) fn start(&mut self, state: &State, last_known: Option<Time>, now: Now) {
         let known = last_known.filter(|_| voters(state).next().is_some() && !is_out(Mutant::R9Unconfirmed));
-        let anchor = Now {
-            wall: known.unwrap_or(now.wall),
-            ..now
-        };
+        let last_known = known.unwrap_or(now.wall);
+        // One that is in line with that counts as it stands: what it then leaves by is not to be as much again.
+        let is_in_line = last_known.distance(now.wall) <= state.settings.clock_skew();
+        let anchor = if is_in_line { now.wall } else { last_known };
         // A doubt of the term before goes on from when it began, if this term finds the clock wrong too.
         let in_doubt = state.waits.iter().filter(|(wait, _)| matches!(wait, Wait::Clock(_)));
-        let wall = in_doubt.map(|(_, since)| *since).fold(anchor.wall, Time::min);
+        let right_until = in_doubt.map(|(_, since)| *since).fold(last_known, Time::min);
         *self = Self {
-            anchor: Some(anchor),
-            started: Some(Now { wall, ..anchor }),
+            anchor: Some(Now { wall: anchor, ..now }),
+            is_proven: is_in_line,
+            started: Some(Now {
+                wall: right_until,
+                ..now
+            }),
             ..Self::default()
         };
     }
