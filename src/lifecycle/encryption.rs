@@ -35,13 +35,21 @@ impl Staging {
     }
 }
 
-/// Whether a node may come into service (rule E1): it opens what relying parties encrypt, or did lately, as far as any node in service
-/// does. A key that the leader took over from its nodes it never sends to others.
-pub fn opens_what_others_open(state: &State, seen: &Sightings, enrolment: Enrolment) -> bool {
-    let lacks = |enrolment, kid: &Kid| seen.get(&enrolment).is_some_and(|sighting| sighting.lacking.contains(kid));
-    let others_open = |kid: &Kid| state.in_service().any(|(_, node, _)| !lacks(node.enrolment, kid));
-    let mut sealing = state.keys.values().filter(|key| key.key_use() == KeyUse::Enc).map(Key::kid);
-    is_out(Mutant::E1Lacking) || !sealing.any(|kid| lacks(enrolment, kid) && others_open(kid))
+/// Whether a node may serve beside others (rule E1): it opens what relying parties encrypt, or did lately, as far as any of them does. A
+/// key that the leader took over from its nodes it never sends to others.
+pub fn opens_what_others_open(state: &State, seen: &Sightings, enrolment: Enrolment, others: &[Enrolment]) -> bool {
+    let others_open = |kid: &Kid| {
+        others
+            .iter()
+            .any(|other| !lacked(state, seen, *other).any(|lacked| lacked == kid))
+    };
+    is_out(Mutant::E1Lacking) || !lacked(state, seen, enrolment).any(others_open)
+}
+
+/// What relying parties encrypt to, or did lately, and a node has said that it can't open.
+pub fn lacked<'a>(state: &'a State, seen: &'a Sightings, enrolment: Enrolment) -> impl Iterator<Item = &'a Kid> {
+    let lacking = seen.get(&enrolment).into_iter().flat_map(|sighting| &sighting.lacking);
+    lacking.filter(|kid| state.keys.get(*kid).is_some_and(|key| key.key_use() == KeyUse::Enc))
 }
 
 /// How far an unpublished key is from its removal (rule E2).

@@ -105,3 +105,16 @@ fn search_all(more_depth: u8, more_faults: u8) {
     let counterexamples = counterexamples.into_inner().unwrap();
     assert!(counterexamples.is_empty(), "{counterexamples:#?}");
 }
+
+/// A machine that was enrolled anew in the time that its leader lost is strange to it, and one that is halted enrols nobody: it is enrolled
+/// once more after the adoption.
+#[test]
+fn r5_a_machine_that_was_enrolled_in_the_lost_time_is_enrolled_once_more() {
+    let mut world = World::with_nodes(Config::usual(&["main"]), &["a", "b"]);
+    world.advance(START + Span::hours(20));
+    for act in [Act::CopyLeader, Act::RotateNow(true), Act::Rejoin(B), Act::SetLeaderBack] {
+        act.perform(&mut world);
+    }
+    world.recover();
+    assert_eq!(world.oracle.broken, None);
+}

@@ -88,11 +88,20 @@ fn search(scenario: &Scenario) -> Found {
 /// Courses that are short, and small enough for the absence of a rule to show soon. What the log would catch shows where nodes do not
 /// hold the leader to it.
 fn bounds(mutant: Mutant) -> Bounds {
-    let behind_the_log = [Mutant::R5Epoch, Mutant::R5Generation, Mutant::R5Altered, Mutant::R5GoneKid];
+    let behind_the_log = [
+        Mutant::R5Epoch,
+        Mutant::R5Generation,
+        Mutant::R5Altered,
+        Mutant::R5GoneKid,
+        Mutant::R5Halt,
+    ];
+    let after_set_backs = [Mutant::R5Log, Mutant::E1Lacking];
+    let has_log = !behind_the_log.contains(&mutant);
     Bounds {
         nodes: 5,
         days: 16,
-        has_log: !behind_the_log.contains(&mutant),
+        has_log,
+        always_set_back: !has_log || after_set_backs.contains(&mutant),
     }
 }
 

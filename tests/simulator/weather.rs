@@ -80,6 +80,8 @@ pub struct Bounds {
     pub days: u64,
     /// Whether nodes hold the leader to its log.
     pub has_log: bool,
+    /// Whether the leader is set back in each course, or in some only.
+    pub always_set_back: bool,
 }
 
 /// A course as it is drawn.
@@ -108,6 +110,9 @@ impl Weather {
         let mut kinds = KINDS.to_vec();
         kinds.shuffle(&mut rng);
         kinds.truncate(rng.random_range(3..=16));
+        if bounds.always_set_back && !kinds.contains(&Kind::SetBack) {
+            kinds.push(Kind::SetBack);
+        }
         let most = if rng.random_ratio(1, 2) {
             bounds.nodes.min(4)
         } else {
@@ -244,9 +249,40 @@ impl Weather {
         acts
     }
 
-    /// The leader is set back to a copy from before some starts and a request of operators. Half of the times nobody can reach it then,
-    /// for a while in which operators ask for more. Once its nodes have told it, it is made to go on.
+    /// The leader is set back, and once its nodes have told it, it is made to go on.
     fn set_back(&mut self, later: Span) -> Vec<(Span, Act)> {
+        let (mut acts, mut told) = if self.rng.random_ratio(1, 3) {
+            self.set_back_by_one_generation()
+        } else {
+            self.set_back_by_starts(later)
+        };
+        for _ in 0..2 {
+            told = told + self.around(Span::mins(90));
+            acts.push((told, Act::Adopt));
+        }
+        acts
+    }
+
+    /// It is set back to a copy from before a revocation, and makes another one while no node reaches it: its newest generation then has
+    /// the number of one that they hold. Also when they reach it again.
+    fn set_back_by_one_generation(&mut self) -> (Vec<(Span, Act)>, Span) {
+        let (back, heals) = (Span::secs(10), Span::secs(20) + self.around(Span::mins(10)));
+        let mut acts = vec![
+            (Span(0), Act::CopyLeader),
+            (Span(1), self.revocation()),
+            (back, Act::SetLeaderBack),
+            (back + Span::secs(1), Act::StartLeader),
+            (back + Span::secs(2), self.revocation()),
+        ];
+        for who in (0..self.nodes).map(Who) {
+            acts.extend([(back, Act::Cut(who)), (heals, Act::Heal(who))]);
+        }
+        (acts, heals)
+    }
+
+    /// It is set back to a copy from before some starts and a request of operators. Half of the times nobody can reach it then, for a
+    /// while in which operators ask for more. Also when its nodes reach it.
+    fn set_back_by_starts(&mut self, later: Span) -> (Vec<(Span, Act)>, Span) {
         let mut acts = vec![(Span(0), Act::CopyLeader)];
         for _ in 0..self.rng.random_range(0..=2) {
             acts.extend([(Span(1), Act::CrashLeader), (Span(1), Act::StartLeader)]);
@@ -265,11 +301,7 @@ impl Weather {
                 acts.push((back + Span::secs(2 + n), self.request()));
             }
         }
-        for _ in 0..2 {
-            told = told + self.around(Span::mins(90));
-            acts.push((told, Act::Adopt));
-        }
-        acts
+        (acts, told)
     }
 
     fn request(&mut self) -> Act {

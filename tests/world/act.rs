@@ -221,7 +221,6 @@ impl Act {
             Self::MakeKeys => !world.leader.makes_keys,
             Self::CrashLeader
             | Self::SleepLeader
-            | Self::CopyLeader
             | Self::RotateNow(_)
             | Self::Hasten
             | Self::CompromisedAll
@@ -230,6 +229,9 @@ impl Act {
             Self::Adopt => leads && world.leader.store.state.halted.is_some(),
             Self::AddProfile(_) => leads && !has_added(world),
             Self::RemoveProfile => leads && has_added(world),
+            // A leader is not set back once more before its nodes have told it: what some of them hold of one lost story and others of
+            // another is given up in part, and the answer to `jkeys audit adopt` says so.
+            Self::CopyLeader => leads && world.is_of_one_story(),
             Self::SetLeaderBack => world.leader.has_copy(),
         }
     }

@@ -10,6 +10,7 @@ use jkeys::types::{Actor, Enrolment, Generation, Kid, Now, ProfileName, PublicKe
 
 use super::log::Log;
 use super::network::Down;
+use super::node::Node;
 use super::store::Store;
 use super::{START, World, keys, shown};
 
@@ -91,6 +92,11 @@ impl LeaderHost {
     /// Whether there is one.
     pub fn has_copy(&self) -> bool {
         self.copy.is_some()
+    }
+
+    /// The state in it.
+    pub fn copied(&self) -> Option<&State> {
+        self.copy.as_deref().map(|copy| &copy.state)
     }
 
     /// What its clock shows.
@@ -203,8 +209,16 @@ impl World {
     /// The leader's machine is put back to the copy that was kept of it.
     pub fn set_leader_back(&mut self) {
         self.crash_leader();
-        self.oracle.leader_set_back(&self.leader.store.state);
-        self.leader.store = *self.leader.copy.take().expect("a copy was kept");
+        let copy = *self.leader.copy.take().expect("a copy was kept");
+        self.oracle.leader_set_back(&self.leader.store.state, &copy.state);
+        self.leader.store = copy;
+    }
+
+    /// Whether no machine remembers what the leader's log does not hold.
+    pub fn is_of_one_story(&self) -> bool {
+        let remembered = |node: &Node| node.disk.trusted.as_ref()?.checkpoint;
+        let mut checkpoints = self.nodes.values().filter_map(remembered);
+        checkpoints.all(|head| self.leader.store.log.holds(head))
     }
 
     /// Asks the leader; no answer where it crashed before it gave one, or does not run.

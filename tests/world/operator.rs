@@ -127,10 +127,13 @@ impl World {
         for name in self.names() {
             self.resume(&name);
             self.start_agent(&name);
-            self.enrol_anew_if_unknown(&name);
         }
-        // A leader that was set back is told so by its nodes, and its operator has it go on: once more for each that comes later.
+        // A leader that was set back is told so by its nodes, and its operator has it go on: once more for each that comes later. One
+        // that is halted enrols nobody.
         for _ in 0..=self.nodes.len() {
+            for name in self.names() {
+                self.enrol_anew_if_unknown(&name);
+            }
             self.advance(self.now + Span::mins(1));
             if self.leader.store.state.halted.is_some() {
                 drop(self.adopt());

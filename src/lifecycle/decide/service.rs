@@ -1,6 +1,6 @@
 //! Who is in service: entering by a confirmation of the newest generation, leaving by silence or by a debt.
 
-use crate::lifecycle::encryption::opens_what_others_open;
+use crate::lifecycle::encryption::{lacked, opens_what_others_open};
 use crate::lifecycle::event::{Event, Leaving};
 use crate::lifecycle::publication::{OnNode, Publication};
 use crate::lifecycle::sightings::{Sighting, Sightings};
@@ -8,7 +8,7 @@ use crate::lifecycle::state::{Key, Node, Phase, Standing, State};
 use crate::types::{Generation, KeyUse, Kid, NodeName, Span, Time};
 
 /// Nodes that are not in service and have confirmed the newest generation, an evicted one since it was evicted. Whoever could not open
-/// what others can has to wait.
+/// what others can has to wait, also where they come at the same time: those that lack least are first.
 ///
 /// The first of all waits until every profile has its first key: after it there is no bootstrap, and a profile whose key takes long
 /// to make would be without a signer for all of `min_prepublish`.
@@ -26,9 +26,16 @@ pub(super) fn arrivals(state: &State, seen: &Sightings) -> Vec<Event> {
         Standing::Joining => confirmed_at(node).is_some(),
         Standing::Evicted { at } => confirmed_at(node).is_some_and(|confirmed| confirmed > at),
     };
-    let may_serve = |node: &Node| arrives(node) && opens_what_others_open(state, seen, node.enrolment);
-    let arriving = state.nodes.iter().filter(|(_, node)| may_serve(node));
+    let mut arriving: Vec<_> = state.nodes.iter().filter(|(_, node)| arrives(node)).collect();
+    arriving.sort_by_key(|(_, node)| lacked(state, seen, node.enrolment).count());
+    let mut serving: Vec<_> = state.in_service().map(|(_, node, _)| node.enrolment).collect();
+    arriving.retain(|(_, node)| {
+        let may_serve = opens_what_others_open(state, seen, node.enrolment, &serving);
+        serving.extend(may_serve.then_some(node.enrolment));
+        may_serve
+    });
     arriving
+        .into_iter()
         .map(|(name, node)| Event::EnteredService {
             node: name.clone(),
             enrolment: node.enrolment,

@@ -175,3 +175,23 @@ fn e1_a_node_that_can_not_open_what_others_can_comes_into_service_once_it_need_n
     confirms(&mut fleet);
     assert!(serves(&fleet));
 }
+
+/// The one that comes back in the same moment opens it.
+#[test]
+fn e1_of_two_nodes_that_come_back_at_once_the_one_that_can_not_open_what_the_other_can_waits() {
+    let fleet = Bench::with_profile(ENC, &["a", "b"]);
+    let mut fleet = SetBack::of(fleet, |bench| bench.pass(Span::hours(40), Span::mins(30), &["a", "b"]));
+    let lost = fleet.lost.encrypted_to().unwrap();
+    fleet.adopt();
+    fleet.old.pass(Span::hours(25), Span::mins(30), &[]);
+    assert!(!fleet.old.in_service("a") && !fleet.old.in_service("b"));
+    assert!(fleet.old.state.keys.contains_key(&lost), "its `decrypt_window` lasts");
+    let mut without = fleet.old.installed("a");
+    without.decrypting.remove(&lost);
+    without.held.remove(&lost);
+    fleet.old.report("a", Some(without));
+    fleet.old.confirm("b");
+    fleet.old.settle();
+    assert!(fleet.old.in_service("b"));
+    assert!(!fleet.old.in_service("a"));
+}

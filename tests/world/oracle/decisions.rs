@@ -226,7 +226,7 @@ impl Oracle {
             }
             Event::RevocationConfirmed { kid, .. } => {
                 let is_in = |node: &Node| after.nodes.get(&node.name).is_some_and(|row| row.tls_key == node.tls_key);
-                let is_kept = self.sealing.get(kid).is_some_and(|facts| !facts.is_destroyed);
+                let is_kept = self.sealing.contains_key(kid) && self.revoked(kid, before) == Some(PrivateHalf::Kept);
                 let has = |node: &Node| node.disk.publishes(kid) || !is_kept && node.disk.has(kid);
                 if let Some(node) = nodes.values().find(|node| is_in(node) && has(node)) {
                     let how = format!("the revocation of {kid} counts as confirmed, and it is on node {}", node.name);
@@ -236,6 +236,7 @@ impl Oracle {
             Event::EnteredService { node, enrolment } => {
                 self.anyone_in_service = true;
                 self.sent_away.remove(enrolment);
+                self.past.entry(*enrolment).or_default().excused.clear();
                 if self.leader.torn.contains(enrolment) {
                     self.breaks(
                         "R6",
@@ -264,6 +265,19 @@ impl Oracle {
         }
     }
 
+    /// What the revocation that counts does with the private half: one that the leader gave up when it was set back does not.
+    fn revoked(&self, kid: &Kid, before: &State) -> Option<PrivateHalf> {
+        let now = self.committed.iter().find_map(|event| match event {
+            Event::Revoked {
+                kid: revoked,
+                private_half,
+                ..
+            } if revoked == kid => Some(*private_half),
+            _ => None,
+        });
+        now.or_else(|| Some(before.revocations.get(kid)?.private_half))
+    }
+
     fn take_in_sealing(&mut self, event: &Event, before: &State) {
         match event {
             Event::Staged { profile, key, windows } => {
@@ -275,10 +289,16 @@ impl Oracle {
                     is_forced: false,
                     is_stolen: false,
                     is_destroyed: false,
+                    is_unknown: false,
                 };
                 self.sealing.insert(key.kid.clone(), facts);
             }
             Event::Published { kid, grounds, .. } => self.unveiled(kid, grounds),
+            Event::Recovered { key, .. } => {
+                if let Some(facts) = self.sealing.get_mut(&key.kid) {
+                    facts.is_unknown = false;
+                }
+            }
             Event::Unpublished { kid, .. } => {
                 if let Some(facts) = self.sealing.get_mut(kid) {
                     facts.is_published = false;
@@ -299,7 +319,8 @@ impl Oracle {
         let was_forced = matches!(&self.request, Some(Command::RotateNow(request)) if request.force);
         let Some(facts) = self.sealing.get_mut(kid) else { return };
         facts.is_published = true;
-        facts.is_forced |= matches!(grounds, Grounds::Forced { .. });
+        // One that was forced and given up, when the leader was set back, does not count for the next.
+        facts.is_forced = matches!(grounds, Grounds::Forced { .. });
         if facts.is_stolen {
             self.breaks("E1", format!("{kid} is published, and whoever stole a node knows it"));
         } else if facts.is_forced && !was_forced {

@@ -17,6 +17,7 @@ use jkeys::types::{Digest, Enrolment, Epoch, Generation, Kid, NodeName, ProfileN
 
 use super::World;
 use super::node::Node;
+use super::store::Store;
 
 /// The truth so far.
 #[derive(Debug, Clone, Default)]
@@ -81,6 +82,8 @@ struct Sealing {
     is_stolen: bool,
     /// Whether an operator wanted its private half destroyed at once, or nobody was ever promised anything.
     is_destroyed: bool,
+    /// Whether the leader was set back to before it made the key, and nobody has told it.
+    is_unknown: bool,
 }
 
 /// What is true of one profile.
@@ -98,6 +101,8 @@ struct Past {
     switches: BTreeSet<Kid>,
     served: BTreeSet<Kid>,
     opened: BTreeSet<Kid>,
+    /// Encryption keys that nobody could have sent it when it was in service without them.
+    excused: BTreeSet<Kid>,
     kids: BTreeSet<Kid>,
     gone: BTreeSet<Kid>,
 }
@@ -150,8 +155,9 @@ impl Oracle {
         }
     }
 
-    /// Forgets what can't matter any more: generations that no node holds, and keys whose last token has expired long ago.
-    fn forget(&mut self, nodes: &BTreeMap<NodeName, Node>, state: &State, now: Time) {
+    /// Forgets what can't matter any more: generations that no node holds, and keys whose last token has expired long ago. A copy of the
+    /// leader may bring keys back.
+    fn forget(&mut self, nodes: &BTreeMap<NodeName, Node>, state: &State, copy: Option<&State>, now: Time) {
         let remembered = |node: &Node| Some(node.disk.trusted.as_ref()?.newest.as_ref()?.digest);
         let held: BTreeSet<Digest> = nodes.values().filter_map(remembered).collect();
         let newest = state.head.generation;
@@ -159,6 +165,12 @@ impl Oracle {
             .retain(|digest, bundle| held.contains(digest) || bundle.set.generation >= newest);
         self.past
             .retain(|enrolment, _| state.nodes.values().any(|node| node.enrolment == *enrolment));
+        let is_known = |kid: &Kid| {
+            [Some(state), copy]
+                .into_iter()
+                .flatten()
+                .any(|state| state.keys.contains_key(kid))
+        };
         let signs = |kid: &Kid| {
             nodes
                 .values()
@@ -166,12 +178,12 @@ impl Oracle {
         };
         self.keys.retain(|kid, facts| {
             let lives = facts.signed_at.is_some_and(|at| at + facts.windows.interval > now);
-            state.keys.contains_key(kid) || lives || signs(kid)
+            is_known(kid) || lives || signs(kid)
         });
         let is_held = |kid: &Kid| nodes.values().any(|node| node.disk.has(kid) || node.server.offers(kid));
         self.sealing.retain(|kid, facts| {
             let counts = facts.served_at.is_some_and(|at| at + facts.windows.interval > now);
-            state.keys.contains_key(kid) || counts || is_held(kid)
+            is_known(kid) || counts || is_held(kid)
         });
     }
 }
@@ -182,11 +194,14 @@ impl Oracle {
         matches!(row.standing, Standing::InService { .. }) && !self.sent_away.contains(&row.enrolment)
     }
 
-    /// The leader is set back; `state` is what it gives up.
-    pub fn leader_set_back(&mut self, state: &State) {
+    /// The leader is set back from `lost` to `state`.
+    pub fn leader_set_back(&mut self, lost: &State, state: &State) {
         let in_service = |row: &&Row| matches!(row.standing, Standing::InService { .. });
-        let out = state.nodes.values().filter(|row| !in_service(row));
+        let out = lost.nodes.values().filter(|row| !in_service(row));
         self.sent_away.extend(out.map(|row| row.enrolment));
+        for (kid, facts) in &mut self.sealing {
+            facts.is_unknown |= lost.keys.contains_key(kid) && !state.keys.contains_key(kid);
+        }
     }
 }
 
@@ -197,7 +212,7 @@ impl World {
             note_served(&mut self.oracle, &self.leader.store.state, node, self.now);
         }
         for node in self.nodes.values() {
-            note_opened(&mut self.oracle, &self.leader.store.state, node, self.now);
+            note_opened(&mut self.oracle, &self.leader.store, node, self.now);
         }
     }
 
@@ -205,7 +220,7 @@ impl World {
     pub fn witness_one(&mut self, name: &NodeName) {
         if let Some(node) = self.nodes.get(name) {
             note_served(&mut self.oracle, &self.leader.store.state, node, self.now);
-            note_opened(&mut self.oracle, &self.leader.store.state, node, self.now);
+            note_opened(&mut self.oracle, &self.leader.store, node, self.now);
         }
     }
 }
@@ -219,9 +234,9 @@ fn note_served(oracle: &mut Oracle, state: &State, node: &Node, now: Time) {
     }
 }
 
-fn note_opened(oracle: &mut Oracle, state: &State, node: &Node, now: Time) {
-    if let Some(row) = row_of(state, node).filter(|row| oracle.is_in_service(row)) {
-        oracle.opens(row.enrolment, node, now);
+fn note_opened(oracle: &mut Oracle, leader: &Store, node: &Node, now: Time) {
+    if let Some(row) = row_of(&leader.state, node).filter(|row| oracle.is_in_service(row)) {
+        oracle.opens(row.enrolment, node, now, leader);
     }
 }
 

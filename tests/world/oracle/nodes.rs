@@ -138,7 +138,8 @@ impl World {
     /// What must be so once nothing moves any more.
     pub fn check_quiet(&mut self) {
         let (newest, now) = (self.leader.generation(), self.now);
-        self.oracle.forget(&self.nodes, &self.leader.store.state, now);
+        self.oracle
+            .forget(&self.nodes, &self.leader.store.state, self.leader.copied(), now);
         for node in self.nodes.values() {
             self.oracle.check_on_time(node, now);
             self.oracle.check_whole(node, now);

@@ -1,9 +1,11 @@
 //! What nodes in service serve, sign with and can open, and so what relying parties can have: rules R1, R3, E1 and E2.
 
-use jkeys::types::{Enrolment, Time};
+use jkeys::lifecycle::Node as Row;
+use jkeys::types::{Enrolment, Kid, Time};
 
 use super::super::node::Node;
-use super::{Facts, Oracle};
+use super::super::store::Store;
+use super::{Facts, Oracle, Sealing};
 
 impl Oracle {
     /// One node in service serves and signs, now.
@@ -52,26 +54,29 @@ impl Oracle {
 
     /// One node in service must open whatever a relying party may have encrypted: to a key that some node in service served up to now,
     /// or less than `decrypt_window` ago.
-    pub(super) fn opens(&mut self, enrolment: Enrolment, node: &Node, now: Time) {
+    pub(super) fn opens(&mut self, enrolment: Enrolment, node: &Node, now: Time, leader: &Store) {
         if node.server.published.is_none() {
             return;
         }
-        let mut broken = None;
+        let opens = |kid: &Kid| node.server.decrypting.contains(kid);
+        let is_open =
+            |facts: &Sealing| !facts.is_destroyed && facts.served_at.is_some_and(|at| at + facts.windows.decrypt_window > now);
+        let unopened = |(kid, facts): (&Kid, &Sealing)| (is_open(facts) && !opens(kid)).then(|| kid.clone());
+        let unopened: Vec<Kid> = self.sealing.iter().filter_map(unopened).collect();
+        let out_of_reach = |kid: &&Kid| self.sealing[*kid].is_unknown || self.is_lost(kid, leader);
+        let excused: Vec<Kid> = unopened.iter().filter(out_of_reach).cloned().collect();
         let past = self.past.entry(enrolment).or_default();
         past.opened.retain(|kid| self.sealing.contains_key(kid));
-        for (kid, facts) in self.sealing.iter().filter(|(_, facts)| !facts.is_destroyed) {
-            if node.server.decrypting.contains(kid) {
-                past.opened.insert(kid.clone());
-                continue;
-            }
-            let Some(served_at) = facts.served_at.filter(|at| *at + facts.windows.decrypt_window > now) else {
-                continue;
-            };
-            let had_it = past.opened.contains(kid);
-            if had_it || !facts.is_forced {
+        past.opened.extend(self.sealing.keys().filter(|kid| opens(kid)).cloned());
+        past.excused.extend(excused);
+        let mut broken = None;
+        for kid in unopened {
+            let facts = &self.sealing[&kid];
+            let had_it = past.opened.contains(&kid);
+            if had_it || !facts.is_forced && !past.excused.contains(&kid) {
                 let how = format!(
-                    "node {} can't open what is encrypted to {kid}, which was served until {served_at}",
-                    node.name
+                    "node {} can't open what is encrypted to {kid}, which was served until {:?}",
+                    node.name, facts.served_at
                 );
                 broken.get_or_insert((if had_it { "E2" } else { "E1" }, how));
             }
@@ -79,5 +84,12 @@ impl Oracle {
         if let Some((rule, how)) = broken {
             self.breaks(rule, how);
         }
+    }
+
+    /// Whether nobody has the private half of a key any more who could open what is encrypted to it, or hand it on.
+    fn is_lost(&self, kid: &Kid, leader: &Store) -> bool {
+        let opens = |row: &Row| self.past.get(&row.enrolment).is_some_and(|past| past.opened.contains(kid));
+        let mut in_service = leader.state.nodes.values().filter(|row| self.is_in_service(row));
+        !leader.privates.contains(kid) && !in_service.any(opens)
     }
 }
