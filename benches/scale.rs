@@ -1,4 +1,4 @@
-//! How a keystore and its log grow: commit and open with 10 and 100,000 versions, and a leader with a log of 1,000,000 records.
+//! How a keystore and its log grow: commit, start and open with 10 and 100,000 versions, and a leader with a log of 1,000,000 records.
 //!
 //! `cargo bench --bench scale -- [versions N | records N]`
 
@@ -86,6 +86,9 @@ fn grown_by_versions(versions: u64) {
         version += 1;
     });
     drop(store);
+    timed("start, as a leader", 3, || {
+        drop(Keystore::start(&dir, &master).expect("the same keystore"));
+    });
     timed("open, checked", 3, || {
         drop(Keystore::open(&dir, &master).expect("the same keystore"));
     });
@@ -274,6 +277,9 @@ fn grown_by_records(records: u64) {
     });
     told.keep_privates(&store);
     drop(store);
+    timed("start, as a leader", 3, || {
+        drop(Keystore::start(&dir, &master).expect("the same keystore"));
+    });
     timed("open, checked", 1, || {
         drop(Keystore::open(&dir, &master).expect("the same keystore"));
     });

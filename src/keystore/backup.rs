@@ -49,6 +49,8 @@ impl Keystore {
     /// # Errors
     /// What `sink` says; damage; a failure of the storage.
     pub fn backup<E: From<KeystoreError>>(&self, sink: &mut dyn FnMut(&[u8]) -> Result<(), E>) -> Result<SnapshotHeader, E> {
+        // The versions are read below.
+        self.versions(Version(0)..Version(0))?;
         let (header, head) = self.writing(|inner| head(self.reader(), &inner.current.meta))?;
         sink(&head)?;
         let mut at = 0;

@@ -7,6 +7,7 @@ use super::anchor::Anchor;
 use super::commit::{Commit, NewRecord, SecretName};
 use super::error::{KeystoreError, io};
 use super::form::{Forms, secret_key};
+use super::log::Log;
 use super::meta::Meta;
 use super::read::Reader;
 use super::retention::kept;
@@ -61,7 +62,7 @@ impl Beside {
         let synced = Anchor::read(dir)?.map_or(Seq(0), |anchor| anchor.next_seq);
         let beside = Self {
             dir: dir.to_owned(),
-            segments: Segments::level(segments_dir(dir), reader, synced)?,
+            segments: Segments::level(segments_dir(dir), &Log::new(reader, current.log.clone()), synced)?,
         };
         beside.clear_destroyed(reader)?;
         if let Some((_, taken_at)) = current.meta.made {

@@ -6,6 +6,7 @@
 //! DIR/anchor             how far the database came: a database behind it is refused
 //! DIR/segments/          every record again, one a line
 //! DIR/snapshots/         sealed snapshots, with their data keys in files of their own
+//! DIR/damaged            what was found after a start: the next one checks all before it goes on
 //! ```
 //!
 //! A step is durable in the database first; then segments, snapshots and anchor follow, and what a crash leaves undone of that is
@@ -17,8 +18,10 @@ mod backend;
 mod backup;
 mod beside;
 mod commit;
+mod deferred;
 mod error;
 mod form;
+mod full_segments;
 mod lines;
 mod lock;
 mod log;
@@ -26,6 +29,7 @@ mod memory;
 mod meta;
 mod open;
 mod plan;
+mod prove;
 mod read;
 mod rebuild;
 mod rekey;
@@ -39,6 +43,7 @@ mod tests;
 mod verify;
 
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock};
 
 pub use backend::{Applied, Backend, Entry, Expected, Tree, Visit, Write};
@@ -60,6 +65,7 @@ pub use source::Source;
 
 use crate::types::{Digest, Kid, Secret, Seq, Version};
 use beside::Beside;
+use deferred::Deferred;
 use form::Forms;
 use lock::Lock;
 use meta::{META_KEY, OBSERVED_KEY};
@@ -73,6 +79,10 @@ pub struct Keystore {
     backend: Box<dyn Backend>,
     forms: Forms,
     failed: OnceLock<String>,
+    /// What a start left to be checked later.
+    deferred: Deferred,
+    /// Its folder, where it has one.
+    dir: Option<PathBuf>,
     /// Given back last.
     _lock: Option<Lock>,
 }
@@ -122,6 +132,7 @@ impl Keystore {
             key: META_KEY,
             value: Some(&inner.current.meta_value),
         };
+        self.deferred.note(&planned.writes);
         let applied = self.backend.apply(expected, &planned.writes)?;
         if applied == Applied::Durable {
             inner.current.meta = planned.meta;
@@ -207,7 +218,7 @@ impl Keystore {
     /// # Errors
     /// Damage; an earlier failure of the storage.
     pub fn versions(&self, range: Range<Version>) -> Result<Vec<VersionInfo>, KeystoreError> {
-        self.reading(|reader| reader.versions(range))
+        self.reading_whole(Tree::Versions, |reader| reader.versions(range))
     }
 
     /// A secret.
@@ -231,7 +242,15 @@ impl Keystore {
     /// # Errors
     /// Damage; an earlier failure of the storage.
     pub fn records(&self, range: Range<Seq>) -> Result<Vec<StoredRecord>, KeystoreError> {
-        self.reading(|reader| reader.records(range))
+        self.log(|log| {
+            let mut found = Vec::new();
+            log.walk(range, &mut |seq, bytes| {
+                let bytes = bytes.to_vec();
+                found.push(StoredRecord { seq, bytes });
+                Ok(())
+            })?;
+            Ok(found)
+        })
     }
 
     /// One record.
@@ -239,7 +258,7 @@ impl Keystore {
     /// # Errors
     /// [`KeystoreError::Missing`]; damage; an earlier failure of the storage.
     pub fn record(&self, seq: Seq) -> Result<StoredRecord, KeystoreError> {
-        let found = self.reading(|reader| reader.records(seq..seq.next()))?;
+        let found = self.records(seq..seq.next())?;
         found
             .into_iter()
             .next()
@@ -251,7 +270,7 @@ impl Keystore {
     /// # Errors
     /// Damage; an earlier failure of the storage.
     pub fn records_of(&self, kid: &Kid) -> Result<Vec<Seq>, KeystoreError> {
-        self.reading(|reader| reader.records_of(kid))
+        self.reading_whole(Tree::KidIndex, |reader| reader.records_of(kid))
     }
 
     /// Every key that a record speaks of, in the order of their kids.
@@ -259,7 +278,7 @@ impl Keystore {
     /// # Errors
     /// Damage; an earlier failure of the storage.
     pub fn kids(&self) -> Result<Vec<Kid>, KeystoreError> {
-        self.reading(|reader| reader.kids())
+        self.reading_whole(Tree::KidIndex, |reader| reader.kids())
     }
 
     /// Reads the tree over the records, as far as they are durable.
@@ -276,7 +295,7 @@ impl Keystore {
     /// # Errors
     /// [`KeystoreError::Missing`]; damage; an earlier failure of the storage.
     pub fn evidence(&self, digest: Digest) -> Result<Vec<u8>, KeystoreError> {
-        self.reading(|reader| reader.evidence(digest))
+        self.reading_whole(Tree::Evidence, |reader| reader.evidence(digest))
     }
 
     /// All observations, ordered by key.

@@ -6,11 +6,13 @@ use std::sync::{Mutex, OnceLock};
 
 use super::anchor::{self, Anchor};
 use super::backend::{Applied, Backend, Expected};
-use super::beside::{Beside, segments_dir, snapshot_files, snapshots_dir};
+use super::beside::{Beside, segments_dir, snapshots_dir};
+use super::deferred::Deferred;
 use super::error::{KeystoreError, io};
 use super::form::Forms;
 use super::lock::Lock;
 use super::meta::META_KEY;
+use super::prove::{found_earlier, mark, naming_newest};
 use super::read::Reader;
 use super::sled_store::{SledStore, data_file};
 use super::verify::{self, Current};
@@ -39,7 +41,9 @@ impl Keystore {
         let forms = Forms::new(master);
         let current = begin(&backend, &forms)?;
         let beside = Beside::create(dir, &forms, &current)?;
-        Ok(Self::from_parts(Box::new(backend), forms, current, Some((beside, lock))))
+        let deferred = Deferred::nothing(&current.meta);
+        let files = Some((dir.to_owned(), beside, lock));
+        Ok(Self::from_parts(Box::new(backend), forms, current, deferred, files))
     }
 
     /// Opens the keystore in `dir` and checks all of it. It creates nothing.
@@ -49,14 +53,24 @@ impl Keystore {
     /// [`KeystoreError::WrongMasterKey`], [`KeystoreError::NewerSchema`]; [`KeystoreError::Damaged`] and [`KeystoreError::Older`]
     /// with what to restore from; [`KeystoreError::Storage`].
     pub fn open(dir: &Path, master: &MasterKey) -> Result<Self, KeystoreError> {
-        Self::open_with_space(dir, master, MIN_FREE_MIB)
+        Self::opened(dir, master, MIN_FREE_MIB, Depth::All)
     }
 
-    pub(super) fn open_with_space(dir: &Path, master: &MasterKey, min_free_mib: u64) -> Result<Self, KeystoreError> {
-        open_checked(dir, master, min_free_mib).map_err(|error| match snapshot_files(dir).ok().as_deref() {
-            Some([newest, ..]) => error.naming(newest),
-            _ => error,
-        })
+    /// The same, and leaves what grows with the history to [`Keystore::prove`]: an index, a list or a version is checked before the
+    /// first is given out, and a record when it is read. What decisions stand on is checked here.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn start(dir: &Path, master: &MasterKey) -> Result<Self, KeystoreError> {
+        Self::start_with_space(dir, master, MIN_FREE_MIB)
+    }
+
+    pub(super) fn start_with_space(dir: &Path, master: &MasterKey, min_free_mib: u64) -> Result<Self, KeystoreError> {
+        Self::opened(dir, master, min_free_mib, Depth::Standing)
+    }
+
+    fn opened(dir: &Path, master: &MasterKey, min_free_mib: u64, depth: Depth) -> Result<Self, KeystoreError> {
+        opened(dir, master, min_free_mib, depth).map_err(|error| naming_newest(dir, error))
     }
 
     /// Opens or makes a keystore on a database of its own, with no files beside it.
@@ -76,12 +90,24 @@ impl Keystore {
             }
             None => begin(&*backend, &forms)?,
         };
-        Ok(Self::from_parts(backend, forms, current, None))
+        let deferred = Deferred::nothing(&current.meta);
+        Ok(Self::from_parts(backend, forms, current, deferred, None))
     }
 
-    fn from_parts(backend: Box<dyn Backend>, forms: Forms, current: Current, files: Option<(Beside, Lock)>) -> Self {
-        let (beside, lock) = files.unzip();
+    fn from_parts(
+        backend: Box<dyn Backend>,
+        forms: Forms,
+        current: Current,
+        deferred: Deferred,
+        files: Option<(PathBuf, Beside, Lock)>,
+    ) -> Self {
+        let (dir, beside, lock) = match files {
+            Some((dir, beside, lock)) => (Some(dir), Some(beside), Some(lock)),
+            None => (None, None, None),
+        };
         Self {
+            dir,
+            deferred,
             inner: Mutex::new(Inner { current, beside }),
             backend,
             forms,
@@ -89,6 +115,14 @@ impl Keystore {
             _lock: lock,
         }
     }
+}
+
+/// How much of the database is checked before anything beside it is touched.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    /// What decisions stand on; after damage that was found behind an earlier start, all.
+    Standing,
+    All,
 }
 
 /// Makes the folder of a new keystore, or takes one that is empty and has room.
@@ -100,7 +134,7 @@ pub(super) fn new_folder(dir: &Path) -> Result<(), KeystoreError> {
     enough_space(dir, MIN_FREE_MIB)
 }
 
-fn open_checked(dir: &Path, master: &MasterKey, min_free_mib: u64) -> Result<Keystore, KeystoreError> {
+fn opened(dir: &Path, master: &MasterKey, min_free_mib: u64, depth: Depth) -> Result<Keystore, KeystoreError> {
     let database = database_dir(dir);
     let has_data = bytes(&data_file(&database))? > 0;
     if !has_data && bytes(&dir.join("anchor"))? == 0 && was_never_used(dir, None) {
@@ -108,12 +142,13 @@ fn open_checked(dir: &Path, master: &MasterKey, min_free_mib: u64) -> Result<Key
     }
     enough_space(dir, min_free_mib)?;
     let lock = Lock::take(dir)?;
+    let depth = if found_earlier(dir) { Depth::All } else { depth };
     let anchor = Anchor::read(dir)?;
     if !has_data {
         return Err(empty_beside(dir, anchor));
     }
     let forms = Forms::new(master);
-    let (backend, current) = whole_database(&database, &forms).map_err(|error| match error {
+    let (backend, current) = checked_database(&database, &forms, depth).map_err(|error| match error {
         // A power cut in the middle of its making leaves no database that opens, and nothing is lost with it.
         KeystoreError::Damaged { .. } if was_never_used(dir, anchor.as_ref()) => empty_beside(dir, anchor),
         other => other,
@@ -133,12 +168,17 @@ fn open_checked(dir: &Path, master: &MasterKey, min_free_mib: u64) -> Result<Key
     if current.meta.version == Version(0) {
         return Err(KeystoreError::Empty { dir: dir.to_owned() });
     }
-    let beside = Beside::catch_up(dir, reader, &current)?;
-    Ok(Keystore::from_parts(Box::new(backend), forms, current, Some((beside, lock))))
+    let files = Some((dir.to_owned(), Beside::catch_up(dir, reader, &current)?, lock));
+    let deferred = match depth {
+        Depth::Standing => Deferred::all(&current.meta),
+        Depth::All => Deferred::nothing(&current.meta),
+    };
+    durable::remove_file(&mark(dir))?;
+    Ok(Keystore::from_parts(Box::new(backend), forms, current, deferred, files))
 }
 
 /// The database, checked, and what it holds, if anything.
-fn whole_database(dir: &Path, forms: &Forms) -> Result<(SledStore, Option<Current>), KeystoreError> {
+fn checked_database(dir: &Path, forms: &Forms, depth: Depth) -> Result<(SledStore, Option<Current>), KeystoreError> {
     let backend = SledStore::open(dir)?;
     let reader = Reader {
         backend: &backend,
@@ -146,7 +186,11 @@ fn whole_database(dir: &Path, forms: &Forms) -> Result<(SledStore, Option<Curren
     };
     let mut current = verify::current(reader).map_err(unreadable)?;
     if let Some(current) = &mut current {
-        verify::whole(reader, current).map_err(unreadable)?;
+        let checked = match depth {
+            Depth::Standing => verify::standing(reader, current),
+            Depth::All => verify::whole(reader, current),
+        };
+        checked.map_err(unreadable)?;
     }
     Ok((backend, current))
 }
@@ -171,7 +215,7 @@ fn bytes(path: &Path) -> Result<u64, KeystoreError> {
 }
 
 /// A database that opens and can't be read is damaged: starting again would not mend it.
-fn unreadable(error: KeystoreError) -> KeystoreError {
+pub(super) fn unreadable(error: KeystoreError) -> KeystoreError {
     match error {
         KeystoreError::Storage(why) => KeystoreError::damaged(why),
         other => other,

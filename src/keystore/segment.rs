@@ -8,12 +8,13 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::error::{KeystoreError, io};
-use super::read::Reader;
+use super::log::Log;
+use super::{full_segments, lines};
 use crate::durable::{self, Appender, FileAttrs};
 use crate::types::Seq;
 
 /// A file that has reached this size is full.
-const FULL_BYTES: u64 = 8 * 1024 * 1024;
+pub(super) const FULL_BYTES: u64 = 8 * 1024 * 1024;
 const ATTRS: FileAttrs = FileAttrs::mode(0o600);
 
 /// The segment files of a keystore, open at the end of the last.
@@ -66,16 +67,30 @@ impl Segments {
 
     /// Opens the files, brings them level with the database, and checks every byte that is there. Those of records from `synced` on were
     /// never known to be durable: of several at once a power cut may leave the last without the first.
-    pub(super) fn level(dir: PathBuf, reader: Reader<'_>, synced: Seq) -> Result<Self, KeystoreError> {
+    ///
+    /// Full files are held against the log's tree, which is fast. Where one does not hold, all are walked along the records, which
+    /// tells why, and writes again what is lost.
+    pub(super) fn level(dir: PathBuf, log: &Log<'_>, synced: Seq) -> Result<Self, KeystoreError> {
+        let files = lines::segments(&dir)?;
+        let from = match files.last() {
+            Some(last) if full_segments::hold(&files, log) => last.first,
+            _ => Seq(0),
+        };
         let mut level = Level {
             unseen: names(&dir)?,
             dir,
             synced,
             open: None,
         };
-        reader.walk_records(Seq(0)..Seq(u64::MAX), &mut |link| level.next(link.seq, &link.bytes))?;
+        level.unseen.retain(|name| first_of(name).is_none_or(|first| first >= from));
+        log.walk(from..Seq(u64::MAX), &mut |seq, record| level.next(seq, record))?;
         level.finish()
     }
+}
+
+/// The first record of the file of that name.
+fn first_of(name: &Path) -> Option<Seq> {
+    name.file_stem()?.to_str()?.parse().ok().map(Seq)
 }
 
 fn names(dir: &Path) -> Result<Vec<PathBuf>, KeystoreError> {

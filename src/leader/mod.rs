@@ -11,6 +11,7 @@ mod log;
 mod loud;
 mod message;
 pub mod plan;
+mod proving;
 pub mod rekey;
 pub mod restore;
 mod run;

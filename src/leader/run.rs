@@ -15,6 +15,7 @@ use super::engine::Engine;
 use super::founding::{Authority, FoundingError, read_master_key};
 use super::log::Log;
 use super::message::Message;
+use super::proving::Proving;
 use super::services::{AdminService, Context, EnrollmentService, FleetService, Terms};
 use super::store::{Store, StoreError};
 use crate::clock::Clock;
@@ -124,7 +125,7 @@ impl Leader {
     /// Anything that is missing, damaged or taken, in words.
     pub async fn open(config: &LeaderConfig, clock: Clock) -> Result<Self, LeaderError> {
         let master = read_master_key(&config.master_key_file)?;
-        let keystore = Arc::new(Keystore::open(&config.state_dir, &master)?);
+        let keystore = Arc::new(Keystore::start(&config.state_dir, &master)?);
         let (store, restored) = Store::open(keystore.clone())?;
         let authority = Authority::load(&keystore, &restored.state, &config.trust_domain)?;
         let listening = |why| LeaderError::Listen {
@@ -212,6 +213,10 @@ impl Leader {
             }
         };
         let tls = Certificate::issue(context.authority.clone(), clock)?;
+        let over = ended.clone();
+        let proving = Proving::begin(context.keystore.clone(), move || {
+            over.send_replace(true);
+        });
         let engine: JoinHandle<Result<(), StoreError>> = tokio::spawn(async move {
             let done = engine.run().await;
             ended.send_replace(true);
@@ -231,9 +236,18 @@ impl Leader {
         let (fleet, admin) = tokio::join!(fleet, admin);
         renewing.abort();
         copying.abort();
+        let proved = proving.end().await;
         // The engine may have ended by itself.
         let _ = inbox.send(Message::Stop).await;
-        engine.await??;
+        let (proved, engine) = (proved?, engine.await?);
+        // Whoever met a failure first tells more of it than who finds that there was one.
+        if matches!(proved, Err(KeystoreError::Failed { .. })) {
+            engine?;
+            proved?;
+        } else {
+            proved?;
+            engine?;
+        }
         fleet?;
         admin?;
         Ok(())

@@ -173,6 +173,12 @@ impl Cluster {
         done.await.unwrap().unwrap();
     }
 
+    /// How a leader that nobody stops ends.
+    pub async fn leader_end(&mut self) -> Result<(), LeaderError> {
+        let RunningLeader { done, .. } = self.leader.take().expect("a leader runs");
+        done.await.unwrap()
+    }
+
     /// Stops the leader, lets `away` pass, and starts it anew.
     pub async fn restart_leader(&mut self, away: Span) {
         self.stop_leader().await;

@@ -100,33 +100,61 @@ fn a_segment_ahead_of_the_database_is_refused() {
     assert!(matches!(folder.refusal(), KeystoreError::Older { .. }));
 }
 
-#[test]
-fn a_full_segment_is_followed_by_another_and_both_are_checked() {
+/// Two segments, of which the first is full.
+fn two_segments() -> (Folder, Vec<PathBuf>) {
     let folder = Folder::new();
     let store = Keystore::create(&folder.dir, &master(0xA5)).unwrap();
-    let large = format!("\"{}\"", "x".repeat(47 * 1024));
     for number in 1..=4 {
         let mut commit = step(number);
-        commit.records = vec![record("small", &[]); 50];
-        for record in &mut commit.records {
-            record.bytes = large.clone().into_bytes();
+        commit.records = (0..50)
+            .map(|place| record("small", &[&format!("k{number}-{place}")]))
+            .collect();
+        for (place, record) in commit.records.iter_mut().enumerate() {
+            record.bytes = format!("\"{number}-{place:02}{}\"", "x".repeat(47 * 1024)).into_bytes();
         }
         store.commit(&commit).unwrap();
     }
-    drop(store);
     let mut names: Vec<_> = fs::read_dir(folder.dir.join("segments"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
     names.sort();
     assert_eq!(names.len(), 2);
+    (folder, names)
+}
+
+#[test]
+fn a_full_segment_is_followed_by_another_and_both_are_checked() {
+    let (folder, names) = two_segments();
     let content: Vec<_> = names.iter().map(|path| fs::read(path).unwrap()).collect();
-    for path in &names {
+    for (path, content) in names.iter().zip(content) {
         fs::remove_file(path).unwrap();
-        drop(folder.open().unwrap());
+        drop(folder.start().unwrap());
+        assert!(
+            content == fs::read(path).unwrap(),
+            "a lost segment is written again byte for byte"
+        );
     }
-    let again: Vec<_> = names.iter().map(|path| fs::read(path).unwrap()).collect();
-    assert!(content == again, "a lost segment is written again byte for byte");
+}
+
+#[test]
+fn a_full_segment_that_says_something_else_is_refused_at_the_start() {
+    let (folder, names) = two_segments();
+    let whole = fs::read(&names[0]).unwrap();
+    let line = whole.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    let mut changed = whole.clone();
+    changed[line + 100] ^= 1;
+    let mut swapped = whole.clone();
+    swapped.rotate_left(line);
+    for content in [changed, swapped, [&whole[..], &whole[..line]].concat()] {
+        overwrite(&names[0], &content);
+        let error = folder.start().unwrap_err();
+        assert!(error.to_string().contains(names[0].to_str().unwrap()), "{error}");
+    }
+    // Cut short it is written again, as far as it is gone.
+    overwrite(&names[0], &whole[..whole.len() - 70_000]);
+    drop(folder.start().unwrap());
+    assert!(fs::read(&names[0]).unwrap() == whole);
 }
 
 #[test]

@@ -208,7 +208,7 @@ fn a_changed_anchor_is_refused() {
 }
 
 /// Changes one entry in the database behind the keystore's back.
-fn tamper(folder: &Folder, tree: Tree, change: impl Fn(&[u8], &[u8]) -> Option<Vec<u8>>) {
+pub(super) fn tamper(folder: &Folder, tree: Tree, change: impl Fn(&[u8], &[u8]) -> Option<Vec<u8>>) {
     let sled = SledStore::open(&folder.dir.join("db")).unwrap();
     let mut first = None;
     sled.scan(tree, b"", &mut |key, value| {
@@ -217,17 +217,32 @@ fn tamper(folder: &Folder, tree: Tree, change: impl Fn(&[u8], &[u8]) -> Option<V
     })
     .unwrap();
     let (key, value) = first.unwrap();
+    let value = change(&key, &value);
+    put(&sled, Write { tree, key, value });
+}
+
+pub(super) fn put(sled: &SledStore, write: Write) {
     let meta = sled.get(Tree::Meta, META_KEY).unwrap().unwrap();
-    let write = Write {
-        tree,
-        value: change(&key, &value),
-        key,
-    };
     let expected = Expected {
         key: META_KEY,
         value: Some(&meta),
     };
     assert_eq!(sled.apply(expected, &[write]).unwrap(), crate::keystore::Applied::Durable);
+}
+
+#[test]
+fn a_record_behind_the_last_is_refused_at_the_start() {
+    let (folder, longer) = (Folder::with_steps(2), Folder::with_steps(3));
+    let key = 2_u64.to_be_bytes().to_vec();
+    let value = SledStore::open(&longer.dir.join("db"))
+        .unwrap()
+        .get(Tree::Records, &key)
+        .unwrap();
+    assert!(value.is_some());
+    let tree = Tree::Records;
+    put(&SledStore::open(&folder.dir.join("db")).unwrap(), Write { tree, key, value });
+    let error = folder.start().unwrap_err();
+    assert!(error.to_string().contains("its records end at 3 and not at 2"), "{error}");
 }
 
 #[test]

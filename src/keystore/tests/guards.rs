@@ -117,7 +117,7 @@ fn a_second_leader_is_refused_in_words() {
 fn a_full_disk_is_found_before_the_database_is_touched() {
     let folder = Folder::with_steps(1);
     let before = fs::read(folder.data()).unwrap();
-    let error = Keystore::open_with_space(&folder.dir, &master(0xA5), u64::MAX).unwrap_err();
+    let error = Keystore::start_with_space(&folder.dir, &master(0xA5), u64::MAX).unwrap_err();
     assert!(matches!(error, KeystoreError::NoSpace { .. }));
     assert!(error.to_string().contains("make room"));
     assert_eq!(fs::read(folder.data()).unwrap(), before);

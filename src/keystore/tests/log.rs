@@ -28,14 +28,14 @@ fn leaf(store: &Keystore, seq: u64) -> Digest {
     leaf_hash(&store.record(Seq(seq)).unwrap().bytes)
 }
 
-/// Puts a tile where it does not belong, past every guard.
-fn put(memory: &Memory, key: &[u8], value: Option<Vec<u8>>) {
+/// Puts an entry where it does not belong, past every guard.
+fn put(memory: &Memory, tree: Tree, key: &[u8], value: Option<Vec<u8>>) {
     let meta = memory.get(Tree::Meta, META_KEY).unwrap();
     let expected = Expected {
         key: META_KEY,
         value: meta.as_deref(),
     };
-    let (tree, key) = (Tree::Tiles, key.to_vec());
+    let key = key.to_vec();
     assert_eq!(
         memory.apply(expected, &[Write { tree, key, value }]).unwrap(),
         Applied::Durable
@@ -86,10 +86,21 @@ fn a_tile_that_was_changed_or_lost_is_damage() {
         let mut tile = memory.get(Tree::Tiles, &key).unwrap().unwrap();
         let last = tile.len() - 1;
         tile[last] ^= 1;
-        put(&memory, &key, (!lost).then_some(tile));
+        put(&memory, Tree::Tiles, &key, (!lost).then_some(tile));
         let refused = store.log(|log| prove_inclusion(log, 1, 300)).unwrap_err();
         assert!(matches!(refused, KeystoreError::Damaged { .. }), "{refused}");
         drop(store);
         assert!(Keystore::on(Box::new(memory), &master(1)).is_err());
     }
+}
+
+#[test]
+fn a_newest_record_that_was_lost_is_damage_and_no_end() {
+    let memory = Memory::default();
+    let store = Keystore::on(Box::new(memory.clone()), &master(1)).unwrap();
+    grow(&store, 0, 300);
+    put(&memory, Tree::Records, &299_u64.to_be_bytes(), None);
+    let refused = store.records(Seq(290)..Seq(u64::MAX)).unwrap_err();
+    assert!(matches!(refused, KeystoreError::Damaged { .. }), "{refused}");
+    assert_eq!(store.records(Seq(290)..Seq(299)).unwrap().len(), 9);
 }

@@ -4,6 +4,7 @@ mod backup;
 mod beside;
 mod contract;
 mod damage;
+mod deferred;
 mod guards;
 mod kill;
 mod log;

@@ -84,6 +84,11 @@ impl Folder {
         Keystore::open(&self.dir, &master(0xA5))
     }
 
+    /// As a leader opens it, with the check of the history still to come.
+    pub(super) fn start(&self) -> Result<Keystore, KeystoreError> {
+        Keystore::start(&self.dir, &master(0xA5))
+    }
+
     pub(super) fn refusal(&self) -> KeystoreError {
         self.open().expect_err("the keystore must be refused")
     }

@@ -1,0 +1,100 @@
+//! The check of the history, which a start leaves for later, while the leader already serves.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::task::{JoinError, JoinHandle};
+
+use crate::keystore::{Keystore, KeystoreError};
+
+/// A check that is under way.
+pub(super) struct Proving {
+    go_on: Arc<AtomicBool>,
+    task: JoinHandle<Result<(), KeystoreError>>,
+}
+
+impl Proving {
+    /// Begins it; `over` is called if damage is found, or was found by who asked first.
+    pub(super) fn begin(keystore: Arc<Keystore>, over: impl FnOnce() + Send + 'static) -> Self {
+        let go_on = Arc::new(AtomicBool::new(true));
+        let asked = go_on.clone();
+        let task = tokio::task::spawn_blocking(move || match keystore.prove(&|| asked.load(Ordering::Relaxed)) {
+            Ok(_) => Ok(()),
+            Err(why) => {
+                tracing::error!(%why, "the check of the keystore's history failed; the leader stops");
+                over();
+                Err(why)
+            }
+        });
+        Self { go_on, task }
+    }
+
+    /// Cuts it off if it is not done. Whether damage was found.
+    pub(super) async fn end(self) -> Result<Result<(), KeystoreError>, JoinError> {
+        self.go_on.store(false, Ordering::Relaxed);
+        self.task.await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::seal::MasterKey;
+    use crate::keystore::{Applied, Backend, Commit, Expected, Memory, Tree, Visit, Write};
+    use crate::types::{Time, Version};
+
+    /// A database that takes the first step and no other.
+    struct Full {
+        memory: Memory,
+        is_full: AtomicBool,
+    }
+
+    impl Backend for Full {
+        fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, KeystoreError> {
+            self.memory.get(tree, key)
+        }
+
+        fn scan(&self, tree: Tree, from: &[u8], visit: &mut Visit<'_>) -> Result<(), KeystoreError> {
+            self.memory.scan(tree, from, visit)
+        }
+
+        fn apply(&self, expected: Expected<'_>, writes: &[Write]) -> Result<Applied, KeystoreError> {
+            if self.is_full.swap(true, Ordering::SeqCst) {
+                return Err(KeystoreError::Storage("no space left on device".to_owned()));
+            }
+            self.memory.apply(expected, writes)
+        }
+    }
+
+    /// How the check ends, and whether it ended the leader.
+    async fn ended(keystore: Keystore) -> (Result<(), KeystoreError>, bool) {
+        let over = Arc::new(AtomicBool::new(false));
+        let told = over.clone();
+        let proving = Proving::begin(Arc::new(keystore), move || told.store(true, Ordering::SeqCst));
+        let proved = proving.end().await.unwrap();
+        (proved, over.load(Ordering::SeqCst))
+    }
+
+    #[tokio::test]
+    async fn a_leader_whose_keystore_failed_at_another_hand_ends_too() {
+        let master = MasterKey::generate().unwrap();
+        let full = Full {
+            memory: Memory::default(),
+            is_full: AtomicBool::new(false),
+        };
+        let keystore = Keystore::on(Box::new(full), &master).unwrap();
+        keystore
+            .commit(&Commit::of_state(Version(0), Time(1), b"state".to_vec()))
+            .unwrap_err();
+        let (proved, over) = ended(keystore).await;
+        assert!(matches!(proved, Err(KeystoreError::Failed { .. })) && over);
+    }
+
+    #[tokio::test]
+    async fn a_leader_whose_keystore_is_whole_goes_on() {
+        let master = MasterKey::generate().unwrap();
+        let keystore = Keystore::on(Box::new(Memory::default()), &master).unwrap();
+        let (proved, over) = ended(keystore).await;
+        assert!(proved.is_ok() && !over);
+    }
+}
