@@ -175,7 +175,8 @@ impl Cluster {
 
     /// How a leader that nobody stops ends.
     pub async fn leader_end(&mut self) -> Result<(), LeaderError> {
-        let RunningLeader { done, .. } = self.leader.take().expect("a leader runs");
+        // Let go of, it would stop the leader.
+        let RunningLeader { stop: _stop, done, .. } = self.leader.take().expect("a leader runs");
         done.await.unwrap()
     }
 
