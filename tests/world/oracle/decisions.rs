@@ -233,6 +233,7 @@ impl Oracle {
                     self.breaks("R8", how);
                 }
             }
+            Event::Removed { kid, .. } => drop(self.removed.insert(kid.clone())),
             Event::EnteredService { node, enrolment } => {
                 self.anyone_in_service = true;
                 self.sent_away.remove(enrolment);
@@ -245,8 +246,9 @@ impl Oracle {
                 }
             }
             Event::Configured { settings } => {
-                // What is gone already does not come back for a longer window.
-                let stands = |kid: &Kid| after.keys.contains_key(kid);
+                // What is gone already does not come back for a longer window, nor for a leader that was set back.
+                let removed = &self.removed;
+                let stands = |kid: &Kid| after.keys.contains_key(kid) && !removed.contains(kid);
                 for (_, facts) in self.keys.iter_mut().filter(|(kid, _)| stands(kid)) {
                     if let Some(profile) = settings.profiles.get(&facts.profile) {
                         let life = &mut facts.windows.token_lifetime;

@@ -26,6 +26,8 @@ pub struct Oracle {
     pub broken: Option<Broken>,
     keys: BTreeMap<Kid, Facts>,
     sealing: BTreeMap<Kid, Sealing>,
+    /// Those of both that were removed.
+    removed: BTreeSet<Kid>,
     profiles: BTreeMap<ProfileName, Standards>,
     /// Every generation that was sent and that some node may hold.
     sent: BTreeMap<Digest, Arc<Bundle>>,
@@ -185,6 +187,8 @@ impl Oracle {
             let counts = facts.served_at.is_some_and(|at| at + facts.windows.interval > now);
             is_known(kid) || counts || is_held(kid)
         });
+        let (keys, sealing) = (&self.keys, &self.sealing);
+        self.removed.retain(|kid| keys.contains_key(kid) || sealing.contains_key(kid));
     }
 }
 

@@ -68,6 +68,7 @@ impl Oracle {
         let past = self.past.entry(enrolment).or_default();
         past.opened.retain(|kid| self.sealing.contains_key(kid));
         past.opened.extend(self.sealing.keys().filter(|kid| opens(kid)).cloned());
+        past.excused.retain(|kid| self.sealing.contains_key(kid));
         past.excused.extend(excused);
         let mut broken = None;
         for kid in unopened {
