@@ -37,7 +37,8 @@ impl Keystore {
         self.reading(read)
     }
 
-    fn prove_tree(&self, tree: Tree, go_on: &dyn Fn() -> bool) -> Result<bool, KeystoreError> {
+    /// Checks one tree, unless that was done.
+    pub(super) fn prove_tree(&self, tree: Tree, go_on: &dyn Fn() -> bool) -> Result<bool, KeystoreError> {
         self.healthy()?;
         let checked = self.deferred.check(self.reader(), tree, go_on);
         checked.map_err(|error| self.give_up(unreadable(error)))

@@ -59,12 +59,22 @@ type Damage = fn(&[u8], &[u8]) -> Option<Vec<u8>>;
 
 const DAMAGES: [Damage; 2] = [dropped, changed];
 
+/// Copies of a keystore, each with one of the trees that grow damaged in one way.
+fn damaged(whole: &Folder) -> impl Iterator<Item = (Tree, Folder)> {
+    TREES
+        .into_iter()
+        .flat_map(|tree| DAMAGES.map(|damage| (tree, damage)))
+        .map(|(tree, damage)| {
+            let copy = whole.copy();
+            tamper(&copy, tree, damage);
+            (tree, copy)
+        })
+}
+
 #[test]
 fn nothing_is_given_out_of_a_damaged_history() {
     let whole = keystore("step");
-    for (tree, damage) in TREES.into_iter().flat_map(|tree| DAMAGES.map(|damage| (tree, damage))) {
-        let copy = whole.copy();
-        tamper(&copy, tree, damage);
+    for (tree, copy) in damaged(&whole) {
         let store = copy.start().unwrap();
         assert_eq!(loaded(&store).version, Version(2), "what decisions stand on is whole");
         let error = ask(&store, tree).unwrap_err();
@@ -75,9 +85,7 @@ fn nothing_is_given_out_of_a_damaged_history() {
 #[test]
 fn damage_to_the_history_ends_the_keystore_and_every_later_start() {
     let whole = keystore("step");
-    for (tree, damage) in TREES.into_iter().flat_map(|tree| DAMAGES.map(|damage| (tree, damage))) {
-        let copy = whole.copy();
-        tamper(&copy, tree, damage);
+    for (tree, copy) in damaged(&whole) {
         let store = copy.start().unwrap();
         let refused = |error: KeystoreError| {
             let newest = snapshot_files(&copy.dir).unwrap().remove(0);
