@@ -232,7 +232,7 @@ impl Act {
             // A leader is not set back once more before its nodes have told it: what some of them hold of one lost story and others of
             // another is given up in part, and the answer to `jkeys audit adopt` says so.
             Self::CopyLeader => leads && world.is_of_one_story(),
-            Self::SetLeaderBack => world.leader.has_copy(),
+            Self::SetLeaderBack => world.leader.copied().is_some(),
         }
     }
 

@@ -89,12 +89,7 @@ impl LeaderHost {
         self.copy = Some(Box::new(self.store.clone()));
     }
 
-    /// Whether there is one.
-    pub fn has_copy(&self) -> bool {
-        self.copy.is_some()
-    }
-
-    /// The state in it.
+    /// The state in that copy, if there is one.
     pub fn copied(&self) -> Option<&State> {
         self.copy.as_deref().map(|copy| &copy.state)
     }

@@ -143,13 +143,27 @@ fn e1_a_node_comes_into_service_with_every_private_half() {
     assert!(bench.in_service("c") && bench.seen[&enrolment].decrypting.contains_key(&next));
 }
 
-/// A key that the leader took over from its nodes: a node that joins is never sent its private half.
-#[test]
-fn e1_a_node_that_can_not_open_what_others_can_comes_into_service_once_it_need_not() {
+/// A leader that went on after it lost what its nodes publish, and that key.
+fn with_a_key_that_only_nodes_have() -> (SetBack, Kid) {
     let fleet = Bench::with_profile(ENC, &["a", "b"]);
     let mut fleet = SetBack::of(fleet, |bench| bench.pass(Span::hours(40), Span::mins(30), &["a", "b"]));
     let lost = fleet.lost.encrypted_to().unwrap();
     fleet.adopt();
+    (fleet, lost)
+}
+
+/// All that a node should hold, but for the private half of a key.
+fn reports_without(fleet: &mut SetBack, node: &str, kid: &Kid) {
+    let mut installed = fleet.old.installed(node);
+    installed.decrypting.remove(kid);
+    installed.held.remove(kid);
+    fleet.old.report(node, Some(installed));
+}
+
+/// A key that the leader took over from its nodes: a node that joins is never sent its private half.
+#[test]
+fn e1_a_node_that_can_not_open_what_others_can_comes_into_service_once_it_need_not() {
+    let (mut fleet, lost) = with_a_key_that_only_nodes_have();
     fleet.old.join("c");
     let serves = |fleet: &SetBack| matches!(fleet.old.state.nodes[&name("c")].standing, Standing::InService { .. });
     let confirms = |fleet: &mut SetBack| {
@@ -157,10 +171,7 @@ fn e1_a_node_that_can_not_open_what_others_can_comes_into_service_once_it_need_n
             fleet.old.confirm(node);
         }
         fleet.old.settle();
-        let mut installed = fleet.old.installed("c");
-        installed.decrypting.remove(&lost);
-        installed.held.remove(&lost);
-        fleet.old.report("c", Some(installed));
+        reports_without(fleet, "c", &lost);
         let sighting = &fleet.old.seen[&fleet.enrolment("c")];
         assert_eq!(sighting.confirmed_generation(), fleet.old.state.head.generation);
         fleet.old.settle();
@@ -179,17 +190,11 @@ fn e1_a_node_that_can_not_open_what_others_can_comes_into_service_once_it_need_n
 /// The one that comes back in the same moment opens it.
 #[test]
 fn e1_of_two_nodes_that_come_back_at_once_the_one_that_can_not_open_what_the_other_can_waits() {
-    let fleet = Bench::with_profile(ENC, &["a", "b"]);
-    let mut fleet = SetBack::of(fleet, |bench| bench.pass(Span::hours(40), Span::mins(30), &["a", "b"]));
-    let lost = fleet.lost.encrypted_to().unwrap();
-    fleet.adopt();
+    let (mut fleet, lost) = with_a_key_that_only_nodes_have();
     fleet.old.pass(Span::hours(25), Span::mins(30), &[]);
     assert!(!fleet.old.in_service("a") && !fleet.old.in_service("b"));
     assert!(fleet.old.state.keys.contains_key(&lost), "its `decrypt_window` lasts");
-    let mut without = fleet.old.installed("a");
-    without.decrypting.remove(&lost);
-    without.held.remove(&lost);
-    fleet.old.report("a", Some(without));
+    reports_without(&mut fleet, "a", &lost);
     fleet.old.confirm("b");
     fleet.old.settle();
     assert!(fleet.old.in_service("b"));
