@@ -112,8 +112,13 @@ impl World {
     /// Delivers and carries out everything that can be, until nothing moves any more.
     pub fn settle(&mut self) {
         self.witness();
-        while self.make_keys() | self.connect_all() | self.deliver_down() | self.deliver_up() {}
-        self.witness();
+        let mut moved = false;
+        while self.make_keys() | self.connect_all() | self.deliver_down() | self.deliver_up() {
+            moved = true;
+        }
+        if moved {
+            self.witness();
+        }
         self.check_quiet();
     }
 

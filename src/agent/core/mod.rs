@@ -319,7 +319,7 @@ impl State {
             DiskResult::Failed(words) => return self.disk.failed(words, now),
         }
         self.disk.busy = false;
-        if self.trusted == self.durable && !self.differs(now) {
+        if self.trusted == self.durable && !self.differs(self.target(now).as_ref()) {
             self.disk.done();
             self.found_problem = None;
         }

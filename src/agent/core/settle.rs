@@ -16,9 +16,10 @@ const SHORTEST_REPORT_EVERY: Span = Span(100);
 impl State {
     /// Says what to do so that what is becomes what should be.
     pub(super) fn settle(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        self.note_due(now);
+        let target = self.target(now);
+        self.note_due(target.as_ref(), now);
         if !self.disk.busy
-            && let Some(work) = self.next_disk_work(now)
+            && let Some(work) = self.next_disk_work(target.as_ref(), now)
         {
             self.disk.busy = true;
             if let DiskWork::Install { view, .. } = &work {
@@ -30,7 +31,7 @@ impl State {
             self.hooks.busy = true;
             effects.push(Effect::RunHooks(id));
         }
-        self.say(now, effects);
+        self.say(target.as_ref(), now, effects);
         self.send_report(now, effects);
     }
 
@@ -42,15 +43,15 @@ impl State {
     }
 
     /// Notes the switches that are due. They are durable before the view that makes them is.
-    fn note_due(&mut self, now: Now) {
+    fn note_due(&mut self, target: Option<&View>, now: Now) {
         if !self.may_act(now) || is_out(Mutant::R10SwitchForgotten) {
             return;
         }
-        if let Some(target) = self.target(now)
+        if let Some(target) = target
             && let Some(newest) = &mut self.trusted.newest
             && newest.switches != target.switches
         {
-            newest.switches = target.switches;
+            newest.switches.clone_from(&target.switches);
             self.disk.hurry();
         }
     }
@@ -68,7 +69,7 @@ impl State {
 
     /// The order: the cache of a new generation, the trusted state, the cache of the view, the view. After a crash between any two
     /// the node knows how to go on, with or without its leader.
-    fn next_disk_work(&self, now: Now) -> Option<DiskWork> {
+    fn next_disk_work(&self, target: Option<&View>, now: Now) -> Option<DiskWork> {
         if !self.disk.may_begin(now) {
             return None;
         }
@@ -76,50 +77,47 @@ impl State {
             return Some(DiskWork::Erase);
         }
         let cached = self.cache.as_ref();
-        let used_first = is_out(Mutant::R5Durable) && self.differs(now);
+        let used_first = is_out(Mutant::R5Durable) && self.differs(target);
         if self.trusted != self.durable && !used_first {
             let is_new = self.trusted.generation() != self.durable.generation();
             let in_cache = |content: &super::Content| cached.map(|cache| cache.digest) == Some(content.bundle.digest);
             return match &self.content {
-                Some(content) if is_new && !in_cache(content) && !is_out(Mutant::R10CacheLate) => self.write_cache(now),
+                Some(content) if is_new && !in_cache(content) && !is_out(Mutant::R10CacheLate) => self.write_cache(target),
                 _ => Some(DiskWork::SaveTrusted(Box::new(self.trusted.clone()))),
             };
         }
         if !self.may_act(now) {
             return None;
         }
-        let (content, target) = (self.content.as_ref()?, self.target(now)?);
+        let (content, target) = (self.content.as_ref()?, target?);
         let wanted = CacheHolds {
             digest: content.bundle.digest,
             kids: target.held.clone(),
         };
         if cached != Some(&wanted) {
-            return self.write_cache(now);
+            return self.write_cache(Some(target));
         }
-        if !self.differs(now) {
-            return None;
-        }
-        Some(DiskWork::Install {
+        self.differs(Some(target)).then(|| DiskWork::Install {
             bundle: content.bundle.clone(),
-            view: target,
+            view: target.clone(),
         })
     }
 
-    fn write_cache(&self, now: Now) -> Option<DiskWork> {
+    fn write_cache(&self, target: Option<&View>) -> Option<DiskWork> {
         let content = self.content.as_ref()?;
         Some(DiskWork::WriteCache {
             bundle: content.bundle.clone(),
             proof: content.proof.clone(),
-            held: self.target(now)?.held,
+            held: target?.held.clone(),
         })
     }
 
-    /// Whether something else is live than what should be.
-    pub(super) fn differs(&self, now: Now) -> bool {
-        match (self.target(now), &self.installed) {
+    /// Whether something else is live than this, which should be.
+    pub(super) fn differs(&self, target: Option<&View>) -> bool {
+        match (target, &self.installed) {
             (None, _) => false,
             (Some(_), None) => true,
-            (Some(target), Some(installed)) => !shows(installed, &target),
+            (Some(target), Some(installed)) => !shows(installed, target),
         }
     }
 
@@ -129,12 +127,12 @@ impl State {
         (wanted && self.hooks.may_begin(now)).then(|| ViewId::from(installed))
     }
 
-    fn say(&mut self, now: Now, effects: &mut Vec<Effect>) {
+    fn say(&mut self, target: Option<&View>, now: Now, effects: &mut Vec<Effect>) {
         if !self.stale && self.stale_at().is_some_and(|at| at <= now.monotonic) {
             self.stale = true;
             effects.push(Effect::SayStale(true));
         }
-        let settled = !self.differs(now) || self.disk.words().is_some();
+        let settled = !self.differs(target) || self.disk.words().is_some();
         if !self.ready && self.installed.is_some() && settled && !self.too_old && !self.erase {
             self.ready = true;
             effects.push(Effect::SayReady);

@@ -51,7 +51,7 @@ impl Oracle {
             self.breaks("R5", format!("node {} {problem}", node.name));
         }
         if let Some(cached) = cached.filter(|_| !live.is_torn) {
-            self.check_signer(node, &cached.set.clone());
+            self.check_signer(node, &cached.set);
         }
     }
 
@@ -118,14 +118,16 @@ impl Oracle {
         let by_itself = clocks.wall - if leaders.is_none() { was_ahead } else { Span(0) };
         let time = leaders.filter(|time| time.distance(clocks.wall) > skew).unwrap_or(by_itself);
         let late = |activate_at: Time| activate_at + skew * 2 < time;
-        let due = bundle
+        let mut due = bundle
             .set
             .members
             .iter()
             .filter(|member| matches!(member.stage, Stage::Armed { activate_at } if late(activate_at)));
-        let signing = node.disk.live.as_ref().map(|live| live.signing.clone()).unwrap_or_default();
-        let missed = due.map(|member| member.public.kid.clone()).find(|kid| !signing.contains(kid));
-        if let Some(kid) = missed {
+        let signs = |kid| node.disk.live.as_ref().is_some_and(|live| live.signing.contains(kid));
+        if let Some(kid) = due
+            .find(|member| !signs(&member.public.kid))
+            .map(|member| member.public.kid.clone())
+        {
             self.breaks(
                 "R10",
                 format!("node {} does not sign with {kid}, which is armed and due", node.name),
