@@ -38,8 +38,8 @@ pub struct Told {
 pub struct Shown {
     /// The generation.
     pub set: Arc<KeySet>,
-    /// The kids in it that the leader's own log knows: whether they are still there, the state says.
-    pub recorded: BTreeSet<Kid>,
+    /// The kids in it that are gone for good by the leader's own log: see [`Event::ends_key`].
+    pub gone_here: BTreeSet<Kid>,
 }
 
 /// `jkeys audit adopt`.

@@ -39,6 +39,24 @@ impl Event {
         }
     }
 
+    /// Whether the key that it is about is gone for good after it: revoked, or removed once its time was over. One that was only dropped
+    /// before it served may serve on nodes which a leader that was set back has lost.
+    #[must_use]
+    pub fn ends_key(&self) -> bool {
+        matches!(
+            self,
+            Self::Revoked { .. }
+                | Self::Removed {
+                    last_signature: Some(_),
+                    ..
+                }
+                | Self::Discarded {
+                    published_until: Some(_),
+                    ..
+                }
+        )
+    }
+
     /// The key that it is about.
     #[must_use]
     pub fn kid(&self) -> Option<&Kid> {

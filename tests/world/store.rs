@@ -22,8 +22,8 @@ pub struct Store {
     pub up: Option<Time>,
     /// The private halves.
     pub privates: BTreeSet<Kid>,
-    /// The kids that its log knows.
-    pub recorded: Aside<Kid>,
+    /// The kids that are gone for good by its log.
+    pub gone: Aside<Kid>,
     /// The generations that its log knows.
     pub generations: Aside<Digest>,
     /// The log.
@@ -50,7 +50,8 @@ impl Store {
     /// Appends the records of a decision to what the log knows.
     pub fn record(&mut self, commit: &Commit) {
         for record in &commit.records {
-            self.recorded.0.extend(record.event.kid().cloned());
+            let ended = record.event.kid().filter(|_| record.event.ends_key());
+            self.gone.0.extend(ended.cloned());
             self.generations.0.insert(record.digest);
             self.log.append(&record.event, record.digest);
         }
@@ -78,7 +79,7 @@ impl Store {
         let set: KeySet = serde_json::from_slice(form).expect("a public form");
         let kids = set.members.iter().map(|member| member.public.kid.clone());
         Some(Shown {
-            recorded: kids.filter(|kid| self.recorded.0.contains(kid)).collect(),
+            gone_here: kids.filter(|kid| self.gone.0.contains(kid)).collect(),
             set: Arc::new(set),
         })
     }

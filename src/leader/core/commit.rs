@@ -29,6 +29,7 @@ impl Leader {
         }
         let (at, before) = (self.state.time(clock), self.state.head.generation);
         let replaced = self.replaced_by(decision);
+        self.memories.note(decision);
         self.state.apply(&decision.events, at);
         let generation = Some(self.state.head.generation).filter(|generation| *generation != before);
         if generation.is_some() {

@@ -1,12 +1,12 @@
 //! What nodes have told in this term of what they remember (rule R5). It is not stored: after a start they tell it again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Effect, Leader};
 use crate::lifecycle::mutant::{Mutant, is_out};
-use crate::lifecycle::{Adopt, Command, Halt, KeySet, Reading, Report, Shown, Told};
-use crate::types::{Enrolment, NodeName};
+use crate::lifecycle::{Adopt, Command, Decision, Event, Halt, KeySet, Reading, Report, Shown, Told};
+use crate::types::{Enrolment, Kid, NodeName};
 
 /// What each enrolment has told.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +14,8 @@ pub(super) struct Memories {
     told: BTreeMap<Enrolment, Told>,
     /// The generations that were shown, each once: most nodes hold the same.
     sets: Vec<Arc<KeySet>>,
+    /// The keys that went for good since the process began: after a node showed them, perhaps.
+    gone: BTreeSet<Kid>,
 }
 
 impl Memories {
@@ -52,6 +54,22 @@ impl Memories {
         self.sets.clear();
     }
 
+    /// A decision was taken.
+    pub(super) fn note(&mut self, decision: &Decision) {
+        let ends = decision.events.iter().filter(|event| event.ends_key());
+        self.gone.extend(ends.filter_map(Event::kid).cloned());
+    }
+
+    /// What nodes have told, by what is gone now.
+    fn as_told(&self) -> BTreeMap<Enrolment, Told> {
+        let mut all = self.told.clone();
+        for shown in all.values_mut().filter_map(|told| told.shown.as_mut()) {
+            let gone = self.gone.iter().filter(|kid| shown.set.member(kid).is_some());
+            shown.gone_here.extend(gone.cloned());
+        }
+        all
+    }
+
     /// Drops generations that no node shows any more.
     fn sweep(&mut self) {
         let shown = |set: &Arc<KeySet>| {
@@ -71,7 +89,7 @@ impl Leader {
     pub fn completed(&self, command: Command) -> Command {
         match command {
             Command::Adopt(request) => Command::Adopt(Adopt {
-                told: self.memories.told.clone(),
+                told: self.memories.as_told(),
                 seq: self.next_seq,
                 ..request
             }),

@@ -10,7 +10,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::context::{Context, internal, stopping};
-use crate::audit::{Checkpoint, NoteKey, cosignature_time, witness_name};
+use crate::audit::{Checkpoint, NoteKey, Record, cosignature_time, witness_name};
 use crate::keystore::KeystoreError;
 use crate::leader::core::Leader;
 use crate::leader::message::Message;
@@ -291,18 +291,19 @@ impl Session {
             return Ok(());
         }
         let kids: Vec<Kid> = set.members.iter().map(|member| member.public.kid.clone()).collect();
-        let recorded = self.context.read(move |keystore| {
-            let mut recorded = BTreeSet::new();
+        let gone_here = self.context.read(move |keystore| {
+            let mut gone = BTreeSet::new();
             for kid in kids {
-                if !keystore.records_of(&kid)?.is_empty() {
-                    recorded.insert(kid);
+                for seq in keystore.records_of(&kid)? {
+                    let record = Record::from_bytes(&keystore.record(seq)?.bytes);
+                    gone.extend(record.is_ok_and(|record| record.event.ends_key()).then(|| kid.clone()));
                 }
             }
-            Ok::<_, KeystoreError>(recorded)
+            Ok::<_, KeystoreError>(gone)
         });
-        let recorded = recorded.await?;
+        let gone_here = gone_here.await?;
         let (set, enrolment) = (Arc::new(set), self.member.enrolment);
-        let shown = Shown { set, recorded };
+        let shown = Shown { set, gone_here };
         let message = Message::Shown { node, enrolment, shown };
         self.context.shared.inbox.send(message).await.map_err(|_| stopping())
     }

@@ -13,7 +13,6 @@ use super::{Decision, Refusal, succession};
 use crate::lifecycle::adoption::{Adopt, MAX_GIVEN_UP, Shown, Told, is_further};
 use crate::lifecycle::event::{Event, Leaving};
 use crate::lifecycle::generation::{Member, Stage};
-use crate::lifecycle::halted::Halted;
 use crate::lifecycle::sightings::Sightings;
 use crate::lifecycle::state::{Key, Node, Phase, Standing, State};
 use crate::types::{Enrolment, Epoch, Generation, KeyUse, Kid, NodeName, ProfileName, Reason, Time, TreeHead};
@@ -47,8 +46,7 @@ pub(super) fn adopt(state: &State, seen: &Sightings, request: &Adopt, now: Time)
     if let Some(shown) = newest {
         put_away_armed(&mut draft, shown);
         for member in &shown.set.members {
-            let lost = state.halted.as_ref().map(Halted::lost).unwrap_or_default();
-            recover(&mut draft, shown, member, &gone, lost);
+            recover(&mut draft, shown, member, &gone);
         }
     }
     for kid in &gone {
@@ -248,11 +246,10 @@ fn put_away_armed(draft: &mut Draft, shown: &Shown) {
 }
 
 /// One key of the newest generation shown becomes what that says of it, where the leader is not as far.
-fn recover(draft: &mut Draft, shown: &Shown, member: &Member, gone: &BTreeSet<Kid>, lost: &[Kid]) {
+fn recover(draft: &mut Draft, shown: &Shown, member: &Member, gone: &BTreeSet<Kid>) {
     let kid = &member.public.kid;
     let known = draft.state.keys.get(kid);
-    // What a restore lost was a standby here, and may have signed since.
-    let is_gone_here = known.is_none() && shown.recorded.contains(kid) && !lost.contains(kid);
+    let is_gone_here = known.is_none() && shown.gone_here.contains(kid);
     if gone.contains(kid) || is_gone_here {
         return draft.remark(format!(
             "key {kid}, which nodes hold, is gone by this log or by another node: it goes there too"

@@ -124,6 +124,12 @@ impl Bench {
         Ok(decision)
     }
 
+    /// The keys that are gone for good by what was decided.
+    pub fn gone_for_good(&self) -> BTreeSet<Kid> {
+        let ends = self.events.iter().filter(|(_, event)| event.ends_key());
+        ends.filter_map(|(_, event)| event.kid().cloned()).collect()
+    }
+
     /// Decides until nothing is due, making every key that is wanted.
     pub fn settle(&mut self) {
         for _ in 0..100 {
@@ -174,7 +180,7 @@ impl Bench {
             expires_at,
         })
         .unwrap();
-        let (tls_key, witness_key) = (Digest([1; 32]), WitnessKey([2; 32]));
+        let (tls_key, witness_key) = (Digest::of(&secret.0), WitnessKey([2; 32]));
         self.run(&Command::Enrol {
             token: secret,
             node: name(node),

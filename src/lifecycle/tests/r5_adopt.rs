@@ -37,7 +37,12 @@ impl SetBack {
         Self::of(Bench::with_nodes(&["a", "b"]), then)
     }
 
-    pub fn of(mut bench: Bench, then: impl FnOnce(&mut Bench)) -> Self {
+    pub fn of(bench: Bench, then: impl FnOnce(&mut Bench)) -> Self {
+        Self::alone(bench, then, |_| {})
+    }
+
+    /// The same with a while in which the leader that was put back is alone.
+    pub fn alone(mut bench: Bench, then: impl FnOnce(&mut Bench), meanwhile: impl FnOnce(&mut Bench)) -> Self {
         bench.pass(Span::hours(10), Span::mins(30), &["a", "b"]);
         let (mut old, mut lost) = (bench.diverged(), bench);
         then(&mut lost);
@@ -48,6 +53,7 @@ impl SetBack {
         lost.settle();
         old.now = lost.now + Span::mins(5);
         old.run(&Command::Start { last_up: None }).unwrap();
+        meanwhile(&mut old);
         let halt = Halt {
             node: name("a"),
             epoch: lost.state.epoch,
@@ -62,7 +68,6 @@ impl SetBack {
     pub fn tells(&self) -> Told {
         let (old, lost) = (&self.old.state, &self.lost.state);
         let set = lost.key_set();
-        let kids = set.members.iter().map(|member| member.public.kid.clone());
         Told {
             epoch: lost.epoch,
             generation: lost.head.generation,
@@ -70,7 +75,7 @@ impl SetBack {
             refused: Some(old.head.generation),
             gone: old.keys.keys().filter(|kid| !lost.keys.contains_key(*kid)).cloned().collect(),
             shown: Some(Shown {
-                recorded: kids.filter(|kid| old.keys.contains_key(kid)).collect(),
+                gone_here: self.old.gone_for_good(),
                 set: Arc::new(set),
             }),
         }
@@ -421,4 +426,29 @@ fn r5_an_adoption_can_be_done_again() {
         Some(Seq(77)),
         "what was given up before stays so"
     );
+}
+
+/// Found by the simulator (seed 289584374753).
+#[test]
+fn r3_a_key_that_a_leader_alone_dropped_unused_stays_where_nodes_have_signed_with_it() {
+    let mut bench = Bench::started(&[RSA, "other"]);
+    for node in ["a", "b"] {
+        bench.join(node);
+        bench.confirm(node);
+    }
+    bench.settle();
+    let mut fleet = SetBack::alone(bench, force, |old| {
+        let standby = old.state.prepublished(&profile("other")).next().unwrap().kid().clone();
+        old.run(&Command::Configure(settings(&[RSA]))).unwrap();
+        assert!(!old.state.keys.contains_key(&standby));
+    });
+    let signed = fleet.lost.state.active(&profile("other")).unwrap().kid().clone();
+    fleet.adopt();
+    let key = &fleet.old.state.keys[&signed];
+    assert!(
+        key.inherited && matches!(key.phase, Phase::Retiring { .. }),
+        "its tokens live: {key:?}"
+    );
+    fleet.pass(Span::hours(60));
+    assert!(!fleet.old.state.keys.contains_key(&signed), "they have expired");
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jkeys::leader::core::{Commit, Leader};
-use jkeys::lifecycle::{Cause, Command, Event, Grounds, Phase, PrivateHalf, Report, Stage, Standing, State};
+use jkeys::lifecycle::{Cause, Command, Event, Grounds, Phase, PrivateHalf, Report, Stage, Standing, State, Windows};
 use jkeys::rpc::fleet::Bundle;
 use jkeys::types::{Actor, Enrolment, Kid, NodeName, Now, Reason, Span, Time};
 
@@ -27,6 +27,7 @@ impl Oracle {
             self.followed_ahead_ms = ahead_ms(up, now);
         }
         self.new_term(now);
+        self.leader.carried_ahead_ms = last_up.map(|up| ahead_ms(up, now));
     }
 
     fn new_term(&mut self, now: Time) {
@@ -108,9 +109,10 @@ impl Oracle {
         if let Some(kid) = gone.find(|kid| after.keys.contains_key(*kid)).cloned() {
             self.breaks("R8", format!("{kid} comes back, and a node that was heard knows it as gone"));
         }
-        let clocks = std::mem::take(&mut self.leader.clocks);
+        let before = std::mem::take(&mut self.leader);
         self.new_term(now);
-        self.leader.clocks = clocks;
+        self.leader.clocks = before.clocks;
+        self.leader.carried_ahead_ms = before.carried_ahead_ms;
     }
 
     /// No record bears the time of a clock that is ahead and that most nodes have not agreed with: later ones could not go before it.
@@ -234,6 +236,12 @@ impl Oracle {
                 }
             }
             Event::Removed { kid, .. } => drop(self.removed.insert(kid.clone())),
+            Event::Recovered {
+                key,
+                windows,
+                inherited: true,
+                ..
+            } => self.recovered(&key.kid, windows),
             Event::EnteredService { node, enrolment } => {
                 self.anyone_in_service = true;
                 self.sent_away.remove(enrolment);
@@ -264,6 +272,17 @@ impl Oracle {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// A key that was made in the time that was lost is known anew: by which windows it was made, nobody can know, and what its profile
+    /// has now counts.
+    fn recovered(&mut self, kid: &Kid, windows: &Windows) {
+        if let Some(facts) = self.keys.get_mut(kid) {
+            facts.windows = *windows;
+        }
+        if let Some(facts) = self.sealing.get_mut(kid) {
+            facts.windows = *windows;
         }
     }
 

@@ -121,6 +121,8 @@ struct Term {
     /// The nodes whose last report showed half a view.
     torn: BTreeSet<Enrolment>,
     told_of_a_later_leader: bool,
+    /// The time at which the clock was off, and by so many milliseconds, when the process began, by what the leader was last sure of.
+    carried_ahead_ms: Option<i64>,
 }
 impl Oracle {
     /// Notes that a rule was broken; the first time counts.
@@ -133,7 +135,8 @@ impl Oracle {
     /// longer ago.
     pub fn leader_clock_moved(&mut self, ahead_ms: i64, skew: Span) {
         let is_near = |before: i64| Span((ahead_ms - before).unsigned_abs()) <= skew;
-        if is_near(self.followed_ahead_ms) || is_near(self.settled_ahead_ms) {
+        if is_near(self.followed_ahead_ms) || is_near(self.settled_ahead_ms) || self.leader.carried_ahead_ms.is_some_and(is_near)
+        {
             self.leader_clock_confirmed(ahead_ms, skew);
         }
     }

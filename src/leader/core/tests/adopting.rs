@@ -238,7 +238,7 @@ fn shows(leader: &mut Leader, node: &str, set: KeySet) {
     let (enrolment, node) = (of(leader, node), name(node));
     let shown = Shown {
         set: set.into(),
-        recorded: BTreeSet::new(),
+        gone_here: BTreeSet::new(),
     };
     assert!(
         leader.step(Input::Shown { node, enrolment, shown }, START).is_empty(),
@@ -326,4 +326,27 @@ fn r5_a_thousand_nodes_of_which_each_remembers_another_log_make_one_small_record
     let bytes = records[0].to_bytes();
     assert!(bytes.len() < crate::rpc::limits::RECORD_BYTES, "{}", bytes.len());
     assert_eq!(crate::audit::Record::from_bytes(&bytes).unwrap(), records[0]);
+}
+
+/// Found by the simulator (seed 752490079090).
+#[test]
+fn r5_a_key_that_went_after_a_node_showed_it_is_gone() {
+    let mut leader = leader_with(&["a"]);
+    let set = leader.state().key_set();
+    let kid = set.members[0].public.kid.clone();
+    shows(&mut leader, "a", set);
+    leader.step(
+        operator(Command::Revoke {
+            kid: kid.clone(),
+            reason: Reason::Superseded,
+            comment: None,
+            destroy: false,
+        }),
+        START,
+    );
+    let Command::Adopt(request) = leader.completed(Command::Adopt(adopt())) else {
+        panic!("the same command");
+    };
+    let shown = request.told.into_values().find_map(|told| told.shown).unwrap();
+    assert_eq!(shown.gone_here, BTreeSet::from([kid]));
 }
