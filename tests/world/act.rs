@@ -295,7 +295,11 @@ impl Act {
             Self::TearDisk(_) => node.disk.mood = Mood::Tears,
             Self::StallDisk(_) => node.disk.mood = Mood::Stalls,
             Self::ClearDisk(_) => world.resume(&name),
-            Self::SetClock(_, mins) => node.ahead_ms = mins * 60_000,
+            Self::SetClock(_, mins) => {
+                node.ahead_ms = mins * 60_000;
+                // What has fallen due by that is done now.
+                world.advance(world.now);
+            }
             _ => unreachable!("not an act on a node"),
         }
     }

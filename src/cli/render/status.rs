@@ -136,6 +136,11 @@ fn questioned(clock: &ClockStatus, doubt: Doubt, now: Time) -> String {
     let agreeing = clock.nodes_heard.saturating_sub(clock.nodes_differing);
     let advice = match doubt {
         Doubt::Behind => format!("the schedule rests until the clock gets to {now}"),
+        Doubt::Jumped | Doubt::Unconfirmed if clock.nodes_heard == 0 => {
+            "set the clock right; if it is right, let a node in service be heard: \
+             those that are gone for good are taken out with `jkeys node remove NAME`"
+                .to_owned()
+        }
         Doubt::Jumped | Doubt::Unconfirmed => {
             "set the clock right; if it is right, the schedule goes on once most nodes heard agree with it".to_owned()
         }

@@ -11,10 +11,20 @@ use crate::types::{Generation, KeyUse, Kid, NodeName, Span, Time};
 /// what others can has to wait, also where they come at the same time: those that lack least are first.
 ///
 /// The first of all waits until every profile has its first key: after it there is no bootstrap, and a profile whose key takes long
-/// to make would be without a signer for all of `min_prepublish`.
+/// to make would be without a signer for all of `min_prepublish`. And nobody comes before one of those in service has been heard in this
+/// term: a leader that was set back would let a new machine in with keys that the others publish no more, as nobody has told it (rule R5).
+/// Nodes in service that are gone for good are evicted in time, or removed by an operator.
 pub(super) fn arrivals(state: &State, seen: &Sightings) -> Vec<Event> {
     let unmade = |profile| state.keys_of(profile).next().is_none();
     if !state.ever_confirmed && state.settings.profiles.keys().any(unmade) {
+        return Vec::new();
+    }
+    let is_heard = |node: &Node| {
+        let sighting = seen.get(&node.enrolment);
+        sighting.is_some_and(|sighting| sighting.heard_in == state.epoch)
+    };
+    let mut in_service = state.in_service().peekable();
+    if in_service.peek().is_some() && !in_service.any(|(_, node, _)| is_heard(node)) {
         return Vec::new();
     }
     let confirmed_at = |node: &Node| {

@@ -218,6 +218,12 @@ fn r5_an_adoption_waits_for_every_node_in_service_or_says_what_it_does_not_know(
     fleet.old.now = fleet.old.now + Span::secs(1);
     fleet.old.confirm("b");
     fleet.old.settle();
+    assert!(
+        !fleet.old.in_service("b"),
+        "not before one that is in service was heard in this term"
+    );
+    fleet.old.confirm("a");
+    fleet.old.settle();
     assert!(fleet.old.in_service("b"), "it comes back by confirming the newest generation");
 }
 

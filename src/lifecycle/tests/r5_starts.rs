@@ -155,3 +155,20 @@ fn r5_a_restored_leader_decides_nothing_until_it_is_told_to_go_on() {
     let started = decide(&state, &bench.seen, &Command::Start { last_up: None }, bench.now).unwrap();
     assert!(matches!(started.events[..], [Event::Started { .. }]));
 }
+
+/// Found by the simulator (seed 430508559467): a leader that was set back, and that nobody had told yet, let a new machine in.
+#[test]
+fn r5_no_node_comes_into_service_before_one_that_is_in_service_was_heard_in_this_term() {
+    let mut bench = Bench::with_nodes(&["a", "b"]);
+    let start = Command::Start {
+        last_up: Some(bench.now),
+    };
+    bench.run(&start).unwrap();
+    bench.join("c");
+    bench.pass(Span::hours(20), Span::mins(10), &["c"]);
+    assert!(!bench.in_service("c"));
+    bench.confirm("a");
+    bench.confirm("c");
+    bench.settle();
+    assert!(bench.in_service("c"));
+}
