@@ -144,8 +144,18 @@ impl Link {
         let first = tokio::time::timeout(WELCOME_WITHIN, next(stream))
             .await
             .map_err(|_| LinkError::Silent)??;
-        let LeaderMessage::Welcome(welcome) = first else {
-            return Err(LinkError::Wire(WireError::Missing("the welcome")));
+        let welcome = match first {
+            LeaderMessage::Welcome(welcome) => welcome,
+            // Why it must, and how it may come back, the leader says with the end of the stream.
+            LeaderMessage::Erase => {
+                let told = self.events.send(LinkEvent::Message(LeaderMessage::Erase.into())).await;
+                told.map_err(|_| LinkError::Closed)?;
+                return match tokio::time::timeout(WELCOME_WITHIN, next(stream)).await {
+                    Ok(Err(why)) => Err(why),
+                    Ok(Ok(_)) | Err(_) => Err(LinkError::Closed),
+                };
+            }
+            _ => return Err(LinkError::Wire(WireError::Missing("the welcome"))),
         };
         *attempt = 0;
         let told = self.events.send(LinkEvent::Connected(welcome)).await;

@@ -8,11 +8,11 @@ use tonic::{Response, Status, Streaming};
 
 use super::CliError;
 use crate::config::{LeaderConfig, file};
-use crate::rpc::admin::{AdoptCall, Document, HistoryCall, PlanCall, RevokeCall, RotateCall, TokenCall, Tokens};
+use crate::rpc::admin::{AdoptCall, Document, EndNodeCall, HistoryCall, PlanCall, RevokeCall, RotateCall, TokenCall, Tokens};
 use crate::rpc::proto::admin_client::AdminClient;
 use crate::rpc::proto::{self, PingRequest, RotateProgress, ShowKeyRequest, StatusRequest, WatchRequest};
 use crate::rpc::{Failure, admin_client, connect_admin, fleet};
-use crate::types::{Issuer, Kid, Secret, Time, Version};
+use crate::types::{Issuer, Kid, NodeName, Secret, Time, Version};
 
 /// Where the command line looks for the leader.
 #[derive(Debug, Clone, Args)]
@@ -152,6 +152,15 @@ impl Leader {
 
     pub(super) async fn backup(&mut self) -> Result<Streaming<proto::BackupPart>, Failure> {
         answer(self.client.backup(proto::BackupRequest {}).await)
+    }
+
+    pub(super) async fn node(&mut self, node: &NodeName) -> Result<Document, Failure> {
+        let node_name = node.to_string();
+        Ok(answer(self.client.show_node(proto::ShowNodeRequest { node_name }).await)?.into())
+    }
+
+    pub(super) async fn end_node(&mut self, call: EndNodeCall) -> Result<Document, Failure> {
+        Ok(answer(self.client.end_node(proto::EndNodeRequest::from(call)).await)?.into())
     }
 
     pub(super) async fn token(&mut self, call: TokenCall) -> Result<Token, Failure> {

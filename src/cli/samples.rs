@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::lifecycle::{Halt, Halted, Profile, Wait};
+use crate::lifecycle::{Ending, Halt, Halted, Profile, Wait};
+use crate::rpc::admin::EndNodeCall;
 use crate::rpc::documents::{
-    Awaited, Away, ClockStatus, Deadline, Decided, DryRun, Happening, JwksSize, KeyChange, KeyStatus, NextChange, NodeOutlook,
-    NodeStatus, Plan, Planned, PlannedKey, ProfileSize, ProfileStatus, RelyingParties, RevocationStatus, StandbyStatus, Status,
-    Subject, TokenRow, TokenState, Tokens, Trust, UnheldKey, VersionKey, VersionNode, VersionRow, VersionState, Waiting,
-    YoungKey,
+    Awaited, Away, ClockStatus, Deadline, Decided, DryRun, EndedNode, EnrolledNode, Happening, HeldKey, JwksSize, KeyChange,
+    KeyStatus, NextChange, NodeEnded, NodeOutlook, NodePage, NodeStatus, Plan, Planned, PlannedKey, ProfileSize, ProfileStatus,
+    RelyingParties, RevocationStatus, StandbyStatus, Status, Subject, TokenRow, TokenState, Tokens, Trust, UnheldKey, VersionKey,
+    VersionNode, VersionRow, VersionState, Waiting, YoungKey,
 };
 use crate::types::{
     Actor, Digest, Enrolment, Epoch, Generation, KeySpec, Kid, NodeName, PublicJwk, Reason, RsaBits, Seq, Span, Time, Version,
+    WitnessKey,
 };
 
 /// 2026-11-23T06:05:04Z
@@ -172,6 +174,52 @@ pub(super) fn tokens() -> Tokens {
             token("vm-4", 2, 48, TokenState::Open),
             token("web-1", 3, 90, TokenState::Open),
         ],
+    }
+}
+
+/// A node that holds two keys and has not confirmed a revocation, and a machine of its name that was removed.
+pub(super) fn a_node() -> NodePage {
+    NodePage {
+        now: NOW,
+        node: "vm-1".parse().unwrap(),
+        enrolled: Some(EnrolledNode {
+            status: node("vm-1"),
+            is_connected: true,
+            enrolment: Enrolment(7),
+            enrolled_at: NOW - Span::hours(400),
+            tls_key: Digest([1; 32]),
+            witness_key: WitnessKey([2; 32]),
+            held: held_keys(),
+            unconfirmed: vec![kid("stolen")],
+        }),
+        ended: vec![EndedNode {
+            enrolment: Enrolment(2),
+            ending: Ending::Removed,
+            at: NOW - Span::hours(401),
+        }],
+    }
+}
+
+fn held_keys() -> Vec<HeldKey> {
+    let held = |name: &str, profile: &str, state: &str| HeldKey {
+        kid: kid(name),
+        profile: profile.parse().unwrap(),
+        state: state.to_owned(),
+    };
+    vec![held("now", "main", "active"), held("next", "main", "armed")]
+}
+
+/// What comes of the end of a node: a revoked one was connected and held keys.
+pub(super) fn node_ended(call: EndNodeCall) -> NodeEnded {
+    let is_revoked = call.ending == Ending::Revoked;
+    NodeEnded {
+        node: call.node,
+        ending: call.ending,
+        at: NOW,
+        was_connected: is_revoked,
+        held: if is_revoked { held_keys() } else { vec![] },
+        unconfirmed: vec![],
+        remarks: vec![],
     }
 }
 

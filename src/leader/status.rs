@@ -211,7 +211,7 @@ pub(super) fn standing(node: &Node) -> (&'static str, Time) {
     }
 }
 
-fn node_status(state: &State, sighting: Option<&Sighting>, name: &NodeName, node: &Node, now: Time) -> NodeStatus {
+pub(super) fn node_status(state: &State, sighting: Option<&Sighting>, name: &NodeName, node: &Node, now: Time) -> NodeStatus {
     let (standing, since) = standing(node);
     let confirmed = sighting.and_then(|sighting| sighting.confirmed.as_ref());
     let skew = i64::try_from(state.settings.clock_skew().0).unwrap_or(i64::MAX);

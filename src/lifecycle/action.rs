@@ -65,6 +65,8 @@ actions! {
     Enrolled "enrolled",
     EnteredService "entered_service",
     LeftService "left_service",
+    NodeRevoked "node_revoked",
+    NodeRemoved "node_removed",
     WaitBegan "wait_began",
     WaitEnded "wait_ended",
     Halted "halted",

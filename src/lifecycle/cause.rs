@@ -96,6 +96,10 @@ pub enum Leaving {
     Replaced,
     /// The leader went on without it from an older state.
     LeftBehind,
+    /// An operator trusts it no more.
+    Revoked,
+    /// An operator took it out of the fleet.
+    Removed,
 }
 
 /// What allowed a decision: the list of confirmations, by its size and digest. The list itself is stored beside the record.

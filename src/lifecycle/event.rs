@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::cause::{Cause, Evidence, Grounds, Leaving, Why};
 use super::clock::Vote;
+use super::ended::Farewell;
 use super::generation::Stage;
 use super::halted::Restoration;
 use super::named::NamedNodes;
@@ -237,6 +238,18 @@ pub enum Event {
         /// The last moment at which it may have published an encryption key that was unpublished while it was in service: its
         /// confirmation, or now (rule E2).
         served_until: BTreeMap<Kid, Time>,
+    },
+    /// An operator trusts a node no more: it is let in nowhere, and is told to erase its private files.
+    NodeRevoked {
+        /// The node, and what it leaves behind.
+        #[serde(flatten)]
+        farewell: Farewell,
+    },
+    /// An operator took a node out of the fleet: it is let in nowhere, and is told to erase its private files.
+    NodeRemoved {
+        /// The node, and what it leaves behind.
+        #[serde(flatten)]
+        farewell: Farewell,
     },
     /// The schedule waits.
     WaitBegan {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::ended::Ending;
 use super::event::{Cause, Event};
 use super::halted::{Halted, Restoration};
 use super::mutant::{Mutant, is_out};
@@ -35,6 +36,8 @@ impl State {
             Event::TokenIssued { .. } | Event::Enrolled { .. } | Event::EnteredService { .. } | Event::LeftService { .. } => {
                 self.evolve_nodes(event, at);
             }
+            Event::NodeRevoked { farewell } => self.end_node(farewell, Ending::Revoked, at),
+            Event::NodeRemoved { farewell } => self.end_node(farewell, Ending::Removed, at),
             Event::TokenRevoked { token, .. } => drop(self.tokens.remove(token)),
             Event::Founded { .. }
             | Event::Started { .. }
@@ -163,11 +166,7 @@ impl State {
                 if let Some(before) = self.nodes.get(node) {
                     self.disbelieved.remove(&before.enrolment);
                 }
-                for kid in unconfirmed {
-                    if let Some(revocation) = self.revocations.get_mut(kid) {
-                        revocation.replaced.insert(node.clone());
-                    }
-                }
+                self.leave_unconfirmed(node, unconfirmed);
                 let (tls_key, witness_key, standing) = (*tls_key, *witness_key, Standing::Joining);
                 let row = Node {
                     enrolment: *enrolment,

@@ -3,6 +3,7 @@
 //! A log holds what was decided and no sightings, so this is what can be told from the log alone: the order of a key's states, the
 //! times that the rules set between them, and who may come and go. What a decision saw of the nodes stands in its evidence.
 
+use super::ended::Farewell;
 use super::event::{Cause, Event};
 use super::halted::Restoration;
 use super::state::{JoinToken, Key, Phase, PrivateHalf, Standing, State};
@@ -98,7 +99,9 @@ impl State {
             | Event::TokenRevoked { .. }
             | Event::Enrolled { .. }
             | Event::EnteredService { .. }
-            | Event::LeftService { .. } => self.admits_node(event, at),
+            | Event::LeftService { .. }
+            | Event::NodeRevoked { .. }
+            | Event::NodeRemoved { .. } => self.admits_node(event, at),
             Event::WaitBegan { wait, .. } => holds(!self.waits.contains_key(wait), || "the wait had begun before".to_owned()),
             Event::WaitEnded { wait } => holds(self.waits.contains_key(wait), || "the wait had not begun".to_owned()),
             Event::Restored { restoration, lost } => self.admits_restoration(restoration, lost, at),
@@ -278,6 +281,11 @@ impl State {
             Event::LeftService { node, enrolment, .. } => {
                 let standing = self.standing(node, *enrolment)?;
                 holds(is_in_service(standing), || format!("node {node} was not in service"))
+            }
+            Event::NodeRevoked { farewell } | Event::NodeRemoved { farewell } => {
+                let Farewell { node, enrolment, .. } = farewell;
+                let standing = self.standing(node, *enrolment)?;
+                holds(!is_in_service(standing), || format!("node {node} was in service"))
             }
             _ => Ok(()),
         }

@@ -11,6 +11,7 @@ mod clock;
 mod decide;
 mod due;
 mod encryption;
+mod ended;
 mod event;
 mod evolve;
 mod generation;
@@ -42,6 +43,7 @@ pub use decide::{
 };
 pub use due::next_due;
 pub use encryption::{Keeping, Staging};
+pub use ended::{Ended, Ending, Farewell, held_keys};
 pub use event::Event;
 pub use generation::{KeySet, Member, Stage};
 pub use halted::{Halted, Restoration};

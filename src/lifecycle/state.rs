@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::adoption::Adoption;
 use super::clock::{Doubt, Reading};
+use super::ended::Ended;
 use super::generation::KeySet;
 use super::halted::Halted;
 pub use super::key::{Key, Phase, PrivateHalf};
@@ -53,6 +54,10 @@ pub struct State {
     pub last_enrolment: Enrolment,
     /// Whether any node has ever confirmed anything: after that there is no bootstrap (rule R1).
     pub ever_confirmed: bool,
+    /// Nodes that operators took out of the node table, by SHA-256 of the public key of their certificate, for as long as that may be
+    /// shown.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ended: BTreeMap<Digest, Ended>,
     /// Join tokens that have not expired, by the hash of their secret.
     pub tokens: BTreeMap<Digest, JoinToken>,
     /// Stretches of time in which the leader was away, as far back as they can matter.
@@ -111,7 +116,8 @@ pub struct Revocation {
     pub reason: Reason,
     /// Whether nodes must let go of the private half too, to confirm it.
     pub private_half: PrivateHalf,
-    /// Nodes that may hold the key and can't confirm any more: their name was enrolled anew, for another machine perhaps.
+    /// Nodes that may hold the key and can't confirm any more: their name was enrolled anew, for another machine perhaps, or they were
+    /// revoked or removed.
     pub replaced: BTreeSet<NodeName>,
 }
 

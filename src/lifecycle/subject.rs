@@ -1,6 +1,7 @@
 //! What an event is about: keys and nodes by their names.
 
 use super::cause::{Cause, Grounds};
+use super::ended::Farewell;
 use super::event::Event;
 use super::state::Halt;
 use crate::types::{Kid, NodeName, PublicKey};
@@ -86,6 +87,12 @@ impl Event {
             | Self::Enrolled { node: own, .. }
             | Self::EnteredService { node: own, .. }
             | Self::LeftService { node: own, .. }
+            | Self::NodeRevoked {
+                farewell: Farewell { node: own, .. },
+            }
+            | Self::NodeRemoved {
+                farewell: Farewell { node: own, .. },
+            }
             | Self::Halted {
                 halt: Halt { node: own, .. },
             } => own == node,

@@ -136,6 +136,8 @@ const TABLE: &[(&str, Who)] = &[
     ("/jkeys.v1.Admin/Versions", Who::Local),
     ("/jkeys.v1.Admin/ShowVersion", Who::Local),
     ("/jkeys.v1.Admin/Backup", Who::Local),
+    ("/jkeys.v1.Admin/ShowNode", Who::Local),
+    ("/jkeys.v1.Admin/EndNode", Who::Local),
     ("/jkeys.v1.Admin/CreateToken", Who::Local),
     ("/jkeys.v1.Admin/ListTokens", Who::Local),
     ("/jkeys.v1.Admin/RevokeTokens", Who::Local),

@@ -9,6 +9,7 @@ use http::uri::PathAndQuery;
 use jkeys::agent::Papers;
 use jkeys::keystore::{Keystore, SecretName};
 use jkeys::leader::founding;
+use jkeys::lifecycle::Ending;
 use jkeys::pki::{Ca, CaSigner, NodeCsr, NodeKeys, TlsIdentity, enroll_client_config, node_client_config};
 use jkeys::rpc::proto::METHODS;
 use jkeys::rpc::{ErrorKind, Failure, connect_admin, connect_leader, group_id};
@@ -51,6 +52,8 @@ const CALLS: &[(&str, For)] = &[
     ("/jkeys.v1.Admin/Versions", For::Operators),
     ("/jkeys.v1.Admin/ShowVersion", For::Operators),
     ("/jkeys.v1.Admin/Backup", For::Operators),
+    ("/jkeys.v1.Admin/ShowNode", For::Operators),
+    ("/jkeys.v1.Admin/EndNode", For::Operators),
     ("/jkeys.v1.Admin/CreateToken", For::Operators),
     ("/jkeys.v1.Admin/ListTokens", For::Operators),
     ("/jkeys.v1.Admin/RevokeTokens", For::Operators),
@@ -70,6 +73,10 @@ enum Caller {
     AnothersName,
     /// The certificate of a node whose name was enrolled anew.
     Replaced,
+    /// The certificate of a node that was revoked.
+    Revoked,
+    /// The certificate of a node that was removed.
+    Removed,
     /// On the leader's socket: the leader's own account, which is root in this test or whoever runs it.
     Owner,
     /// On the leader's socket: another account, in the group of operators.
@@ -111,7 +118,11 @@ async fn call(channel: &Channel, method: &'static str) -> Outcome {
     let path = PathAndQuery::from_static(method);
     let answer = client.streaming(request, path, ProstCodec::<(), ()>::default()).await;
     let first = match answer {
-        Ok(mut stream) => stream.get_mut().message().await,
+        // Whoever was taken out of the node table is told to erase, and then why.
+        Ok(mut stream) => match stream.get_mut().message().await {
+            Ok(Some(())) if method.ends_with("/Sync") => stream.get_mut().message().await,
+            first => first,
+        },
         Err(status) => Err(status),
     };
     let Err(status) = first else {
@@ -188,6 +199,9 @@ async fn no_call_over_tls_is_open_to_anybody_but_whom_it_is_for() {
     let mut cluster = Cluster::start(ES256).await;
     let (node, replaced) = (enrolled(&cluster, "a").await, enrolled(&cluster, "b").await);
     enrolled(&cluster, "b").await;
+    let (revoked, removed) = (enrolled(&cluster, "c").await, enrolled(&cluster, "d").await);
+    cluster.end("c", Ending::Revoked).await.unwrap();
+    cluster.end("d", Ending::Removed).await.unwrap();
     let signer = steal_ca(&mut cluster, &node).await;
     let (now, domain, roots) = (cluster.clock.now(), &node.membership.trust_domain, &node.membership.roots);
     let foreign = Ca::new(domain, now).unwrap();
@@ -199,6 +213,8 @@ async fn no_call_over_tls_is_open_to_anybody_but_whom_it_is_for() {
         (Caller::Node, node.tls_identity()),
         (Caller::AnothersName, issued(&signer, "a", &replaced.keys, now)),
         (Caller::Replaced, replaced.tls_identity()),
+        (Caller::Revoked, revoked.tls_identity()),
+        (Caller::Removed, removed.tls_identity()),
     ];
     let stranger = enroll_client_config(roots[0].key(), &cluster.clock).unwrap();
     let callers = certificates.map(|(caller, identity)| {

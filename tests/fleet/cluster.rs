@@ -9,9 +9,9 @@ use jkeys::clock::{Clock, Guide, Stepper};
 use jkeys::config::{AgentConfig, LeaderConfig};
 use jkeys::dev::{Probe, Sample, read_node};
 use jkeys::leader::{Handle, Leader, LeaderError, founding};
-use jkeys::lifecycle::Windows;
-use jkeys::rpc::admin::{Document, HistoryPage, Progress, RotateCall, TokenCall, schema};
-use jkeys::rpc::documents::{NodeStatus, Status};
+use jkeys::lifecycle::{Ending, Windows};
+use jkeys::rpc::admin::{Document, EndNodeCall, HistoryPage, Progress, RotateCall, TokenCall, schema};
+use jkeys::rpc::documents::{NodeEnded, NodeStatus, Status};
 use jkeys::rpc::proto::{self, admin_client::AdminClient};
 use jkeys::rpc::{Failure, admin_client, connect_admin};
 use jkeys::types::{Actor, Generation, Kid, NodeName, Span, Time};
@@ -189,6 +189,18 @@ impl Cluster {
 
     pub fn agent_folder(&self, name: &str) -> PathBuf {
         self.folder.path().join(format!("agent-{name}"))
+    }
+
+    /// `jkeys node revoke`, or `remove`.
+    pub async fn end(&self, name: &str, ending: Ending) -> Result<NodeEnded, Failure> {
+        let call = EndNodeCall {
+            node: name.parse().unwrap(),
+            ending,
+            comment: None,
+        };
+        let answer = self.admin().await.end_node(proto::EndNodeRequest::from(call)).await;
+        let document: Document = answer.map_err(Failure::from)?.into_inner().into();
+        Ok(document.read(schema::NODE_ENDED).unwrap())
     }
 
     pub async fn token(&self, name: &str) -> Result<String, Failure> {

@@ -6,6 +6,7 @@ mod clocks;
 mod cluster;
 mod emergency;
 mod encryption;
+mod ending;
 mod foresight;
 mod joining;
 mod live;

@@ -1,6 +1,6 @@
 //! What may happen in one course: its fleet, how long it lasts, and which faults and requests come how often.
 
-use jkeys::lifecycle::Settings;
+use jkeys::lifecycle::{Ending, Settings};
 use jkeys::types::{KeyUse, Span, Time};
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
 use rand::{Rng as _, SeedableRng as _};
@@ -41,9 +41,10 @@ enum Kind {
     Lose,
     Configure,
     SetBack,
+    EndNode,
 }
 
-const KINDS: [Kind; 25] = [
+const KINDS: [Kind; 26] = [
     Kind::Cut,
     Kind::CutMany,
     Kind::Hold,
@@ -69,6 +70,7 @@ const KINDS: [Kind; 25] = [
     Kind::Lose,
     Kind::Configure,
     Kind::SetBack,
+    Kind::EndNode,
 ];
 
 /// How large a course may be.
@@ -199,7 +201,26 @@ impl Weather {
             Kind::Lose => with(Act::Lose(who), Act::Join(who)),
             Kind::Configure => at_once(Act::Configure(Change(self.rng.random()))),
             Kind::SetBack => self.set_back(later),
+            Kind::EndNode => self.end_node(who, later),
         }
+    }
+
+    /// A node is taken out of the fleet, and the machine comes back later, or another one under its name. After a theft its keys are
+    /// revoked right then.
+    fn end_node(&mut self, who: Who, later: Span) -> Vec<(Span, Act)> {
+        let back = if self.rng.random() {
+            Act::EnrolAgain(who)
+        } else {
+            Act::Rejoin(who)
+        };
+        let mut acts = vec![(later, back)];
+        if self.rng.random() {
+            acts.insert(0, (Span(0), Act::EndNode(who, Ending::Removed)));
+        } else {
+            acts.insert(0, (Span(0), Act::EndNode(who, Ending::Revoked)));
+            acts.insert(1, (Span::secs(1), self.compromise()));
+        }
+        acts
     }
 
     /// The leader starts with a clock that is wrong, and somebody sets it right later.

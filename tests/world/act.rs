@@ -3,7 +3,7 @@
 use std::fmt;
 
 use jkeys::agent::core::ViewId;
-use jkeys::lifecycle::{Compromised, Key, Phase, Profile};
+use jkeys::lifecycle::{Compromised, Ending, Key, Phase, Profile};
 use jkeys::types::{Curve, KeySpec, KeyUse, Kid, NodeName, ProfileName, Seq, Span};
 
 use super::World;
@@ -63,6 +63,10 @@ pub enum Act {
     Join(Who),
     /// A machine is thrown away with its disk, and another one is enrolled under its name.
     Rejoin(Who),
+    /// A machine that the leader knows no more, or should know anew, is enrolled under its name with all that is on its disk.
+    EnrolAgain(Who),
+    /// `jkeys node revoke`, `jkeys node remove`.
+    EndNode(Who, Ending),
     /// A machine is thrown away with its disk. Nobody tells the leader.
     Lose(Who),
     /// Keys that are asked for are not made.
@@ -216,6 +220,8 @@ impl Act {
             Self::SetLeaderClock(mins) => world.leader.ahead_ms != mins * 60_000 && world.leader.asleep_since.is_none(),
             Self::Join(who) => leads && node(who).is_none(),
             Self::Rejoin(who) => leads && node(who).is_some(),
+            Self::EnrolAgain(who) => leads && agent(who).is_some_and(|node| !node.link.is_cut && !node.link.is_held),
+            Self::EndNode(who, _) => leads && world.leader.store.state.nodes.contains_key(&who.name()),
             Self::Lose(who) => node(who).is_some(),
             Self::StopMakingKeys => world.leader.makes_keys,
             Self::MakeKeys => !world.leader.makes_keys,
@@ -255,6 +261,8 @@ impl Act {
             | Self::ClearDisk(who)
             | Self::SetClock(who, _) => self.on_node(world, who),
             Self::Join(who) | Self::Rejoin(who) => drop(world.join(&who.name())),
+            Self::EnrolAgain(who) => world.enrol_again(&who.name()),
+            Self::EndNode(who, ending) => drop(world.end_node(&who.name(), ending)),
             Self::Lose(who) => drop(world.nodes.remove(&who.name())),
             _ => self.on_leader(world),
         }

@@ -19,6 +19,8 @@ pub struct Disk {
     pub cache: Option<Arc<Bundle>>,
     /// The view that `live` points to.
     pub live: Option<Live>,
+    /// Whether what is secret was erased, and nothing was put in place since.
+    pub is_erased: bool,
     /// How the disk takes work.
     pub mood: Mood,
 }
@@ -82,10 +84,11 @@ impl Disk {
             }
             DiskWork::Install { bundle, view } => self.install(&bundle, &view),
             DiskWork::Erase => {
-                self.cache = None;
+                (self.cache, self.is_erased) = (None, true);
                 if let Some(live) = &mut self.live {
                     live.signing.clear();
                     live.decrypting.clear();
+                    live.is_torn = false;
                 }
                 DiskResult::Erased(self.read_back())
             }
@@ -110,6 +113,7 @@ impl Disk {
             decrypting: view.decrypting.clone(),
             is_torn: false,
         };
+        self.is_erased = false;
         let before = self.live.take().filter(|_| self.mood == Mood::Tears);
         self.live = Some(match before {
             None => whole,

@@ -41,6 +41,8 @@ pub struct Link {
     pub is_held: bool,
     /// The enrolment for which a stream stands.
     pub stream: Option<Enrolment>,
+    /// Whether the leader has told the agent that runs to erase: the node is in its table no more.
+    pub is_told_to_erase: bool,
     /// On their way to the node.
     pub down: VecDeque<Down>,
     /// On their way to the leader, with the enrolment of their stream.
@@ -149,9 +151,15 @@ impl World {
             return false;
         }
         let Some(enrolment) = core.welcomes(name, node.tls_key) else {
-            return false;
+            let is_told = core.state().ended(node.tls_key).is_some() && !node.link.is_held && !node.link.is_told_to_erase;
+            if is_told {
+                node.link.is_told_to_erase = true;
+                self.agent(name, Input::Message(LeaderMessage::Erase));
+            }
+            return is_told;
         };
         node.link.stream = Some(enrolment);
+        node.link.is_told_to_erase = false;
         node.link.down.push_back(Down::Welcome(core.state().epoch));
         node.link
             .down

@@ -226,6 +226,7 @@ impl Node {
         self.fuse = None;
         self.stalled = None;
         (self.link.stream, self.wake) = (None, Wake::default());
+        self.link.is_told_to_erase = false;
         self.link.down.clear();
         self.link.up.clear();
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jkeys::lifecycle::{Adopt, Command, Compromised, Key, Phase, Refusal, RotateNow, Settings, Why, check};
+use jkeys::lifecycle::{Adopt, Command, Compromised, Ending, Key, Phase, Refusal, RotateNow, Settings, Why, check};
 use jkeys::types::{Digest, Kid, NodeName, ProfileName, Reason, Seq, Span, Time, WitnessKey};
 
 use super::World;
@@ -16,6 +16,25 @@ impl World {
     /// Sets a machine up under this name and enrols it. One that goes by the name already is thrown away with its disk. Says whether
     /// the leader was there to do it.
     pub fn join(&mut self, name: &NodeName) -> bool {
+        let Some(tls_key) = self.enrol(name) else { return false };
+        self.nodes.insert(name.clone(), Node::new(name.clone(), tls_key, self.now));
+        self.start_agent(name);
+        true
+    }
+
+    /// Enrols a machine that is there once more, under its name and with new keys: `jkeys enroll`, and a start of its agent.
+    pub fn enrol_again(&mut self, name: &NodeName) {
+        if let Some(tls_key) = self.enrol(name) {
+            self.crash_agent(name);
+            if let Some(node) = self.nodes.get_mut(name) {
+                node.tls_key = tls_key;
+            }
+            self.start_agent(name);
+        }
+    }
+
+    /// Lets a machine with a new key in under this name, if the leader is there to do it.
+    fn enrol(&mut self, name: &NodeName) -> Option<Digest> {
         let tag = format!("{name}/{}", self.leader.store.next_seq);
         let (token, tls_key) = (Digest::of(tag.as_bytes()), Digest::of(format!("tls {tag}").as_bytes()));
         let expires_at = self.leader.clock(self.now) + Span::hours(1);
@@ -28,12 +47,16 @@ impl World {
             tls_key,
             witness_key: WitnessKey([1; 32]),
         });
-        if enrolled.is_none_or(|answer| answer.is_err()) {
-            return false;
-        }
-        self.nodes.insert(name.clone(), Node::new(name.clone(), tls_key, self.now));
-        self.start_agent(name);
-        true
+        enrolled?.ok().map(|_| tls_key)
+    }
+
+    /// `jkeys node revoke`, or `remove`.
+    pub fn end_node(&mut self, name: &NodeName, ending: Ending) -> Option<Answer> {
+        self.ask(&Command::EndNode {
+            node: name.clone(),
+            ending,
+            comment: None,
+        })
     }
 
     /// `jkeys rotate --now`.
@@ -139,6 +162,7 @@ impl World {
                 drop(self.adopt());
             }
         }
+        self.remove_what_is_gone();
         let healed_at = self.now;
         let profiles = self.config.settings.profiles.values().map(|profile| profile.windows);
         let keys = self.leader.store.state.keys.values().map(|key| key.windows);
@@ -147,6 +171,17 @@ impl World {
             .map(|windows| windows.interval * 2 + windows.straggler_after + windows.min_prepublish + windows.decrypt_window);
         self.advance(healed_at + enough.max().unwrap_or_default());
         self.check_recovered(healed_at);
+    }
+
+    /// Where all nodes in service are machines that are gone, nobody can tell the leader that its clock is right, or that it was not set
+    /// back: its operator takes them out of the fleet.
+    fn remove_what_is_gone(&mut self) {
+        let in_service: Vec<NodeName> = self.leader.store.state.in_service().map(|(name, ..)| name.clone()).collect();
+        if !in_service.iter().any(|name| self.nodes.contains_key(name)) {
+            for name in in_service {
+                drop(self.end_node(&name, Ending::Removed));
+            }
+        }
     }
 
     /// A machine that the leader does not know, because an enrolment was cut off or the leader was set back, is enrolled once more.

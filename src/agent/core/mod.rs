@@ -163,11 +163,7 @@ pub fn step(mut state: State, input: Input, now: Now) -> (State, Vec<Effect>) {
         Input::Connected(welcome) | Input::Message(LeaderMessage::Welcome(welcome)) => state.connected(&welcome, &mut effects),
         Input::Message(LeaderMessage::Generation(logged)) => state.take_sent(logged, now, &mut effects),
         Input::Message(LeaderMessage::Answer(answer)) => state.answered(&answer, now, &mut effects),
-        Input::Message(LeaderMessage::Erase) => {
-            state.erase = true;
-            state.content = None;
-            state.disk.hurry();
-        }
+        Input::Message(LeaderMessage::Erase) => state.let_go(),
         Input::Lost => {
             state.link = Link::Down;
             state.contact.lost();
@@ -322,6 +318,16 @@ impl State {
         if self.trusted == self.durable && !self.differs(self.target(now).as_ref()) {
             self.disk.done();
             self.found_problem = None;
+        }
+    }
+
+    /// The leader knows this node no more. It says so at each attempt to reach it, and the disk is left alone once nothing is there.
+    fn let_go(&mut self) {
+        let holds = self.installed.as_ref().is_some_and(|installed| !installed.held.is_empty());
+        if holds || self.cache.is_some() || self.content.is_some() || self.disk.busy {
+            self.erase = true;
+            self.content = None;
+            self.disk.hurry();
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::text::{list, plain};
 use crate::audit::Record;
-use crate::lifecycle::{Absence, Cause, Event, Grounds, Leaving, NamedNodes, PrivateHalf, Wait, Why};
+use crate::lifecycle::{Absence, Cause, Event, Farewell, Grounds, Leaving, NamedNodes, PrivateHalf, Wait, Why};
 use crate::types::{Comment, Kid, Reason, Time};
 
 /// `jkeys history`: number, time, actor, action, and the operator's reason and words.
@@ -83,6 +83,8 @@ fn action(event: &Event) -> String {
         Event::Enrolled { node, enrolment, .. } => format!("node {node} enrolled, number {enrolment}"),
         Event::EnteredService { node, .. } => format!("node {node} entered service"),
         Event::LeftService { node, cause, .. } => format!("node {node} left service: {}", leaving(*cause)),
+        Event::NodeRevoked { farewell } => format!("node {} revoked{}", farewell.node, left_behind(farewell)),
+        Event::NodeRemoved { farewell } => format!("node {} removed{}", farewell.node, left_behind(farewell)),
         Event::WaitBegan { wait, nodes } => format!("schedule waits: {}{}", waited(wait), without(nodes)),
         Event::WaitEnded { wait } => format!("schedule waits no more: {}", waited(wait)),
         Event::Halted { halt } => format!("leader decides nothing more: {halt}"),
@@ -159,7 +161,16 @@ fn never(replaced: &NamedNodes) -> String {
     if replaced.is_empty() {
         return String::new();
     }
-    format!(", but never by what was enrolled before as {replaced}")
+    format!(", but never by what was enrolled as {replaced} when it was decided")
+}
+
+fn left_behind(farewell: &Farewell) -> String {
+    let Farewell { held, unconfirmed, .. } = farewell;
+    let kids: Vec<&Kid> = held.iter().chain(unconfirmed).collect();
+    if kids.is_empty() {
+        return ", it held no private half".to_owned();
+    }
+    format!(", it may hold the private halves of {}", list(&kids))
 }
 
 fn allowed(grounds: &Grounds) -> String {
@@ -183,6 +194,8 @@ fn leaving(cause: Leaving) -> &'static str {
         Leaving::Owing => "it owed a confirmation",
         Leaving::Replaced => "its name was enrolled anew",
         Leaving::LeftBehind => "the leader went on from an older state without it",
+        Leaving::Revoked => "it is revoked",
+        Leaving::Removed => "it is removed",
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) use explain::explanation;
 pub(super) use history::record;
 pub(super) use keys::{key, keys};
 pub(super) use keystore::{diff, version, version_row};
-pub(super) use nodes::nodes;
+pub(super) use nodes::{node, node_ended, nodes};
 pub(super) use notes::{agent_configured, enrolled, leader_founded, token};
 pub(super) use plan::plan;
 pub(super) use restore::{backed_up, rekeyed, restored};

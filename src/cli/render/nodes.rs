@@ -1,9 +1,10 @@
 //! The node table.
 
 use super::table::Table;
-use super::text::{elapsed, plain, relative};
-use crate::rpc::documents::{NodeStatus, Status};
-use crate::types::{Span, Time};
+use super::text::{elapsed, lines, list, plain, relative};
+use crate::lifecycle::Ending;
+use crate::rpc::documents::{EndedNode, EnrolledNode, HeldKey, NodeEnded, NodePage, NodeStatus, Status};
+use crate::types::{Kid, Span, Time};
 
 /// `jkeys node list`, and a part of `jkeys status`.
 pub(in crate::cli) fn nodes(status: &Status) -> String {
@@ -57,4 +58,103 @@ pub(super) fn clock(node: &NodeStatus) -> Option<String> {
     let ahead = node.clock_wrong_by_ms?;
     let side = if ahead > 0 { "ahead of" } else { "behind" };
     Some(format!("its clock is {} {side} the leader's", Span(ahead.unsigned_abs())))
+}
+
+/// `jkeys node show`.
+pub(in crate::cli) fn node(page: &NodePage) -> String {
+    let enrolled = page.enrolled.as_ref().map(|enrolled| enrolled_node(enrolled, page.now));
+    let ended = page.ended.iter().map(|ended| ended_node(ended, page));
+    let parts: Vec<String> = enrolled.into_iter().chain(ended).collect();
+    parts.join("\n")
+}
+
+fn enrolled_node(node: &EnrolledNode, now: Time) -> String {
+    let connected = if node.is_connected { "connected" } else { "not connected" };
+    let remark = remarks(&node.status, now);
+    let facts = [
+        ("node", node.status.node.to_string()),
+        (
+            "standing",
+            format!("{} {}, {connected}", standing(&node.status), elapsed(node.status.since, now)),
+        ),
+        ("enrolled", format!("{} (number {})", node.enrolled_at, node.enrolment)),
+        ("certificate", format!("for the key with SHA-256 {}", node.tls_key)),
+        ("confirmed", confirmed(&node.status, now)),
+        (
+            "heard",
+            node.status
+                .heard_at
+                .map_or_else(|| "never".to_owned(), |at| relative(at, now)),
+        ),
+        ("remark", if remark.is_empty() { "none".to_owned() } else { remark }),
+    ];
+    let facts = lines(facts.into_iter().map(|(name, value)| format!("{name:<12} {value}")));
+    format!("{facts}{}", holding(&node.held, &node.unconfirmed))
+}
+
+fn ended_node(ended: &EndedNode, page: &NodePage) -> String {
+    let EndedNode { enrolment, ending, at } = ended;
+    let node = &page.node;
+    format!(
+        "machine number {enrolment} of the name {node} was {ending} at {at}; `jkeys history --node {node}` shows what it held\n"
+    )
+}
+
+/// The private halves that are on a node, or may be.
+fn holding(held: &[HeldKey], unconfirmed: &[Kid]) -> String {
+    if held.is_empty() && unconfirmed.is_empty() {
+        return "it holds no private half\n".to_owned();
+    }
+    let mut table = Table::new(&["MAY HOLD", "PROFILE", "STATE"]);
+    for key in held {
+        table.row([key.kid.to_string(), key.profile.to_string(), key.state.clone()]);
+    }
+    for kid in unconfirmed {
+        table.row([kid.to_string(), "-".to_owned(), "revoked, and not confirmed".to_owned()]);
+    }
+    table.to_string()
+}
+
+/// `jkeys node revoke` and `jkeys node remove`.
+pub(in crate::cli) fn node_ended(ended: &NodeEnded) -> String {
+    let NodeEnded { node, ending, .. } = ended;
+    let first = format!("node {node} is {ending}: its certificate is let in nowhere, and what it confirmed counts no more");
+    let told = if ended.was_connected {
+        "it was connected, and is told to erase its private files"
+    } else {
+        "it was not connected: it is told to erase its private files if it calls, and not before"
+    };
+    let remarks = ended.remarks.iter().map(|remark| plain(remark));
+    let said = lines([first, told.to_owned()].into_iter().chain(remarks));
+    format!("{said}{}{}", holding(&ended.held, &ended.unconfirmed), follow_up(ended))
+}
+
+/// What an operator does next, where somebody else may have what is on the node.
+fn follow_up(ended: &NodeEnded) -> String {
+    let serving = |key: &&HeldKey| key.state == "active";
+    let rotations = ended.held.iter().filter(serving).map(|key| {
+        format!(
+            "  jkeys rotate --now --compromised {} --reason compromised   # profile {}",
+            key.kid, key.profile
+        )
+    });
+    let rotations: Vec<String> = rotations.collect();
+    let others: Vec<&Kid> = ended.held.iter().filter(|key| !serving(key)).map(|key| &key.kid).collect();
+    if ended.held.is_empty() {
+        return String::new();
+    }
+    let when = match ended.ending {
+        Ending::Revoked => "to end all trust in what it may hold:",
+        Ending::Removed => "if the machine, or its disk, is in other hands:",
+    };
+    let more = if others.is_empty() {
+        String::new()
+    } else {
+        format!(
+            "and `jkeys revoke KID --reason compromised` for those of {} that are there still",
+            list(&others)
+        )
+    };
+    let more = Some(more).filter(|more| !more.is_empty());
+    lines([when.to_owned()].into_iter().chain(rotations).chain(more))
 }

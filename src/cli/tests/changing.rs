@@ -330,3 +330,46 @@ web-1  open   in 1h 30m  030303030303
     let revoked = jkeys(&served, "node token revoke --all").await.out;
     assert_eq!(revoked, "2 join tokens revoked, for vm-1, vm-5\n");
 }
+
+#[tokio::test]
+async fn a_node_is_shown_and_taken_out_with_what_follows_from_that() {
+    let served = Fake::default().serve();
+    let shown = jkeys(&served, "node show vm-1").await.out;
+    let expected = "\
+node         vm-1
+standing     in service 2d 1h, connected
+enrolled     2026-11-06T14:05:04.000Z (number 7)
+certificate  for the key with SHA-256 0101010101010101010101010101010101010101010101010101010101010101
+confirmed    42 (9m ago)
+heard        12s ago
+remark       none
+MAY HOLD  PROFILE  STATE
+now       main     active
+next      main     armed
+stolen    -        revoked, and not confirmed
+
+machine number 2 of the name vm-1 was removed at 2026-11-06T13:05:04.000Z; `jkeys history --node vm-1` shows what it held
+";
+    assert_eq!(shown, expected);
+    let revoked = jkeys(&served, "node revoke vm-1 --comment stolen").await.out;
+    let expected = "\
+node vm-1 is revoked: its certificate is let in nowhere, and what it confirmed counts no more
+it was connected, and is told to erase its private files
+MAY HOLD  PROFILE  STATE
+now       main     active
+next      main     armed
+to end all trust in what it may hold:
+  jkeys rotate --now --compromised now --reason compromised   # profile main
+and `jkeys revoke KID --reason compromised` for those of next that are there still
+";
+    assert_eq!(revoked, expected);
+    let removed = jkeys(&served, "node remove vm-1").await.out;
+    let expected = "\
+node vm-1 is removed: its certificate is let in nowhere, and what it confirmed counts no more
+it was not connected: it is told to erase its private files if it calls, and not before
+it holds no private half
+";
+    assert_eq!(removed, expected);
+    let json = jkeys(&served, "node remove vm-1 --json").await.out;
+    assert!(json.starts_with("{\"node\":\"vm-1\",\"ending\":\"removed\""), "{json}");
+}

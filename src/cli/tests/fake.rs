@@ -7,8 +7,8 @@ use tempfile::TempDir;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
-use crate::cli::samples::{NOW, a_plan, a_version, kid, quiet, tokens};
-use crate::rpc::admin::{Document, Progress, Tokens, schema};
+use crate::cli::samples::{NOW, a_node, a_plan, a_version, kid, node_ended, quiet, tokens};
+use crate::rpc::admin::{Document, EndNodeCall, Progress, Tokens, schema};
 use crate::rpc::documents::VersionsPage;
 use crate::rpc::proto::admin_server::Admin;
 use crate::rpc::proto::{self, HistoryRequest, RotateRequest};
@@ -251,6 +251,15 @@ impl Admin for Fake {
             token: format!("token-for-{}", request.node_name),
             expires_at_ms: NOW.0 + request.ttl_ms,
         }))
+    }
+
+    async fn show_node(&self, _: Request<proto::ShowNodeRequest>) -> Result<Response<proto::Document>, Status> {
+        Ok(Response::new(Document::write(schema::NODE, &a_node()).unwrap().into()))
+    }
+
+    async fn end_node(&self, request: Request<proto::EndNodeRequest>) -> Result<Response<proto::Document>, Status> {
+        let ended = node_ended(EndNodeCall::try_from(request.into_inner())?);
+        Ok(Response::new(Document::write(schema::NODE_ENDED, &ended).unwrap().into()))
     }
 
     async fn list_tokens(&self, _: Request<proto::ListTokensRequest>) -> Result<Response<proto::Document>, Status> {

@@ -60,6 +60,8 @@ pub(super) fn decided(record: &Record, now: Time) -> Option<String> {
         Event::Revoked { kid, reason, .. } => format!("{} is revoked ({reason})", short(kid)),
         Event::EnteredService { node, .. } => format!("{node} is in service"),
         Event::LeftService { node, cause, .. } => format!("{node} left service ({})", left(*cause)),
+        Event::NodeRevoked { farewell } => format!("{} is revoked", farewell.node),
+        Event::NodeRemoved { farewell } => format!("{} is removed", farewell.node),
         Event::WaitBegan { nodes, .. } if nodes.is_empty() => "the schedule waits for its time".to_owned(),
         Event::WaitBegan { nodes, .. } => format!("the schedule waits for {nodes}"),
         Event::WaitEnded { .. } => "the schedule goes on".to_owned(),
@@ -85,5 +87,7 @@ fn left(cause: Leaving) -> &'static str {
         Leaving::Owing => "owes a confirmation",
         Leaving::LeftBehind => "the leader went on without it",
         Leaving::Replaced => "enrolled anew",
+        Leaving::Revoked => "revoked",
+        Leaving::Removed => "removed",
     }
 }

@@ -28,7 +28,7 @@ impl Leader {
             return;
         }
         let (at, before) = (self.state.time(clock), self.state.head.generation);
-        let replaced = self.replaced_by(decision);
+        let ended = self.ended_by(decision);
         self.memories.note(decision);
         self.state.apply(&decision.events, at);
         let generation = Some(self.state.head.generation).filter(|generation| *generation != before);
@@ -63,7 +63,7 @@ impl Leader {
         if decision.events.iter().any(|event| matches!(event, Event::Adopted { .. })) {
             self.memories.followed();
         }
-        for enrolment in replaced {
+        for enrolment in ended {
             self.forget(enrolment, effects);
         }
         if generation.is_some() && !is_out(Mutant::R7PublishFirst) {

@@ -312,9 +312,10 @@ impl Leader {
     }
 
     /// The enrolments that end when `decision` is applied.
-    fn replaced_by(&self, decision: &Decision) -> Vec<Enrolment> {
+    fn ended_by(&self, decision: &Decision) -> Vec<Enrolment> {
         let of = |event: &Event| match event {
             Event::Enrolled { node, .. } => self.state.nodes.get(node).map(|row| row.enrolment),
+            Event::NodeRevoked { farewell } | Event::NodeRemoved { farewell } => Some(farewell.enrolment),
             _ => None,
         };
         decision.events.iter().filter_map(of).collect()

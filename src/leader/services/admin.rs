@@ -18,17 +18,18 @@ use crate::leader::plan;
 use crate::leader::status::{decided, status};
 use crate::lifecycle::{Adopt, Command, Compromised, Event, RotateNow, Why};
 use crate::rpc::admin::{
-    self, Accepted, AdoptCall, Document, HistoryCall, PlanCall, Progress, RevokeCall, RotateCall, TokenCall, Tokens, schema,
+    self, Accepted, AdoptCall, Document, EndNodeCall, HistoryCall, PlanCall, Progress, RevokeCall, RotateCall, TokenCall, Tokens,
+    schema,
 };
 use crate::rpc::documents;
 use crate::rpc::fleet::PROTOCOL_VERSION;
 use crate::rpc::proto::admin_server::Admin;
 use crate::rpc::proto::{
     self, AdoptRequest, AuditLogPart, AuditLogRequest, BackupPart, BackupRequest, CreateTokenRequest, CreateTokenResponse,
-    HistoricalKeysRequest, HistoricalKeysResponse, HistoryRequest, ListTokensRequest, PingRequest, PingResponse, PlanRequest,
-    ProveConsistencyRequest, ProveConsistencyResponse, ProveRecordsRequest, ProvedRecord, RevokeRequest, RevokeTokensRequest,
-    RevokeTokensResponse, RotateProgress, RotateRequest, ShowKeyRequest, ShowVersionRequest, StatusRequest, VersionsRequest,
-    WatchRequest, audit_log_part,
+    EndNodeRequest, HistoricalKeysRequest, HistoricalKeysResponse, HistoryRequest, ListTokensRequest, PingRequest, PingResponse,
+    PlanRequest, ProveConsistencyRequest, ProveConsistencyResponse, ProveRecordsRequest, ProvedRecord, RevokeRequest,
+    RevokeTokensRequest, RevokeTokensResponse, RotateProgress, RotateRequest, ShowKeyRequest, ShowNodeRequest,
+    ShowVersionRequest, StatusRequest, VersionsRequest, WatchRequest, audit_log_part,
 };
 use crate::rpc::{Caller, ErrorKind, Failure};
 use crate::types::{Actor, Enrolment, Kid, NameError, Now, Seq, Span};
@@ -209,6 +210,24 @@ impl Admin for AdminService {
         let (parts, receiver) = mpsc::channel(4);
         tokio::spawn(self.0.clone().send_backup(parts));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+
+    async fn show_node(&self, request: Request<ShowNodeRequest>) -> Answer<proto::Document> {
+        let node = request
+            .into_inner()
+            .node_name
+            .parse()
+            .map_err(|why: NameError| Failure::invalid(why.to_string()))?;
+        Ok(Response::new(document(schema::NODE, &self.0.node(node).await?)?))
+    }
+
+    async fn end_node(&self, request: Request<EndNodeRequest>) -> Answer<proto::Document> {
+        let actor = actor(&request)?;
+        let call = EndNodeCall::try_from(request.into_inner())?;
+        Ok(Response::new(document(
+            schema::NODE_ENDED,
+            &self.0.end_node(actor, call).await?,
+        )?))
     }
 
     async fn create_token(&self, request: Request<CreateTokenRequest>) -> Answer<CreateTokenResponse> {

@@ -10,12 +10,13 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::context::{Context, internal, stopping};
+use super::farewell;
 use crate::audit::{Checkpoint, NoteKey, Record, cosignature_time, witness_name};
 use crate::keystore::KeystoreError;
 use crate::leader::core::Leader;
 use crate::leader::message::Message;
 use crate::leader::store::Published;
-use crate::lifecycle::{Halt, Report, Shown};
+use crate::lifecycle::{Ended, Halt, Report, Shown};
 use crate::pki::NodeCsr;
 use crate::rpc::fleet::{AgentMessage, Answer, Consistency, Cosignature, Exhibit, Hello, LeaderMessage, SHOWN, Welcome, agree};
 use crate::rpc::limits::CALL_DEADLINE;
@@ -60,6 +61,9 @@ impl Fleet for FleetService {
     }
 
     async fn sync(&self, request: Request<Streaming<AgentReport>>) -> Result<Response<Self::SyncStream>, Status> {
+        if let Some(ended) = self.ended(&request).await? {
+            return Ok(Response::new(Box::pin(tokio_stream::iter(farewell::stream(&ended)))));
+        }
         // The stream is open before the node table can change: whatever ends the enrolment later ends the stream too.
         let (member, leader) = self.member(&request).await?;
         let answers = self.0.shared.streams.open(member.enrolment);
@@ -97,7 +101,16 @@ impl FleetService {
                 format!("the certificate of node {name} is not in the node table: enroll it anew with `jkeys enroll TOKEN`");
             Failure::new(ErrorKind::Unauthenticated, words)
         };
+        let stranger = || leader.state().ended(*key).map_or_else(stranger, farewell::refusal);
         Ok((member.ok_or_else(stranger)?, leader))
+    }
+
+    /// The node of the caller, where an operator has taken it out of the fleet.
+    async fn ended<T>(&self, request: &Request<T>) -> Result<Option<Ended>, Status> {
+        let Caller::Node { key, .. } = Caller::of(request)? else {
+            return Ok(None);
+        };
+        Ok(self.0.shared.leader().await?.state().ended(*key).cloned())
     }
 }
 
@@ -153,7 +166,7 @@ impl Session {
                 biased;
                 answer = self.answers.recv() => match answer {
                     Some(answer) => self.send(LeaderMessage::Answer(answer)).await?,
-                    None => return Err(self.ended()),
+                    None => return Err(self.ended().await),
                 },
                 report = next(reports) => match report? {
                     Some(AgentMessage::Report(report)) => {
@@ -209,7 +222,7 @@ impl Session {
         let bundle = self.bundle.borrow_and_update().clone();
         // An enrolment ends before the generation after it is published: a stream that is seen open here may have this one.
         if self.answers.is_closed() {
-            return Err(self.ended());
+            return Err(self.ended().await);
         }
         // What a node remembers it says in its first report.
         let (Some(Published { bundle, log_size }), Some(from)) = (bundle, self.remembers) else {
@@ -332,11 +345,23 @@ impl Session {
         self.context.shared.inbox.send(message).await.map_err(|_| stopping())
     }
 
-    fn ended(&self) -> Failure {
+    /// Why no answer comes any more. A node that was taken out of the fleet is told to erase first.
+    async fn ended(&self) -> Failure {
         if self.context.shared.streams.are_over() {
-            stopping()
-        } else {
-            replaced()
+            return stopping();
+        }
+        let Ok(leader) = self.context.shared.leader().await else {
+            return stopping();
+        };
+        let ended = leader.state().ended(self.member.key).cloned();
+        drop(leader);
+        match ended {
+            Some(ended) => {
+                // One that has gone is told when it calls.
+                let _ = self.send(LeaderMessage::Erase).await;
+                farewell::refusal(&ended)
+            }
+            None => replaced(),
         }
     }
 

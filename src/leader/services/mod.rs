@@ -6,10 +6,12 @@ mod audit;
 mod backup;
 mod context;
 mod enrollment;
+mod farewell;
 mod fleet;
 mod follow;
 mod historical;
 mod history;
+mod nodes;
 mod tokens;
 mod versions;
 

@@ -3,11 +3,12 @@
 use super::schedule::unconfirmed;
 use super::service::departure;
 use super::{Decision, Refusal};
+use crate::lifecycle::ended::{Ending, Farewell, held_keys};
 use crate::lifecycle::event::{Event, Leaving};
 use crate::lifecycle::mutant::{Mutant, is_out};
 use crate::lifecycle::sightings::Sightings;
-use crate::lifecycle::state::{JoinToken, State};
-use crate::types::{Digest, NodeName, Time, WitnessKey};
+use crate::lifecycle::state::{JoinToken, Standing, State};
+use crate::types::{Comment, Digest, Kid, NodeName, Time, WitnessKey};
 
 pub(super) fn issue_token(token: Digest, node: &NodeName, expires_at: Time) -> Decision {
     Decision::from(vec![Event::TokenIssued {
@@ -56,19 +57,53 @@ pub(super) fn enrol(
     if state.in_service().any(|(name, ..)| name == node) && !is_out(Mutant::R1Replaced) {
         decision.push(departure(state, seen, node, Leaving::Replaced, now));
     }
-    let enrolment = state.last_enrolment.next();
-    let open = state.revocations.keys();
-    let unconfirmed = open
-        .filter(|kid| unconfirmed(state, seen, kid).contains(node))
-        .cloned()
-        .collect();
     decision.push(Event::Enrolled {
         node: node.clone(),
-        enrolment,
+        enrolment: state.last_enrolment.next(),
         token,
         tls_key,
         witness_key,
-        unconfirmed,
+        unconfirmed: unconfirmed_by(state, seen, node),
     });
     Ok(decision)
+}
+
+/// An operator takes a node out of the fleet. What it left behind stands, and no token lets it in again.
+pub(super) fn end(
+    state: &State,
+    seen: &Sightings,
+    node: &NodeName,
+    ending: Ending,
+    comment: Option<&Comment>,
+    now: Time,
+) -> Result<Decision, Refusal> {
+    let row = state.nodes.get(node).ok_or_else(|| not_there(state, node))?;
+    let mut decision = revoke_tokens(state, Some(node), now).unwrap_or_default();
+    if matches!(row.standing, Standing::InService { .. }) {
+        decision.push(departure(state, seen, node, ending.leaving(), now));
+    }
+    decision.push(ending.event(Farewell {
+        node: node.clone(),
+        enrolment: row.enrolment,
+        comment: comment.cloned(),
+        held: held_keys(state, seen, row),
+        unconfirmed: unconfirmed_by(state, seen, node),
+    }));
+    Ok(decision)
+}
+
+fn not_there(state: &State, node: &NodeName) -> Refusal {
+    let ended = state.ended.values().filter(|ended| ended.node == *node);
+    match ended.max_by_key(|ended| ended.at) {
+        Some(ended) => Refusal::Ended(ended.clone()),
+        None => Refusal::NoNode(node.clone()),
+    }
+}
+
+/// The revocations that wait for a node.
+fn unconfirmed_by(state: &State, seen: &Sightings, node: &NodeName) -> Vec<Kid> {
+    let open = state.revocations.keys();
+    open.filter(|kid| unconfirmed(state, seen, kid).contains(node))
+        .cloned()
+        .collect()
 }

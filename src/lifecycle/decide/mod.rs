@@ -16,6 +16,7 @@ mod succession;
 
 use super::adoption::Adopt;
 use super::clock::{Reading, Vote};
+use super::ended::Ending;
 use super::event::{Event, Why};
 use super::settings::Settings;
 use super::sightings::Sightings;
@@ -93,6 +94,15 @@ pub enum Command {
         tls_key: Digest,
         /// The public key that it cosigns checkpoints with.
         witness_key: WitnessKey,
+    },
+    /// `jkeys node revoke`, `jkeys node remove`.
+    EndNode {
+        /// The node.
+        node: NodeName,
+        /// How it ends.
+        ending: Ending,
+        /// The operator's words.
+        comment: Option<Comment>,
     },
     /// The leader stood still.
     StoodStill(Absence),
@@ -187,6 +197,7 @@ pub fn decide(state: &State, seen: &Sightings, command: &Command, clock: impl In
             tls_key,
             witness_key,
         } => membership::enrol(state, seen, *token, node, *tls_key, *witness_key, now),
+        Command::EndNode { node, ending, comment } => membership::end(state, seen, node, *ending, comment.as_ref(), now),
         Command::StoodStill(absence) => Ok(Decision::from(vec![Event::StoodStill { absence: *absence }])),
         Command::ClockConfirmed {
             doubted_since,

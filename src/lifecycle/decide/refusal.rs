@@ -1,5 +1,6 @@
 //! Why a command is refused.
 
+use crate::lifecycle::ended::Ended;
 use crate::lifecycle::halted::Halted;
 use crate::lifecycle::named::NamedNodes;
 use crate::types::{Epoch, Generation, Kid, NodeName, ProfileName, Time};
@@ -109,6 +110,9 @@ pub enum Refusal {
     /// A node that is not in the node table.
     #[error("there is no node {0}; `jkeys node list` shows the nodes")]
     NoNode(NodeName),
+    /// A node that was taken out of the node table before.
+    #[error("node {node} was {ending} at {at}, and is let in no more; `jkeys node list` shows the nodes", node = .0.node, ending = .0.ending, at = .0.at)]
+    Ended(Ended),
     /// Nodes that have not said what they remember.
     #[error("{}", unheard(.0))]
     Unheard(Vec<NodeName>),

@@ -5,6 +5,7 @@ mod e1_publish;
 mod e2_keep;
 mod emergency;
 mod emergency_encryption;
+mod ended;
 mod lawful;
 mod r1_publish;
 mod r2_arming;

@@ -172,3 +172,25 @@ fn r5_no_node_comes_into_service_before_one_that_is_in_service_was_heard_in_this
     bench.settle();
     assert!(bench.in_service("c"));
 }
+#[test]
+fn r5_where_all_in_service_are_gone_for_good_others_come_when_those_are_evicted_or_removed() {
+    for is_removed in [false, true] {
+        let mut bench = Bench::with_nodes(&["a", "b"]);
+        let start = Command::Start {
+            last_up: Some(bench.now),
+        };
+        bench.run(&start).unwrap();
+        bench.join("c");
+        if is_removed {
+            for node in ["a", "b"] {
+                let (node, ending, comment) = (name(node), Ending::Removed, None);
+                bench.run(&Command::EndNode { node, ending, comment }).unwrap();
+            }
+            bench.confirm("c");
+            bench.settle();
+        } else {
+            bench.pass(Span::hours(25), Span::mins(10), &["c"]);
+        }
+        assert!(bench.in_service("c"), "removed: {is_removed}");
+    }
+}

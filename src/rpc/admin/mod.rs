@@ -3,12 +3,14 @@
 mod adopt;
 mod calls;
 mod history;
+mod nodes;
 mod progress;
 mod tokens;
 
 pub use adopt::AdoptCall;
 pub use calls::{Compromised, PlanCall, RevokeCall, RotateCall};
 pub use history::{HistoryCall, HistoryPage, Who};
+pub use nodes::EndNodeCall;
 pub use progress::{Accepted, Confirmation, Document, Finished, Progress, Trusted};
 pub use tokens::{TokenCall, Tokens};
 
@@ -24,6 +26,10 @@ pub mod schema {
     pub const VERSIONS: &str = "jkeys.versions/1";
     /// One version of the keystore.
     pub const VERSION: &str = "jkeys.version/1";
+    /// One node.
+    pub const NODE: &str = "jkeys.node/1";
+    /// A node that was revoked or removed.
+    pub const NODE_ENDED: &str = "jkeys.node-ended/1";
     /// The join tokens.
     pub const TOKENS: &str = "jkeys.tokens/1";
     /// What a rotation or a revocation would do.

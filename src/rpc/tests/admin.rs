@@ -94,6 +94,12 @@ impl Admin for Mirror {
         nothing()
     }
 
+    async fn show_node(&self, _: Request<proto::ShowNodeRequest>) -> Result<Response<proto::Document>, Status> {
+        nothing()
+    }
+    async fn end_node(&self, _: Request<proto::EndNodeRequest>) -> Result<Response<proto::Document>, Status> {
+        nothing()
+    }
     async fn list_tokens(&self, _: Request<proto::ListTokensRequest>) -> Result<Response<proto::Document>, Status> {
         nothing()
     }

@@ -1,12 +1,13 @@
 //! What operators ask for.
 
+use jkeys::lifecycle::Ending;
 use jkeys::types::KeyUse;
 
 use super::starts::{armed, evicted, switched, two_profiles};
 use super::{Scenario, TIME, scenario};
 use crate::world::act::Act::{
-    AddProfile, Compromised, CompromisedAll, CrashAgent, Cut, Heal, Join, MakeKeys, Rejoin, RemoveProfile, Revoke, RotateNow,
-    StartAgent, StopMakingKeys,
+    AddProfile, ClearDisk, Compromised, CompromisedAll, CrashAgent, CrashLeader, Cut, EndNode, EnrolAgain, FillDisk, Heal, Join,
+    MakeKeys, Rejoin, RemoveProfile, Revoke, RotateNow, StartAgent, StartLeader, StopMakingKeys,
 };
 use crate::world::act::Which::{Active, Armed, Prepublished, Retiring};
 use crate::world::act::{A, C};
@@ -59,6 +60,35 @@ pub fn operators() -> Vec<Scenario> {
             3,
             2,
             &[&TIME, &[Revoke(Active), Heal(A), StartAgent(A), Rejoin(A), RotateNow(false)]],
+        ),
+        scenario(
+            "a node that is removed and comes back",
+            armed,
+            4,
+            3,
+            &[
+                &TIME,
+                &[EndNode(A, Ending::Removed), Cut(A), Heal(A), EnrolAgain(A), Rejoin(A)],
+            ],
+        ),
+        scenario(
+            "a stolen node",
+            switched,
+            4,
+            2,
+            &[
+                &TIME,
+                &[
+                    EndNode(A, Ending::Revoked),
+                    Compromised(Active),
+                    Cut(A),
+                    Heal(A),
+                    FillDisk(A),
+                    ClearDisk(A),
+                    CrashLeader,
+                    StartLeader,
+                ],
+            ],
         ),
         scenario(
             "a profile goes and comes back",

@@ -12,7 +12,7 @@ use super::super::leader::Answer;
 use super::super::node::Node;
 use super::super::shown;
 use super::super::store::Store;
-use super::{Facts, Oracle, Sealing, Term};
+use super::{Facts, Oracle, Row, Sealing, Term};
 
 /// How many reports of a node are held against each other.
 const HEARD: usize = 4;
@@ -227,7 +227,10 @@ impl Oracle {
                 }
             }
             Event::RevocationConfirmed { kid, .. } => {
-                let is_in = |node: &Node| after.nodes.get(&node.name).is_some_and(|row| row.tls_key == node.tls_key);
+                // A machine that was enrolled since is a new node, whatever is on its disk: it is not in service before that is gone.
+                let revoked_at = before.revocations.get(kid).map_or(Time(0), |revocation| revocation.at);
+                let is_asked = |row: &Row, node: &Node| row.tls_key == node.tls_key && row.enrolled_at <= revoked_at;
+                let is_in = |node: &Node| after.nodes.get(&node.name).is_some_and(|row| is_asked(row, node));
                 let is_kept = self.sealing.contains_key(kid) && self.revoked(kid, before) == Some(PrivateHalf::Kept);
                 let has = |node: &Node| node.disk.publishes(kid) || !is_kept && node.disk.has(kid);
                 if let Some(node) = nodes.values().find(|node| is_in(node) && has(node)) {
@@ -420,6 +423,12 @@ impl Oracle {
             if stands && durable.halted.is_none() {
                 self.breaks("R8", format!("a revocation of {kid} was not carried out at once: {answer:?}"));
             }
+        }
+        if let (Command::EndNode { node, .. }, Some(answer)) = (command, answer)
+            && durable.halted.is_none()
+            && durable.nodes.contains_key(node)
+        {
+            self.breaks("R8", format!("node {node} was not taken out at once: {answer:?}"));
         }
     }
 

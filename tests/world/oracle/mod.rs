@@ -206,7 +206,15 @@ impl Oracle {
         let in_service = |row: &&Row| matches!(row.standing, Standing::InService { .. });
         let out = lost.nodes.values().filter(|row| !in_service(row));
         self.sent_away.extend(out.map(|row| row.enrolment));
+        let has_ended = |row: &&Row| !lost.nodes.values().any(|other| other.enrolment == row.enrolment);
+        self.sent_away
+            .extend(state.nodes.values().filter(has_ended).map(|row| row.enrolment));
+        // What a lost change of settings promised for keys that stand, nobody can know.
+        for (kid, facts) in &mut self.keys {
+            facts.windows = state.keys.get(kid).map_or(facts.windows, |key| key.windows);
+        }
         for (kid, facts) in &mut self.sealing {
+            facts.windows = state.keys.get(kid).map_or(facts.windows, |key| key.windows);
             facts.is_unknown |= lost.keys.contains_key(kid) && !state.keys.contains_key(kid);
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jkeys::lifecycle::{Installed, KeySet, Stage, view};
+use jkeys::lifecycle::{Ended, Installed, KeySet, Stage, view};
 use jkeys::rpc::fleet::Bundle;
 use jkeys::types::{Enrolment, Generation, Kid, ProfileName, Span, Time};
 
@@ -98,6 +98,19 @@ impl Oracle {
         }
     }
 
+    /// A node that was told that it is in the node table no more has let go of what is secret.
+    fn check_erased(&mut self, node: &Node, ended: &Ended, now: Time) {
+        let works = node.disk.mood == Mood::Works && node.stalled.is_none() && keeps_up(node, now);
+        let holds = node.disk.read_back().is_some_and(|installed| !installed.held.is_empty());
+        if node.link.is_told_to_erase && works && holds {
+            let how = format!(
+                "node {} was {} and told so, and still holds private halves",
+                node.name, ended.ending
+            );
+            self.breaks("R8", how);
+        }
+    }
+
     /// What is armed on a node must be active when its time has come (rule R10), whether its leader is there or not. The time is the
     /// node's own, or what the leader last said where the two are too far apart (rule R2).
     fn check_on_time(&mut self, node: &Node, now: Time) {
@@ -108,7 +121,7 @@ impl Oracle {
         let Some(bundle) = self.sent.get(&newest.digest) else { return };
         let (skew, clocks) = (bundle.set.clock_skew, node.clocks(now));
         let starts = node.agent_started + STARTS_WITHIN > now;
-        if starts || node.stalled.is_some() || !keeps_up(node, now) {
+        if starts || node.stalled.is_some() || node.disk.is_erased || !keeps_up(node, now) {
             return;
         }
         let leaders = agent.status(clocks).leader_time;
@@ -145,6 +158,9 @@ impl World {
         for node in self.nodes.values() {
             self.oracle.check_on_time(node, now);
             self.oracle.check_whole(node, now);
+            if let Some(ended) = self.leader.store.state.ended(node.tls_key) {
+                self.oracle.check_erased(node, ended, now);
+            }
             let works = node.disk.mood == Mood::Works && node.stalled.is_none();
             let well = node.link.stream.is_some() && !node.link.is_held && works;
             let knows = node

@@ -1,0 +1,135 @@
+//! Nodes that an operator has taken out of the fleet.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::cause::Leaving;
+use super::decide::may_hold_keys;
+use super::event::Event;
+use super::sightings::Sightings;
+use super::state::{Node, State};
+use crate::types::{Comment, Digest, Enrolment, Kid, NodeName, Span, Time};
+
+/// How long it is remembered which key a node was let in by: as long as a certificate for it may still be shown, which lives 30 days and
+/// can be renewed for 60 more.
+const REMEMBERED_FOR: Span = Span::hours(90 * 24);
+
+/// A node that is in the node table no more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Its name.
+    pub node: NodeName,
+    /// The number of the joining that has ended.
+    pub enrolment: Enrolment,
+    /// How it ended.
+    pub ending: Ending,
+    /// When.
+    pub at: Time,
+}
+
+/// How a node's enrolment ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// It is not trusted any more.
+    Revoked,
+    /// It is not needed any more.
+    Removed,
+}
+
+impl Ending {
+    pub(super) fn leaving(self) -> Leaving {
+        match self {
+            Self::Revoked => Leaving::Revoked,
+            Self::Removed => Leaving::Removed,
+        }
+    }
+
+    /// The event of it.
+    pub(super) fn event(self, farewell: Farewell) -> Event {
+        match self {
+            Self::Revoked => Event::NodeRevoked { farewell },
+            Self::Removed => Event::NodeRemoved { farewell },
+        }
+    }
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Revoked => "revoked",
+            Self::Removed => "removed",
+        })
+    }
+}
+
+/// What is recorded of a node when it is taken out of the node table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Farewell {
+    /// The node.
+    pub node: NodeName,
+    /// The enrolment that ends.
+    pub enrolment: Enrolment,
+    /// The operator's words.
+    pub comment: Option<Comment>,
+    /// The keys whose private half it may hold.
+    pub held: Vec<Kid>,
+    /// Revocations that it has not confirmed (rule R8).
+    pub unconfirmed: Vec<Kid>,
+}
+
+/// The keys whose private half a node may hold: those that are sent to nodes, but for those that came to be long after it was last
+/// heard, and those that it has not confirmed to be without.
+#[must_use]
+pub fn held_keys(state: &State, seen: &Sightings, node: &Node) -> Vec<Kid> {
+    if !may_hold_keys(seen, node) {
+        return Vec::new();
+    }
+    let sighting = seen.get(&node.enrolment);
+    let heard_at = sighting.map_or(node.enrolled_at, |sighting| sighting.heard_at);
+    let too_late = heard_at + state.settings.straggler_after();
+    let may_hold = |key: &&super::Key| {
+        let released = || sighting.and_then(|sighting| sighting.released(state, key));
+        key.last_sent_in(state.head.generation).is_some() && key.published_at <= too_late && released().is_none()
+    };
+    state.keys.values().filter(may_hold).map(|key| key.kid().clone()).collect()
+}
+
+impl State {
+    /// The node that was let in by this key until an operator took it out, as far as that is remembered.
+    #[must_use]
+    pub fn ended(&self, tls_key: Digest) -> Option<&Ended> {
+        self.ended.get(&tls_key)
+    }
+
+    /// Takes a node out of the node table.
+    pub(super) fn end_node(&mut self, farewell: &Farewell, ending: Ending, at: Time) {
+        let Farewell {
+            node,
+            enrolment,
+            unconfirmed,
+            ..
+        } = farewell;
+        let Some(row) = self.nodes.remove(node) else { return };
+        self.disbelieved.remove(enrolment);
+        self.leave_unconfirmed(node, unconfirmed);
+        self.ended.retain(|_, ended| at.since(ended.at) < REMEMBERED_FOR);
+        let ended = Ended {
+            node: node.clone(),
+            enrolment: *enrolment,
+            ending,
+            at,
+        };
+        self.ended.insert(row.tls_key, ended);
+    }
+
+    /// Revocations that a node never confirmed, and of which nobody can know any more what it holds (rule R8).
+    pub(super) fn leave_unconfirmed(&mut self, node: &NodeName, unconfirmed: &[Kid]) {
+        for kid in unconfirmed {
+            if let Some(revocation) = self.revocations.get_mut(kid) {
+                revocation.replaced.insert(node.clone());
+            }
+        }
+    }
+}

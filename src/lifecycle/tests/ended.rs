@@ -1,0 +1,192 @@
+//! Nodes that an operator revokes or removes.
+
+use std::collections::BTreeSet;
+
+use super::bench::*;
+use crate::lifecycle::*;
+use crate::types::*;
+
+fn end(node: &str, ending: Ending) -> Command {
+    Command::EndNode {
+        node: name(node),
+        ending,
+        comment: Some("on the ninth floor".parse().unwrap()),
+    }
+}
+
+fn farewell(events: &[Event]) -> &Farewell {
+    let of = |event: &'_ Event| matches!(event, Event::NodeRevoked { .. } | Event::NodeRemoved { .. });
+    match events.iter().find(|event| of(event)) {
+        Some(Event::NodeRevoked { farewell } | Event::NodeRemoved { farewell }) => farewell,
+        _ => panic!("no node ended: {events:?}"),
+    }
+}
+
+#[test]
+fn a_node_that_is_taken_out_leaves_service_and_the_node_table_in_one_step() {
+    for ending in [Ending::Revoked, Ending::Removed] {
+        let mut bench = Bench::with_nodes(&["a", "b"]);
+        let tls_key = bench.state.nodes[&name("b")].tls_key;
+        let generation = bench.state.head.generation;
+        let events = bench.run(&end("b", ending)).unwrap().events;
+        let names: Vec<_> = events.iter().map(Event::name).collect();
+        assert_eq!(names, ["left_service", &format!("node_{ending}")]);
+        assert!(events.iter().all(|event| event.names(&name("b")) && !event.names(&name("a"))));
+        assert!(!bench.state.nodes.contains_key(&name("b")));
+        assert_eq!(bench.state.ended(tls_key).map(|ended| ended.ending), Some(ending));
+        assert_eq!(bench.state.head.generation, generation, "nothing changes for the others");
+    }
+}
+
+#[test]
+fn the_keys_that_it_may_hold_are_named() {
+    let mut bench = Bench::with_nodes(&["a", "b"]);
+    let (active, standby) = (bench.active(), bench.standby());
+    let held = |bench: &Bench| {
+        let decision = decide(&bench.state, &bench.seen, &end("b", Ending::Revoked), bench.now).unwrap();
+        farewell(&decision.events).held.iter().cloned().collect::<BTreeSet<_>>()
+    };
+    assert_eq!(
+        held(&bench),
+        BTreeSet::from([active.clone()]),
+        "a standby has never left the leader"
+    );
+    bench.pass(Span::hours(47) + Span::mins(30), Span::mins(10), &["a", "b"]);
+    assert_eq!(
+        held(&bench),
+        BTreeSet::from([active.clone(), standby.clone()]),
+        "an armed one has"
+    );
+    bench.pass(Span::mins(40), Span::mins(10), &["a"]);
+    assert_eq!(bench.active(), standby);
+    assert_eq!(
+        held(&bench),
+        BTreeSet::from([active, standby.clone()]),
+        "it has not confirmed its switch"
+    );
+    bench.confirm("b");
+    bench.settle();
+    assert_eq!(held(&bench), BTreeSet::from([standby]));
+}
+
+#[test]
+fn a_key_that_came_to_be_long_after_it_was_heard_is_not_among_them() {
+    let mut bench = Bench::with_nodes(&["a", "b"]);
+    bench.pass(Span::hours(200), Span::mins(30), &["a"]);
+    let events = bench.run(&end("b", Ending::Removed)).unwrap().events;
+    assert_eq!(events.len(), 1, "it was out of service");
+    assert!(!farewell(&events).held.contains(&bench.active()));
+}
+
+#[test]
+fn a_node_that_never_came_holds_nothing() {
+    let mut bench = Bench::with_nodes(&["a"]);
+    bench.join("late");
+    let events = bench.run(&end("late", Ending::Removed)).unwrap().events;
+    assert_eq!(farewell(&events).held, []);
+}
+
+#[test]
+fn r3_what_it_may_have_signed_with_stays_until_it_expires() {
+    let mut bench = Bench::with_nodes(&["a", "b"]);
+    bench.pass(Span::hours(48) + Span::mins(10), Span::mins(10), &["a", "b"]);
+    let retiring = bench.state.keys.values().find(|key| key.phase.name() == "retiring");
+    let kid = retiring.unwrap().kid().clone();
+    // The last that is known of it is that it holds the key.
+    let sighting = bench.state.nodes[&name("b")].enrolment;
+    bench.seen.get_mut(&sighting).unwrap().released.clear();
+    bench.now = bench.now + Span::mins(20);
+    bench.run(&end("b", Ending::Revoked)).unwrap();
+    let ended_at = bench.now;
+    bench.pass(Span::hours(3), Span::mins(5), &["a"]);
+    let removed_at = bench.when(|event| matches!(event, Event::Removed { kid: removed, .. } if *removed == kid));
+    let expired_at = ended_at + Span::hours(1) + Span::mins(5);
+    assert!(removed_at.is_some_and(|at| at >= expired_at), "{removed_at:?} {expired_at}");
+}
+
+#[test]
+fn r1_what_it_may_have_served_counts_from_its_end() {
+    let mut bench = Bench::with_nodes(&["a", "b"]);
+    let old = bench.installed("b");
+    let kid = bench.standby();
+    let revoke = Command::Revoke {
+        kid,
+        reason: Reason::Superseded,
+        comment: None,
+        destroy: false,
+    };
+    bench.run(&revoke).unwrap();
+    bench.settle();
+    bench.confirm("a");
+    bench.settle();
+    let standby = bench.standby();
+    for _ in 0..20 {
+        bench.now = bench.now + Span::hours(1);
+        bench.confirm("a");
+        bench.report("b", Some(old.clone()));
+        bench.settle();
+    }
+    bench.run(&end("b", Ending::Removed)).unwrap();
+    assert_eq!(bench.state.keys[&standby].unpublished_until, bench.now);
+}
+
+#[test]
+fn r8_a_revocation_names_a_node_that_ended_before_it_confirmed() {
+    let mut bench = Bench::with_nodes(&["a", "b"]);
+    let stolen = bench.active();
+    bench
+        .run(&Command::RotateNow(compromised(Compromised::Key(stolen.clone()), false)))
+        .unwrap();
+    bench.settle();
+    bench.confirm("a");
+    bench.settle();
+    let events = bench.run(&end("b", Ending::Revoked)).unwrap().events;
+    assert_eq!(farewell(&events).unconfirmed, std::slice::from_ref(&stolen));
+    bench.settle();
+    let confirmed = bench.events.iter().find_map(|(_, event)| match event {
+        Event::RevocationConfirmed {
+            replaced, trusted_until, ..
+        } => Some((replaced.clone(), *trusted_until)),
+        _ => None,
+    });
+    assert_eq!(confirmed, Some((vec![name("b")].into(), None)), "what it holds is not known");
+}
+
+#[test]
+fn its_tokens_let_nobody_in() {
+    let mut bench = Bench::with_nodes(&["a", "b"]);
+    let token = Digest::of(b"a spare token");
+    let expires_at = bench.now + Span::hours(1);
+    let node = name("b");
+    bench.run(&Command::IssueToken { token, node, expires_at }).unwrap();
+    bench.run(&end("b", Ending::Revoked)).unwrap();
+    let enrol = Command::Enrol {
+        token,
+        node: name("b"),
+        tls_key: Digest::of(b"a thief"),
+        witness_key: WitnessKey([7; 32]),
+    };
+    assert_eq!(bench.run(&enrol), Err(Refusal::NoToken));
+}
+
+#[test]
+fn it_comes_back_by_a_new_enrolment_and_what_is_remembered_of_it_ends_in_time() {
+    let mut bench = Bench::with_nodes(&["a", "b"]);
+    let tls_key = bench.state.nodes[&name("b")].tls_key;
+    bench.run(&end("b", Ending::Revoked)).unwrap();
+    let again = bench.run(&end("b", Ending::Removed)).unwrap_err().to_string();
+    assert!(again.contains("node b was revoked at"), "{again}");
+    assert!(matches!(bench.run(&end("c", Ending::Removed)), Err(Refusal::NoNode(_))));
+    bench.join("b");
+    bench.confirm("b");
+    bench.settle();
+    assert!(bench.in_service("b"));
+    assert!(
+        bench.state.ended(tls_key).is_some(),
+        "the key that was let in before is known still"
+    );
+    bench.pass(Span::hours(91 * 24), Span::hours(6), &["a", "b"]);
+    bench.run(&end("b", Ending::Removed)).unwrap();
+    assert!(bench.state.ended(tls_key).is_none());
+    assert_eq!(bench.state.ended.len(), 1);
+}
