@@ -247,8 +247,7 @@ impl World {
             let clocks = self.leader.clocks(self.now);
             let Some(core) = &mut self.leader.core else { return };
             if let Input::Report { enrolment, report, .. } = &input {
-                self.oracle
-                    .reported(*enrolment, report, &self.leader.store.state, clocks.monotonic);
+                self.oracle.reported(*enrolment, report, &self.leader.store.state, clocks);
             }
             for effect in core.step(input, clocks) {
                 if self.leader.fuse == Some(0) {

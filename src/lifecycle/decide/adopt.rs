@@ -45,8 +45,11 @@ pub(super) fn adopt(state: &State, seen: &Sightings, request: &Adopt, now: Time)
     });
     if let Some(shown) = newest {
         put_away_armed(&mut draft, shown);
+        let bereft = bereft_of(&draft.state, shown, &gone);
         for member in &shown.set.members {
-            recover(&mut draft, shown, member, &gone);
+            if !serves_on(&mut draft, member, &bereft) {
+                recover(&mut draft, shown, member, &gone);
+            }
         }
     }
     for kid in &gone {
@@ -245,12 +248,38 @@ fn put_away_armed(draft: &mut Draft, shown: &Shown) {
     }
 }
 
+/// Whether a key of the newest generation shown is gone for good.
+fn is_gone(state: &State, shown: &Shown, kid: &Kid, gone: &BTreeSet<Kid>) -> bool {
+    gone.contains(kid) || !state.keys.contains_key(kid) && shown.gone_here.contains(kid)
+}
+
+/// The profiles in which nodes have gone on to a key that is gone for good.
+fn bereft_of(state: &State, shown: &Shown, gone: &BTreeSet<Kid>) -> BTreeSet<ProfileName> {
+    let serves = |member: &&Member| matches!(member.stage, Stage::Active | Stage::Published);
+    let of_gone = |member: &&Member| is_gone(state, shown, &member.public.kid, gone);
+    let members = shown.set.members.iter().filter(serves).filter(of_gone);
+    members.map(|member| member.profile.clone()).collect()
+}
+
+/// In such a profile the key that serves here goes on, also where nodes have put it away: nothing else would.
+fn serves_on(draft: &mut Draft, member: &Member, bereft: &BTreeSet<ProfileName>) -> bool {
+    let kid = &member.public.kid;
+    let serves = |key: &Key| matches!(key.phase, Phase::Active { .. } | Phase::Published { .. });
+    let goes_on = bereft.contains(&member.profile) && draft.state.keys.get(kid).is_some_and(serves);
+    if goes_on {
+        draft.remark(format!(
+            "key {kid} of profile {} serves on: the key that nodes went on to is gone for good",
+            member.profile
+        ));
+    }
+    goes_on
+}
+
 /// One key of the newest generation shown becomes what that says of it, where the leader is not as far.
 fn recover(draft: &mut Draft, shown: &Shown, member: &Member, gone: &BTreeSet<Kid>) {
     let kid = &member.public.kid;
     let known = draft.state.keys.get(kid);
-    let is_gone_here = known.is_none() && shown.gone_here.contains(kid);
-    if gone.contains(kid) || is_gone_here {
+    if is_gone(&draft.state, shown, kid, gone) {
         return draft.remark(format!(
             "key {kid}, which nodes hold, is gone by this log or by another node: it goes there too"
         ));

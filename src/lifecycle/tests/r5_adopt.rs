@@ -458,3 +458,27 @@ fn r3_a_key_that_a_leader_alone_dropped_unused_stays_where_nodes_have_signed_wit
     fleet.pass(Span::hours(60));
     assert!(!fleet.old.state.keys.contains_key(&signed), "they have expired");
 }
+
+/// Found by the simulator (seed 115248766554).
+#[test]
+fn r5_the_key_that_signs_here_goes_on_where_nodes_went_on_to_one_that_is_gone() {
+    let mut fleet = SetBack::after(force);
+    let (before, next) = (fleet.old.active(), fleet.lost.active());
+    let halted = fleet.old.state.halted.take();
+    let revoke = Command::Revoke {
+        kid: next.clone(),
+        reason: Reason::Superseded,
+        comment: None,
+        destroy: false,
+    };
+    fleet.old.run(&revoke).unwrap();
+    fleet.old.state.halted = halted;
+    let mut told = fleet.told();
+    for one in told.values_mut() {
+        one.refused = Some(fleet.old.state.head.generation);
+    }
+    fleet.old.run(&Command::Adopt(adoption(told))).unwrap();
+    assert_eq!(fleet.old.active(), before);
+    fleet.pass(Span::hours(120));
+    assert!(![before, next].contains(&fleet.old.active()), "the schedule goes on");
+}

@@ -45,8 +45,21 @@ impl Oracle {
         }
     }
 
-    /// The leader is given a report, at this instant of its monotonic clock.
-    pub fn reported(&mut self, enrolment: Enrolment, report: &Report, durable: &State, now: Span) {
+    /// A leader whose machine stood still is told something by a node whose clock is wrong by as much: nobody can tell that from the right
+    /// time, and what has been may be taken for that much longer ago.
+    fn misled(&mut self, report: &Report, wall: Time, skew: Span) {
+        let stood = u64::try_from(self.settled_ahead_ms - self.followed_ahead_ms).map_or(Span(0), Span);
+        let step = stood - self.leader.misled_by;
+        if stood > skew && report.sent_at.distance(wall) <= skew && step > Span(0) {
+            self.leader.misled_by = stood;
+            self.was_longer_ago(step);
+        }
+    }
+
+    /// The leader is given a report, at this reading of its clocks.
+    pub fn reported(&mut self, enrolment: Enrolment, report: &Report, durable: &State, clocks: Now) {
+        let now = clocks.monotonic;
+        self.misled(report, clocks.wall, durable.settings.clock_skew());
         if durable.nodes.values().any(|node| node.enrolment == enrolment) {
             self.leader.heard.insert(enrolment);
             let showed = self.leader.clocks.entry(enrolment).or_default();
@@ -281,11 +294,17 @@ impl Oracle {
     /// A key that was made in the time that was lost is known anew: by which windows it was made, nobody can know, and what its profile
     /// has now counts.
     fn recovered(&mut self, kid: &Kid, windows: &Windows) {
+        let counts = |before: &mut Windows| {
+            *before = Windows {
+                min_prepublish: before.min_prepublish,
+                ..*windows
+            };
+        };
         if let Some(facts) = self.keys.get_mut(kid) {
-            facts.windows = *windows;
+            counts(&mut facts.windows);
         }
         if let Some(facts) = self.sealing.get_mut(kid) {
-            facts.windows = *windows;
+            counts(&mut facts.windows);
         }
     }
 

@@ -123,6 +123,8 @@ struct Term {
     told_of_a_later_leader: bool,
     /// The time at which the clock was off, and by so many milliseconds, when the process began, by what the leader was last sure of.
     carried_ahead_ms: Option<i64>,
+    /// How long its machine had stood still when it was told something by a clock that was wrong by as much.
+    misled_by: Span,
 }
 impl Oracle {
     /// Notes that a rule was broken; the first time counts.
@@ -151,6 +153,11 @@ impl Oracle {
         let Some(step) = forward.filter(|step| *step <= skew).max() else {
             return;
         };
+        self.was_longer_ago(step);
+    }
+
+    /// What nodes served and signed with counts as that much longer ago.
+    fn was_longer_ago(&mut self, step: Span) {
         for facts in self.keys.values_mut() {
             facts.lacked_at = facts.lacked_at - step;
             facts.signed_at = facts.signed_at.map(|at| at - step);
