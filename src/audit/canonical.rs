@@ -1,10 +1,16 @@
 //! The canonical JSON of a value (RFC 8785).
 //!
-//! Records and generations are written in it for every check of the log, so what they consist of is written here without detours:
-//! objects, lists, texts, whole numbers that a double holds. Any other number is left to `serde_json_canonicalizer`.
+//! Records and generations are written in it for every check of the log, so it is written here without detours: a value goes
+//! straight into the bytes, and the members of each object are put in order where they stand. A number that is not whole, is below
+//! zero, or that a double may not hold, is left to `serde_json_canonicalizer`.
+
+use std::fmt::{self, Write as _};
+use std::io::Write as _;
+use std::ops::Range;
 
 use serde::Serialize;
-use serde_json::{Number, Value};
+use serde::ser::Error as _;
+use serde_json::Error;
 
 /// The largest whole number up to which a double holds each (RFC 8785, section 3.2.2.3).
 const WHOLE: u64 = 1 << 53;
@@ -15,71 +21,211 @@ const WHOLE: u64 = 1 << 53;
 /// Never for our own types: their maps have string keys.
 #[must_use]
 pub fn canonical<T: Serialize>(value: &T) -> Vec<u8> {
-    let value = serde_json::to_value(value).expect("our own types always have a JSON form");
-    let mut bytes = Vec::with_capacity(1024);
-    write(&value, &mut bytes);
-    bytes
+    let mut form = Canonical::default();
+    form.bytes.reserve(1024);
+    form.write(value);
+    form.bytes
 }
 
-fn write(value: &Value, to: &mut Vec<u8>) {
-    match value {
-        Value::Null => to.extend(b"null"),
-        Value::Bool(is) => to.extend(if *is { &b"true"[..] } else { b"false" }),
-        Value::Number(number) => write_number(number, to),
-        Value::String(text) => write_text(text, to),
-        Value::Array(items) => {
-            to.push(b'[');
-            for (place, item) in items.iter().enumerate() {
-                separate(place, to);
-                write(item, to);
-            }
-            to.push(b']');
+/// The canonical JSON of one value after another, in the same memory.
+#[derive(Debug, Default)]
+pub(super) struct Canonical {
+    bytes: Vec<u8>,
+    /// The members so far of each object that is open, those of an inner one after those of the outer.
+    members: Vec<Member>,
+    /// The members of one object, while they are put in order.
+    ordered: Vec<u8>,
+}
+
+/// Where a member stands in the bytes.
+#[derive(Debug, Clone, Copy)]
+struct Member {
+    /// The quote before its name.
+    start: usize,
+    /// The colon after its name.
+    colon: usize,
+    /// What comes after its value.
+    end: usize,
+}
+
+/// An object that is open.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Object {
+    /// Where its first member stands in the bytes.
+    start: usize,
+    /// How many members the objects around it have.
+    outer: usize,
+}
+
+impl Canonical {
+    /// The canonical JSON of `value`, until the next is written.
+    ///
+    /// # Panics
+    /// Never for our own types: their maps have string keys.
+    pub(super) fn of<T: Serialize>(&mut self, value: &T) -> &[u8] {
+        self.write(value);
+        &self.bytes
+    }
+
+    fn write<T: Serialize>(&mut self, value: &T) {
+        self.bytes.clear();
+        self.members.clear();
+        value.serialize(&mut *self).expect("our own types always have a JSON form");
+    }
+
+    pub(super) fn put(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Puts a comma before all but the first of what stands in a list that began at `start`.
+    pub(super) fn separate(&mut self, start: usize) {
+        if self.bytes.len() > start {
+            self.bytes.push(b',');
         }
-        Value::Object(members) => {
-            let mut members: Vec<(&String, &Value)> = members.iter().collect();
-            members.sort_unstable_by(|(one, _), (other, _)| in_order(one, other));
-            to.push(b'{');
-            for (place, (name, member)) in members.into_iter().enumerate() {
-                separate(place, to);
-                write_text(name, to);
-                to.push(b':');
-                write(member, to);
-            }
-            to.push(b'}');
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub(super) fn whole_number(&mut self, number: u64) -> Result<(), Error> {
+        if number > WHOLE {
+            return self.other_number(number);
         }
+        write!(self.bytes, "{number}").map_err(Error::custom)
+    }
+
+    pub(super) fn signed_number(&mut self, number: i64) -> Result<(), Error> {
+        match u64::try_from(number) {
+            Ok(whole) => self.whole_number(whole),
+            Err(_) => self.other_number(number),
+        }
+    }
+
+    pub(super) fn other_number(&mut self, number: impl Serialize) -> Result<(), Error> {
+        self.bytes.extend(serde_json_canonicalizer::to_vec(&number)?);
+        Ok(())
+    }
+
+    /// `serde_json` escapes what RFC 8785 escapes, in the same way, and nothing else.
+    pub(super) fn text(&mut self, text: &str) -> Result<(), Error> {
+        if has_escapes(text.as_bytes()) {
+            return serde_json::to_writer(&mut self.bytes, text);
+        }
+        self.bytes.push(b'"');
+        self.put(text.as_bytes());
+        self.bytes.push(b'"');
+        Ok(())
+    }
+
+    /// The text that `shown` is.
+    pub(super) fn shown<T: fmt::Display + ?Sized>(&mut self, shown: &T) -> Result<(), Error> {
+        self.bytes.push(b'"');
+        let start = self.bytes.len();
+        write!(self.bytes, "{shown}").map_err(Error::custom)?;
+        if has_escapes(&self.bytes[start..]) {
+            let mut text = String::new();
+            write!(text, "{shown}").map_err(Error::custom)?;
+            self.bytes.truncate(start - 1);
+            return self.text(&text);
+        }
+        self.bytes.push(b'"');
+        Ok(())
+    }
+
+    pub(super) fn open_object(&mut self) -> Object {
+        self.bytes.push(b'{');
+        Object {
+            start: self.bytes.len(),
+            outer: self.members.len(),
+        }
+    }
+
+    /// Writes the name of the next member, which its value is to follow.
+    pub(super) fn name<T: Serialize + ?Sized>(&mut self, object: Object, name: &T) -> Result<(), Error> {
+        self.separate(object.start);
+        let start = self.bytes.len();
+        name.serialize(&mut *self)?;
+        let colon = self.bytes.len();
+        if self.bytes[start] != b'"' {
+            return Err(Error::custom("the name of a member is no text"));
+        }
+        self.bytes.push(b':');
+        self.members.push(Member {
+            start,
+            colon,
+            end: colon,
+        });
+        Ok(())
+    }
+
+    /// The value of the member that was named last is written.
+    pub(super) fn end_member(&mut self) {
+        let end = self.bytes.len();
+        if let Some(member) = self.members.last_mut() {
+            member.end = end;
+        }
+    }
+
+    /// Puts the members in order, and ends the object.
+    pub(super) fn close_object(&mut self, object: Object) -> Result<(), Error> {
+        let (bytes, members) = (&mut self.bytes, &mut self.members[object.outer..]);
+        let order = |one: &Member, other: &Member| in_order(&bytes[one.name()], &bytes[other.name()]);
+        if !members.is_sorted_by(|one, other| order(one, other).is_lt()) {
+            members.sort_unstable_by(order);
+            if members.windows(2).any(|pair| order(&pair[0], &pair[1]).is_eq()) {
+                return Err(Error::custom("two members have one name"));
+            }
+            self.ordered.clear();
+            for member in &*members {
+                self.ordered.extend_from_slice(&bytes[member.start..member.end]);
+                self.ordered.push(b',');
+            }
+            self.ordered.pop();
+            bytes.truncate(object.start);
+            bytes.extend_from_slice(&self.ordered);
+        }
+        self.members.truncate(object.outer);
+        self.bytes.push(b'}');
+        Ok(())
     }
 }
 
-fn separate(place: usize, to: &mut Vec<u8>) {
-    if place > 0 {
-        to.push(b',');
+impl Member {
+    /// Its name without the quotes.
+    fn name(self) -> Range<usize> {
+        self.start + 1..self.colon - 1
     }
 }
 
-/// Members are ordered by their UTF-16 code units (RFC 8785, section 3.2.3), which is by their bytes for ASCII.
-fn in_order(one: &str, other: &str) -> std::cmp::Ordering {
-    if one.is_ascii() && other.is_ascii() {
+/// Members are ordered by the UTF-16 code units of their names (RFC 8785, section 3.2.3), which is by the bytes of ASCII without
+/// escapes.
+fn in_order(one: &[u8], other: &[u8]) -> std::cmp::Ordering {
+    let is_plain = |name: &[u8]| name.is_ascii() && !name.contains(&b'\\');
+    if is_plain(one) && is_plain(other) {
         return one.cmp(other);
     }
-    one.encode_utf16().cmp(other.encode_utf16())
+    code_units(one).cmp(&code_units(other))
 }
 
-/// `serde_json` escapes what RFC 8785 escapes, in the same way, and nothing else.
-fn write_text(text: &str, to: &mut Vec<u8>) {
-    serde_json::to_writer(to, text).expect("memory takes every byte");
+/// A written name.
+fn code_units(name: &[u8]) -> Vec<u16> {
+    let text: String = serde_json::from_slice(&[b"\"", name, b"\""].concat()).expect("what was just written as a text");
+    text.encode_utf16().collect()
 }
 
-fn write_number(number: &Number, to: &mut Vec<u8>) {
-    match number.as_u64().filter(|whole| *whole <= WHOLE) {
-        Some(whole) => to.extend(whole.to_string().as_bytes()),
-        None => to.extend(serde_json_canonicalizer::to_vec(number).expect("every number of JSON has a canonical form")),
-    }
+/// Whether a text is written with escapes. All of it is looked at, which is faster than to stop at the first.
+fn has_escapes(text: &[u8]) -> bool {
+    let is_escaped = |byte: u8| matches!(byte, 0..b' ' | b'"' | b'\\');
+    text.iter().fold(false, |found, byte| found | is_escaped(*byte))
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::collection::{btree_map, vec};
     use proptest::prelude::*;
+
+    use serde_json::Value;
 
     use super::*;
 

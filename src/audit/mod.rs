@@ -5,6 +5,7 @@
 
 mod accept;
 mod canonical;
+mod canonical_serde;
 mod checkpoint;
 mod note;
 mod proof;

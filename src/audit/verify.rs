@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::canonical::Canonical;
 use super::checkpoint::{Checkpoint, CheckpointError, cosignatures, cosigned_at, origin, witness_name};
 use super::note::{NoteKey, SignedNote};
-use super::record::{Record, RecordError, SCHEMA, public_form};
+use super::record::{Record, RecordError, SCHEMA};
 use super::tree::{Tree, leaf_hash};
 use crate::lifecycle::{Event, State, Unlawful};
 use crate::types::{Digest, Generation, Kid, NodeName, Seq, Time, TreeHead};
@@ -113,6 +114,7 @@ pub struct LogCheck {
     notes: Vec<(u64, SignedNote)>,
     /// The public form of the generation in force.
     digest: Digest,
+    form: Canonical,
     /// The records of the decision that is being read, all of one time, actor and generation.
     open: Option<Open>,
 }
@@ -149,8 +151,8 @@ impl LogCheck {
     /// The check of the log that `key` signs.
     #[must_use]
     pub fn new(key: NoteKey) -> Self {
-        let state = State::default();
-        let (_, digest) = public_form(&state.key_set());
+        let (state, mut form) = (State::default(), Canonical::default());
+        let digest = Digest::of(form.of(&state.key_set()));
         Self {
             key,
             tree: Tree::default(),
@@ -159,6 +161,7 @@ impl LogCheck {
             expected: BTreeMap::new(),
             notes: Vec::new(),
             digest,
+            form,
             open: None,
         }
     }
@@ -183,7 +186,7 @@ impl LogCheck {
     pub fn take(&mut self, bytes: &[u8]) -> Result<(), Broken> {
         let expected = Seq(self.tree.size());
         let record = Record::from_bytes(bytes).map_err(|why| Broken::Record(expected, why))?;
-        if record.schema != SCHEMA || record.to_bytes() != bytes {
+        if record.schema != SCHEMA || self.form.of(&record) != bytes {
             return Err(Broken::Form(expected));
         }
         let found = record.seq;
@@ -246,7 +249,7 @@ impl LogCheck {
             .replay(&events, first.time)
             .map_err(|why| Broken::Unlawful { seq: last, why })?;
         if self.state.head.generation != before {
-            (_, self.digest) = public_form(&self.state.key_set());
+            self.digest = Digest::of(self.form.of(&self.state.key_set()));
         }
         if (first.generation, first.digest) != (self.state.head.generation, self.digest) {
             let found = first.generation;

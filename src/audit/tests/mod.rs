@@ -3,6 +3,7 @@
 mod attacks;
 mod forms;
 mod trees;
+mod typed;
 mod whole;
 
 use super::testing::{Log, record};
