@@ -4,6 +4,7 @@
 //! straight into the bytes, and the members of each object are put in order where they stand. A number that is not whole, is below
 //! zero, or that a double may not hold, is left to `serde_json_canonicalizer`.
 
+use std::cmp::Ordering;
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
 use std::ops::Range;
@@ -46,6 +47,16 @@ struct Member {
     colon: usize,
     /// What comes after its value.
     end: usize,
+    order: Order,
+}
+
+/// The beginning of a name, so that most names are put in order without a look at the bytes.
+#[derive(Debug, Clone, Copy)]
+enum Order {
+    /// Of ASCII without escapes: its first eight bytes.
+    Plain(u64),
+    /// Of any other.
+    Other,
 }
 
 /// An object that is open.
@@ -150,11 +161,13 @@ impl Canonical {
         if self.bytes[start] != b'"' {
             return Err(Error::custom("the name of a member is no text"));
         }
+        let order = Order::of(&self.bytes[start + 1..colon - 1]);
         self.bytes.push(b':');
         self.members.push(Member {
             start,
             colon,
             end: colon,
+            order,
         });
         Ok(())
     }
@@ -170,7 +183,7 @@ impl Canonical {
     /// Puts the members in order, and ends the object.
     pub(super) fn close_object(&mut self, object: Object) -> Result<(), Error> {
         let (bytes, members) = (&mut self.bytes, &mut self.members[object.outer..]);
-        let order = |one: &Member, other: &Member| in_order(&bytes[one.name()], &bytes[other.name()]);
+        let order = |one: &Member, other: &Member| one.order_against(*other, bytes);
         if !members.is_sorted_by(|one, other| order(one, other).is_lt()) {
             members.sort_unstable_by(order);
             if members.windows(2).any(|pair| order(&pair[0], &pair[1]).is_eq()) {
@@ -196,16 +209,28 @@ impl Member {
     fn name(self) -> Range<usize> {
         self.start + 1..self.colon - 1
     }
+
+    /// Members are ordered by the UTF-16 code units of their names (RFC 8785, section 3.2.3), which is by the bytes of ASCII without
+    /// escapes.
+    fn order_against(self, other: Self, bytes: &[u8]) -> Ordering {
+        let (one, two) = (&bytes[self.name()], &bytes[other.name()]);
+        match (self.order, other.order) {
+            (Order::Plain(first), Order::Plain(second)) => first.cmp(&second).then_with(|| one.cmp(two)),
+            _ => code_units(one).cmp(&code_units(two)),
+        }
+    }
 }
 
-/// Members are ordered by the UTF-16 code units of their names (RFC 8785, section 3.2.3), which is by the bytes of ASCII without
-/// escapes.
-fn in_order(one: &[u8], other: &[u8]) -> std::cmp::Ordering {
-    let is_plain = |name: &[u8]| name.is_ascii() && !name.contains(&b'\\');
-    if is_plain(one) && is_plain(other) {
-        return one.cmp(other);
+impl Order {
+    fn of(name: &[u8]) -> Self {
+        if !name.is_ascii() || name.contains(&b'\\') {
+            return Self::Other;
+        }
+        let mut first = [0; 8];
+        let most = name.len().min(8);
+        first[..most].copy_from_slice(&name[..most]);
+        Self::Plain(u64::from_be_bytes(first))
     }
-    code_units(one).cmp(&code_units(other))
 }
 
 /// A written name.

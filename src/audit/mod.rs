@@ -10,6 +10,7 @@ mod checkpoint;
 mod note;
 mod proof;
 mod proof_file;
+mod read;
 mod record;
 mod tile;
 mod tree;
@@ -30,6 +31,7 @@ pub use proof::{
     MAX_PROOF_HASHES, ProofError, prove_consistency, prove_inclusion, root_at, verify_consistency, verify_inclusion,
 };
 pub use proof_file::{RecordProof, RecordProofError};
+pub use read::{NoRecord, ReadRecord, RecordReader};
 pub use record::{Record, RecordError, SCHEMA, public_form};
 pub use tile::{bundle_bytes, bundle_path, edge_files, full_tile_file, tile_bytes, tile_hashes, tile_path};
 pub use tree::{FullTile, Hashes, TILE_WIDTH, Tree, leaf_hash, node_hash};

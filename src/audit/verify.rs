@@ -7,10 +7,11 @@ use serde::Serialize;
 use super::canonical::Canonical;
 use super::checkpoint::{Checkpoint, CheckpointError, cosignatures, cosigned_at, origin, witness_name};
 use super::note::{NoteKey, SignedNote};
-use super::record::{Record, RecordError, SCHEMA};
-use super::tree::{Tree, leaf_hash};
+use super::read::{NoRecord, ReadRecord, RecordReader};
+use super::record::{Record, RecordError};
+use super::tree::Tree;
 use crate::lifecycle::{Event, State, Unlawful};
-use crate::types::{Digest, Generation, Kid, NodeName, Seq, Time, TreeHead};
+use crate::types::{Actor, Digest, Generation, Kid, NodeName, Seq, Time, TreeHead};
 
 /// Why a log is not what it should be.
 #[derive(Debug, thiserror::Error)]
@@ -115,35 +116,37 @@ pub struct LogCheck {
     /// The public form of the generation in force.
     digest: Digest,
     form: Canonical,
+    reader: RecordReader,
     /// The records of the decision that is being read, all of one time, actor and generation.
     open: Option<Open>,
 }
 
 #[derive(Debug)]
 struct Open {
-    first: Record,
+    common: Common,
     last: Seq,
     events: Vec<Event>,
 }
 
-impl Open {
-    fn new(record: Record) -> Self {
-        Self {
-            last: record.seq,
-            events: vec![record.event.clone()],
-            first: record,
-        }
-    }
+/// What the records of a decision have in common.
+#[derive(Debug, PartialEq, Eq)]
+struct Common {
+    time: Time,
+    clock: Option<Time>,
+    actor: Actor,
+    generation: Generation,
+    digest: Digest,
+}
 
-    /// Whether `record` may be of the same decision. Two that follow in one millisecond and make no generation read as one, which
+impl Open {
+    /// Whether a record may be of the same decision. Two that follow in one millisecond and make no generation read as one, which
     /// leads to the same state; but a start and new settings always begin a decision, and what they change is seen in it.
-    fn goes_on_with(&self, record: &Record) -> bool {
+    fn goes_on_with(&self, common: &Common, event: &Event) -> bool {
         let begins = matches!(
-            record.event,
+            event,
             Event::Started { .. } | Event::Configured { .. } | Event::Adopted { .. }
         );
-        let of = |record: &Record| (record.time, record.clock, record.generation, record.digest);
-        !begins && of(&self.first) == of(record) && self.first.actor == record.actor
+        !begins && self.common == *common
     }
 }
 
@@ -162,6 +165,7 @@ impl LogCheck {
             notes: Vec::new(),
             digest,
             form,
+            reader: RecordReader::default(),
             open: None,
         }
     }
@@ -184,11 +188,17 @@ impl LogCheck {
     /// # Errors
     /// What is wrong with it, or with the decision that ends before it.
     pub fn take(&mut self, bytes: &[u8]) -> Result<(), Broken> {
+        let read = self.reader.read(bytes);
+        self.take_read(read)
+    }
+
+    /// The same with what a [`RecordReader`] made of its bytes.
+    ///
+    /// # Errors
+    /// As [`Self::take`].
+    pub fn take_read(&mut self, read: Result<ReadRecord, NoRecord>) -> Result<(), Broken> {
         let expected = Seq(self.tree.size());
-        let record = Record::from_bytes(bytes).map_err(|why| Broken::Record(expected, why))?;
-        if record.schema != SCHEMA || self.form.of(&record) != bytes {
-            return Err(Broken::Form(expected));
-        }
+        let ReadRecord { record, leaf } = read.map_err(|why| why.at(expected))?;
         let found = record.seq;
         if found != expected {
             return Err(Broken::Place { expected, found });
@@ -202,26 +212,39 @@ impl LogCheck {
                 found: seq,
             });
         }
-        let last_at = self.open.as_ref().map_or(self.state.last_record_at, |open| open.first.time);
+        let last_at = self.open.as_ref().map_or(self.state.last_record_at, |open| open.common.time);
         if record.time < last_at || record.clock.is_some_and(|clock| clock >= record.time) {
             return Err(Broken::Time(found));
         }
         if found == Seq(0) && !self.founds(&record.event) {
             return Err(Broken::Founding(self.key.to_string()));
         }
-        self.tree.append(leaf_hash(bytes), &mut Vec::new());
+        self.tree.append(leaf, &mut Vec::new());
         let earlier = self.expected.get(&self.tree.size());
         if earlier.is_some_and(|head| head.root != self.tree.root()) {
             return Err(Broken::Earlier(self.tree.size()));
         }
+        self.tell(record)
+    }
+
+    fn tell(&mut self, record: Record) -> Result<(), Broken> {
+        let Record { seq, event, .. } = record;
+        let common = Common {
+            time: record.time,
+            clock: record.clock,
+            actor: record.actor,
+            generation: record.generation,
+            digest: record.digest,
+        };
         match &mut self.open {
-            Some(open) if open.goes_on_with(&record) => {
-                open.last = found;
-                open.events.push(record.event);
+            Some(open) if open.goes_on_with(&common, &event) => {
+                open.last = seq;
+                open.events.push(event);
             }
             _ => {
                 self.close()?;
-                self.open = Some(Open::new(record));
+                let (last, events) = (seq, vec![event]);
+                self.open = Some(Open { common, last, events });
             }
         }
         Ok(())
@@ -234,7 +257,7 @@ impl LogCheck {
 
     /// Replays the decision that has been read.
     fn close(&mut self) -> Result<(), Broken> {
-        let Some(Open { first, last, events }) = self.open.take() else {
+        let Some(Open { common, last, events }) = self.open.take() else {
             return Ok(());
         };
         for event in &events {
@@ -246,13 +269,13 @@ impl LogCheck {
         }
         let before = self.state.head.generation;
         self.state
-            .replay(&events, first.time)
+            .replay(&events, common.time)
             .map_err(|why| Broken::Unlawful { seq: last, why })?;
         if self.state.head.generation != before {
             self.digest = Digest::of(self.form.of(&self.state.key_set()));
         }
-        if (first.generation, first.digest) != (self.state.head.generation, self.digest) {
-            let found = first.generation;
+        if (common.generation, common.digest) != (self.state.head.generation, self.digest) {
+            let found = common.generation;
             return Err(Broken::Generation { seq: last, found });
         }
         Ok(())

@@ -1,12 +1,11 @@
 //! What is given on the command line: the log's key, and files of the log.
 
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::AuditError;
 use crate::audit::{MAX_NOTE_BYTES, NoteKey, SignedNote};
-use crate::rpc::limits::RECORD_BYTES;
 
 /// The names of the files of an export.
 pub(super) const RECORDS: &str = "records.jsonl";
@@ -45,22 +44,6 @@ pub(super) fn cosigned(folder: &Path) -> Result<Vec<SignedNote>, AuditError> {
     let mut paths: Vec<PathBuf> = paths.collect::<Result<_, AuditError>>()?;
     paths.sort();
     paths.iter().map(|path| note(path)).collect()
-}
-
-/// Hands each line of a file of records to `take`, without its end.
-pub(super) fn records(path: &Path, mut take: impl FnMut(&[u8]) -> Result<(), AuditError>) -> Result<(), AuditError> {
-    let mut file = BufReader::new(File::open(path).map_err(reading(path))?);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        // A line that is longer than any record is cut, and then is none.
-        let most = RECORD_BYTES as u64 + 1;
-        let read = file.by_ref().take(most).read_until(b'\n', &mut line).map_err(reading(path))?;
-        if read == 0 {
-            return Ok(());
-        }
-        take(line.strip_suffix(b"\n").unwrap_or(&line))?;
-    }
 }
 
 /// A text that is no longer than any that jkeys writes.

@@ -1,6 +1,7 @@
 //! `jkeys audit`: the audit log, for who must not take anybody's word.
 
 mod adopt;
+mod ahead;
 mod error;
 mod export;
 mod given;

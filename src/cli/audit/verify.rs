@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::stream::LeadersLog;
-use super::{AuditError, given};
+use super::{AuditError, ahead, given};
 use crate::audit::{LogCheck, NoteKey, RecordProof, Whole};
 use crate::cli::admin::{Leader, Place};
 use crate::cli::{CliError, Exit, Screen, render};
@@ -122,9 +122,9 @@ pub(in crate::cli) fn exported(folder: &Path, key: Option<&str>, mut see: impl F
     for note in given::cosigned(folder)? {
         check.expect(note)?;
     }
-    given::records(&folder.join(given::RECORDS), |record| {
-        check.take(record)?;
-        see(record);
+    ahead::records(&folder.join(given::RECORDS), |read, bytes| {
+        check.take_read(read)?;
+        see(bytes);
         Ok(())
     })?;
     let whole = check.finish(&note)?;
