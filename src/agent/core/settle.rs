@@ -18,6 +18,7 @@ impl State {
     pub(super) fn settle(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let target = self.target(now);
         self.note_due(target.as_ref(), now);
+        self.note_unhooked(target.as_ref());
         if !self.disk.busy
             && let Some(work) = self.next_disk_work(target.as_ref(), now)
         {
@@ -53,6 +54,16 @@ impl State {
         {
             newest.switches.clone_from(&target.switches);
             self.disk.hurry();
+        }
+    }
+
+    /// Where the view that hooks have run for is to be put in place again, what they saw was not that view. It is forgotten durably before
+    /// the view is whole: a crash right after that would leave a view which the server has not read, and which counts as confirmed.
+    fn note_unhooked(&mut self, target: Option<&View>) {
+        let is_it = |hooked: &ViewId, target: &View| hooked.generation == target.generation && hooked.switches == target.switches;
+        let hooked = self.trusted.hooked.as_ref();
+        if hooked.zip(target).is_some_and(|(hooked, target)| is_it(hooked, target)) && self.differs(target) {
+            self.trusted.hooked = None;
         }
     }
 

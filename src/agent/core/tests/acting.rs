@@ -367,3 +367,27 @@ fn r5_a_switch_that_only_the_cache_shows_is_not_undone_by_a_clock_that_was_put_b
     node.pass(Span::mins(1));
     assert_eq!((node.generation(), node.signing()), (7, kids(&[1])));
 }
+
+/// Found by the simulator (seed 151454500106): half a view was live when the hooks ran, and a crash came right after the whole was put in
+/// place.
+#[test]
+fn hooks_run_again_for_a_view_that_was_put_in_place_again_whatever_crash_comes_between() {
+    let mut node = Node::new(with_hooks());
+    node.connect();
+    node.send(usual(7));
+    node.answer(Span(0));
+    let ran = node.hooks_run.len();
+    node.installed.as_mut().unwrap().signing.clear();
+    // The next memory is not written, nor the one after a view.
+    node.refuses = |work| matches!(work, DiskWork::SaveTrusted(_));
+    node.restart();
+    node.pass(Span::mins(1));
+    node.refuses = |_| false;
+    node.hooks_run.truncate(ran);
+    node.restart();
+    node.pass(Span::mins(2));
+    assert_eq!(node.signing(), kids(&[0]));
+    assert_eq!(node.hooks_run.len(), ran + 1);
+    node.connect();
+    assert!(node.reports.last().unwrap().installed.as_ref().unwrap().hooks_succeeded);
+}
