@@ -93,6 +93,13 @@ impl Oracle {
                 format!("a record of {at} follows one of {}", before.state.last_record_at),
             );
         }
+        let is_asked = |row: &Row| !matches!(row.standing, Standing::Joining);
+        let (heard, differing) = self.vote(&before.state, clocks);
+        let agreed = before.state.halted.is_some() && differing * 2 < heard;
+        // Where there is nobody to ask there is nobody to harm; and one that is halted records no agreement of its nodes.
+        if agreed || !before.state.nodes.values().any(is_asked) {
+            self.leader_clock_confirmed(ahead_ms(clock, now), before.state.settings.clock_skew());
+        }
         self.check_record_time(&before.state, at, now);
         if self.committed.iter().any(|event| matches!(event, Event::Adopted { .. })) {
             self.adopted(&commit.state, now);
@@ -136,7 +143,9 @@ impl Oracle {
             .any(|event| matches!(event, Event::ClockConfirmed { .. }));
         let followed = shown(now, self.followed_ahead_ms.max(0));
         // The monotonic clock is followed in steps, so what is in line may be off by two such margins.
-        let ahead = at > followed + state.settings.clock_skew() * 2 && at > state.last_record_at;
+        // Time does not go back, also where a record was wrong: it goes on from there while nobody has agreed with the clock.
+        let carried = state.last_record_at + now.since(self.leader.started_at).min(Span::hours(1));
+        let ahead = at > followed + state.settings.clock_skew() * 2 && at > carried;
         // One that is halted records no agreement.
         if ahead && !agreed && state.halted.is_none() && state.in_service().next().is_some() {
             self.breaks("R9", format!("a record bears the time {at}, and it is {now}"));

@@ -147,6 +147,7 @@ impl Oracle {
     fn leader_clock_confirmed(&mut self, ahead_ms: i64, skew: Span) {
         let before = [self.followed_ahead_ms, self.settled_ahead_ms];
         (self.followed_ahead_ms, self.settled_ahead_ms) = (ahead_ms, ahead_ms);
+        self.leader.carried_ahead_ms = None;
         let forward = before
             .iter()
             .filter_map(|before| u64::try_from(ahead_ms - before).ok().map(Span));
