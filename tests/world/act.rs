@@ -3,7 +3,7 @@
 use std::fmt;
 
 use jkeys::agent::core::ViewId;
-use jkeys::lifecycle::{Compromised, Ending, Key, Phase, Profile};
+use jkeys::lifecycle::{Compromised, Ending, Key, Node as Row, Phase, Profile, Standing};
 use jkeys::types::{Curve, KeySpec, KeyUse, Kid, NodeName, ProfileName, Seq, Span};
 
 use super::World;
@@ -221,7 +221,12 @@ impl Act {
             Self::Join(who) => leads && node(who).is_none(),
             Self::Rejoin(who) => leads && node(who).is_some(),
             Self::EnrolAgain(who) => leads && agent(who).is_some_and(|node| !node.link.is_cut && !node.link.is_held),
-            Self::EndNode(who, _) => leads && world.leader.store.state.nodes.contains_key(&who.name()),
+            // A leader without any node is like one that was just founded: nobody can tell it that its clock is wrong.
+            Self::EndNode(who, _) => {
+                let nodes = &world.leader.store.state.nodes;
+                let is_other = |(name, row): (&NodeName, &Row)| *name != who.name() && row.standing != Standing::Joining;
+                leads && nodes.contains_key(&who.name()) && nodes.iter().any(is_other)
+            }
             Self::Lose(who) => node(who).is_some(),
             Self::StopMakingKeys => world.leader.makes_keys,
             Self::MakeKeys => !world.leader.makes_keys,
