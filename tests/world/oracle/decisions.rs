@@ -23,11 +23,12 @@ impl Oracle {
     /// A clock that stands where a leader was last there is believed until nodes differ: whether the machine stood still meanwhile
     /// nobody can know.
     pub fn leader_started(&mut self, now: Time, clock: Time, last_up: Option<Time>, skew: Span) {
-        if let Some(up) = last_up.filter(|up| up.distance(clock) <= skew) {
-            self.followed_ahead_ms = ahead_ms(up, now);
+        let is_near = |up: &Time| up.distance(clock) <= skew;
+        if last_up.as_ref().is_some_and(is_near) {
+            self.followed_ahead_ms = ahead_ms(clock, now);
         }
         self.new_term(now);
-        self.leader.carried_ahead_ms = last_up.map(|up| ahead_ms(up, now));
+        self.leader.carried_ahead_ms = last_up.filter(|up| !is_near(up)).map(|up| ahead_ms(up, now));
     }
 
     fn new_term(&mut self, now: Time) {
