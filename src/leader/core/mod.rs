@@ -284,6 +284,8 @@ impl Leader {
 
     /// Everything that is due: decisions until there are none, then the keys that are wanted.
     fn work(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        // An operator may have taken a node out, and enrolling one anew does: it is not asked for the time any more.
+        self.timekeeper.count(&self.state, now);
         let mut clock = self.reading(now);
         while let Ok(decision) = decide(&self.state, &self.seen, &Command::Tick, clock) {
             if decision.is_empty() {

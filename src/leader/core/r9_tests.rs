@@ -2,7 +2,7 @@
 
 use super::tests::{START, asked, confirm, confirm_by, key, leader_with, name, operator, settings};
 use super::*;
-use crate::lifecycle::{Doubt, Phase, RotateNow, Wait};
+use crate::lifecycle::{Doubt, Ending, Phase, RotateNow, Wait};
 use crate::types::{Kid, Reason};
 
 pub(super) const HOUR: Span = Span::hours(1);
@@ -236,6 +236,22 @@ fn r9_a_clock_that_differs_from_most_nodes_is_questioned() {
         confirm_by(&mut leader, node, its_clock, now);
         assert_eq!(doubt(&leader), expected, "{node}");
     }
+}
+
+/// Found by the simulator (small bounds, seed 67).
+#[test]
+fn r9_who_was_taken_out_is_not_asked_for_the_time_in_the_same_step() {
+    let (mut leader, now) = (leader_with(&["a", "b"]), after(HOUR));
+    all_confirm(&mut leader, &["a"], now.wall, now);
+    all_confirm(&mut leader, &["b"], now.wall + HOUR, now);
+    assert_eq!(doubt(&leader), None, "one agrees, and one does not");
+    let end = Command::EndNode {
+        node: name("a"),
+        ending: Ending::Removed,
+        comment: None,
+    };
+    leader.step(operator(end), now);
+    assert_eq!(doubt(&leader), Some(Doubt::Outvoted));
 }
 
 #[test]

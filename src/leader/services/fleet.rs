@@ -357,8 +357,8 @@ impl Session {
         drop(leader);
         match ended {
             Some(ended) => {
-                // One that has gone is told when it calls.
-                let _ = self.send(LeaderMessage::Erase).await;
+                // One that has gone, or does not read, is told when it calls: nothing waits for it.
+                let _ = self.updates.try_send(Ok(LeaderMessage::<Outgoing>::Erase.into()));
                 farewell::refusal(&ended)
             }
             None => replaced(),
