@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::lifecycle::{Ending, Halt, Halted, Profile, Wait};
+use crate::lifecycle::{Ended, Ending, Halt, Halted, Profile, Wait};
 use crate::rpc::admin::EndNodeCall;
 use crate::rpc::documents::{
-    Awaited, Away, ClockStatus, Deadline, Decided, DryRun, EndedNode, EnrolledNode, Happening, HeldKey, JwksSize, KeyChange,
-    KeyStatus, NextChange, NodeEnded, NodeOutlook, NodePage, NodeStatus, Plan, Planned, PlannedKey, ProfileSize, ProfileStatus,
+    Awaited, Away, ClockStatus, Deadline, Decided, DryRun, EnrolledNode, Happening, HeldKey, JwksSize, KeyChange, KeyStatus,
+    NextChange, NodeEnded, NodeOutlook, NodePage, NodeStatus, Plan, Planned, PlannedKey, ProfileSize, ProfileStatus,
     RelyingParties, RevocationStatus, StandbyStatus, Status, Subject, TokenRow, TokenState, Tokens, Trust, UnheldKey, VersionKey,
     VersionNode, VersionRow, VersionState, Waiting, YoungKey,
 };
@@ -192,7 +192,8 @@ pub(super) fn a_node() -> NodePage {
             held: held_keys(),
             unconfirmed: vec![kid("stolen")],
         }),
-        ended: vec![EndedNode {
+        ended: vec![Ended {
+            node: "vm-1".parse().unwrap(),
             enrolment: Enrolment(2),
             ending: Ending::Removed,
             at: NOW - Span::hours(401),

@@ -87,12 +87,6 @@ impl Event {
             | Self::Enrolled { node: own, .. }
             | Self::EnteredService { node: own, .. }
             | Self::LeftService { node: own, .. }
-            | Self::NodeRevoked {
-                farewell: Farewell { node: own, .. },
-            }
-            | Self::NodeRemoved {
-                farewell: Farewell { node: own, .. },
-            }
             | Self::Halted {
                 halt: Halt { node: own, .. },
             } => own == node,
@@ -107,7 +101,16 @@ impl Event {
                 ..
             } => nodes.first.contains(node),
             Self::Adopted { unknown, believed, .. } => unknown.first.contains(node) || believed.first.contains(node),
-            _ => false,
+            _ => self.farewell().is_some_and(|farewell| farewell.node == *node),
+        }
+    }
+
+    /// What is recorded of the node that it takes out of the fleet.
+    #[must_use]
+    pub fn farewell(&self) -> Option<&Farewell> {
+        match self {
+            Self::NodeRevoked { farewell } | Self::NodeRemoved { farewell } => Some(farewell),
+            _ => None,
         }
     }
 }

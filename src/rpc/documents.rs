@@ -7,7 +7,7 @@ mod tokens;
 mod version;
 
 pub use dry_run::{DryRun, KeyChange, NodeOutlook, RelyingParties, Trust, UnheldKey, YoungKey};
-pub use nodes::{EndedNode, EnrolledNode, HeldKey, NodeEnded, NodePage};
+pub use nodes::{EnrolledNode, HeldKey, NodeEnded, NodePage};
 pub use plan::{Awaited, Away, BrokenRule, Deadline, Happening, JwksSize, Plan, Planned, PlannedKey, ProfileSize, Subject};
 pub use tokens::{TokenRow, TokenState, Tokens};
 pub use version::{VersionKey, VersionNode, VersionRow, VersionState, VersionsPage};

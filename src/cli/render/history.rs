@@ -229,7 +229,7 @@ fn why(event: &Event) -> String {
         Event::Revoked { reason, comment, .. } => (Some(*reason), comment.as_ref()),
         Event::Adopted { comment, .. } => (None, Some(comment)),
         Event::ReportedCompromised { comment, .. } => (None, comment.as_ref()),
-        _ => (None, None),
+        other => (None, other.farewell().and_then(|farewell| farewell.comment.as_ref())),
     };
     let reason = reason.map(|reason| reason.to_string());
     let comment = comment.map(|comment| format!("\"{comment}\""));

@@ -2,8 +2,8 @@
 
 use super::table::Table;
 use super::text::{elapsed, lines, list, plain, relative};
-use crate::lifecycle::Ending;
-use crate::rpc::documents::{EndedNode, EnrolledNode, HeldKey, NodeEnded, NodePage, NodeStatus, Status};
+use crate::lifecycle::{Ended, Ending};
+use crate::rpc::documents::{EnrolledNode, HeldKey, NodeEnded, NodePage, NodeStatus, Status};
 use crate::types::{Kid, Span, Time};
 
 /// `jkeys node list`, and a part of `jkeys status`.
@@ -63,7 +63,7 @@ pub(super) fn clock(node: &NodeStatus) -> Option<String> {
 /// `jkeys node show`.
 pub(in crate::cli) fn node(page: &NodePage) -> String {
     let enrolled = page.enrolled.as_ref().map(|enrolled| enrolled_node(enrolled, page.now));
-    let ended = page.ended.iter().map(|ended| ended_node(ended, page));
+    let ended = page.ended.iter().map(ended_node);
     let parts: Vec<String> = enrolled.into_iter().chain(ended).collect();
     parts.join("\n")
 }
@@ -92,9 +92,13 @@ fn enrolled_node(node: &EnrolledNode, now: Time) -> String {
     format!("{facts}{}", holding(&node.held, &node.unconfirmed))
 }
 
-fn ended_node(ended: &EndedNode, page: &NodePage) -> String {
-    let EndedNode { enrolment, ending, at } = ended;
-    let node = &page.node;
+fn ended_node(ended: &Ended) -> String {
+    let Ended {
+        node,
+        enrolment,
+        ending,
+        at,
+    } = ended;
     format!(
         "machine number {enrolment} of the name {node} was {ending} at {at}; `jkeys history --node {node}` shows what it held\n"
     )

@@ -317,8 +317,7 @@ impl Leader {
     fn ended_by(&self, decision: &Decision) -> Vec<Enrolment> {
         let of = |event: &Event| match event {
             Event::Enrolled { node, .. } => self.state.nodes.get(node).map(|row| row.enrolment),
-            Event::NodeRevoked { farewell } | Event::NodeRemoved { farewell } => Some(farewell.enrolment),
-            _ => None,
+            other => other.farewell().map(|farewell| farewell.enrolment),
         };
         decision.events.iter().filter_map(of).collect()
     }

@@ -3,9 +3,9 @@
 use super::context::Context;
 use crate::leader::core::Leader;
 use crate::leader::status::node_status;
-use crate::lifecycle::{Command, Ending, Event, Farewell, Key, State, held_keys, unconfirmed};
+use crate::lifecycle::{Command, Ended, Ending, Event, Farewell, Key, State, held_keys, unconfirmed};
 use crate::rpc::admin::EndNodeCall;
-use crate::rpc::documents::{EndedNode, EnrolledNode, HeldKey, NodeEnded, NodePage};
+use crate::rpc::documents::{EnrolledNode, HeldKey, NodeEnded, NodePage};
 use crate::rpc::{ErrorKind, Failure};
 use crate::types::{Actor, Kid, NodeName};
 
@@ -26,13 +26,9 @@ impl Context {
         let answer = self.ask(actor, words, command).await?;
         let (decision, _) = answer.map_err(|refusal| Failure::refused(refusal.to_string()))?;
         let leader = self.shared.leader().await?;
-        let farewell = decision.events.into_iter().find_map(|event| match event {
-            Event::NodeRevoked { farewell } | Event::NodeRemoved { farewell } => Some(farewell),
-            _ => None,
-        });
         let Some(Farewell {
             node, held, unconfirmed, ..
-        }) = farewell
+        }) = decision.events.iter().find_map(Event::farewell).cloned()
         else {
             return Err(Failure::new(
                 ErrorKind::Internal,
@@ -54,16 +50,7 @@ impl Context {
     pub(super) async fn node(&self, node: NodeName) -> Result<NodePage, Failure> {
         let leader = self.shared.leader().await?;
         let (state, now) = (leader.state(), leader.time(self.clock.read()));
-        let mut ended: Vec<EndedNode> = state
-            .ended
-            .values()
-            .filter(|ended| ended.node == node)
-            .map(|ended| EndedNode {
-                enrolment: ended.enrolment,
-                ending: ended.ending,
-                at: ended.at,
-            })
-            .collect();
+        let mut ended: Vec<Ended> = state.ended.values().filter(|ended| ended.node == node).cloned().collect();
         ended.sort_by_key(|ended| ended.enrolment);
         let enrolled = self.enrolled(&leader, &node);
         if enrolled.is_none() && ended.is_empty() {

@@ -172,8 +172,10 @@ fn its_tokens_let_nobody_in() {
 #[test]
 fn it_comes_back_by_a_new_enrolment_and_what_is_remembered_of_it_ends_in_time() {
     let mut bench = Bench::with_nodes(&["a", "b"]);
-    let tls_key = bench.state.nodes[&name("b")].tls_key;
+    let (tls_key, enrolment) = (bench.state.nodes[&name("b")].tls_key, bench.state.nodes[&name("b")].enrolment);
+    bench.state.disbelieved.insert(enrolment);
     bench.run(&end("b", Ending::Revoked)).unwrap();
+    assert!(bench.state.disbelieved.is_empty());
     let again = bench.run(&end("b", Ending::Removed)).unwrap_err().to_string();
     assert!(again.contains("node b was revoked at"), "{again}");
     assert!(matches!(bench.run(&end("c", Ending::Removed)), Err(Refusal::NoNode(_))));

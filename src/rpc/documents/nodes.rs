@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::NodeStatus;
-use crate::lifecycle::Ending;
+use crate::lifecycle::{Ended, Ending};
 use crate::types::{Digest, Enrolment, Kid, NodeName, ProfileName, Time, WitnessKey};
 
 /// `jkeys node show`.
@@ -16,7 +16,7 @@ pub struct NodePage {
     /// The machine that is in the node table by this name.
     pub enrolled: Option<EnrolledNode>,
     /// Machines of this name that were revoked or removed, oldest first, as long as a certificate of theirs may still be shown.
-    pub ended: Vec<EndedNode>,
+    pub ended: Vec<Ended>,
 }
 
 /// A machine that is in the node table.
@@ -38,17 +38,6 @@ pub struct EnrolledNode {
     pub held: Vec<HeldKey>,
     /// Revocations that it has not confirmed (rule R8).
     pub unconfirmed: Vec<Kid>,
-}
-
-/// A machine that was taken out of the node table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EndedNode {
-    /// The number of its joining.
-    pub enrolment: Enrolment,
-    /// How it ended.
-    pub ending: Ending,
-    /// When.
-    pub at: Time,
 }
 
 /// A key whose private half a node may hold.

@@ -342,6 +342,15 @@ fn a_revoked_node_erases_and_can_be_taken_back() {
 }
 
 #[test]
+fn a_node_that_is_told_to_erase_at_each_call_leaves_its_disk_alone_once_nothing_is_there() {
+    let mut node = Node::holding(usual(7));
+    node.input(Input::Message(LeaderMessage::Erase));
+    node.refuses = |_| panic!("there is nothing left to erase");
+    node.input(Input::Message(LeaderMessage::Erase));
+    assert!(node.cache.is_none() && node.problem().is_empty());
+}
+
+#[test]
 fn erasing_that_fails_is_tried_again() {
     let mut node = Node::holding(usual(7));
     node.refuses = |work| matches!(work, DiskWork::Erase);

@@ -168,6 +168,28 @@ fn each_cause_of_an_activation_in_words() {
 }
 
 #[test]
+fn the_end_of_a_node_in_words() {
+    let farewell = |held: &[&str], comment: Option<&str>| Farewell {
+        node: "vm-1".parse().unwrap(),
+        enrolment: Enrolment(7),
+        comment: comment.map(|comment| comment.parse().unwrap()),
+        held: held.iter().map(|name| kid(name)).collect(),
+        unconfirmed: vec![],
+    };
+    let revoked = Event::NodeRevoked {
+        farewell: farewell(&["a", "b"], Some("stolen")),
+    };
+    assert_eq!(
+        words(revoked),
+        "node vm-1 revoked, it may hold the private halves of a, b  [\"stolen\"]"
+    );
+    let removed = Event::NodeRemoved {
+        farewell: farewell(&[], None),
+    };
+    assert_eq!(words(removed), "node vm-1 removed, it held no private half");
+}
+
+#[test]
 fn what_operators_report_in_words() {
     let comment = Some("found on a forum".parse().unwrap());
     assert_eq!(
