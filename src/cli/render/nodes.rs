@@ -135,30 +135,26 @@ pub(in crate::cli) fn node_ended(ended: &NodeEnded) -> String {
 
 /// What an operator does next, where somebody else may have what is on the node.
 fn follow_up(ended: &NodeEnded) -> String {
-    let serving = |key: &&HeldKey| key.state == "active";
-    let rotations = ended.held.iter().filter(serving).map(|key| {
+    if ended.held.is_empty() {
+        return String::new();
+    }
+    let (serving, others): (Vec<&HeldKey>, Vec<&HeldKey>) = ended.held.iter().partition(|key| key.state == "active");
+    let rotations = serving.into_iter().map(|key| {
         format!(
             "  jkeys rotate --now --compromised {} --reason compromised   # profile {}",
             key.kid, key.profile
         )
     });
-    let rotations: Vec<String> = rotations.collect();
-    let others: Vec<&Kid> = ended.held.iter().filter(|key| !serving(key)).map(|key| &key.kid).collect();
-    if ended.held.is_empty() {
-        return String::new();
-    }
+    let others: Vec<&Kid> = others.into_iter().map(|key| &key.kid).collect();
     let when = match ended.ending {
         Ending::Revoked => "to end all trust in what it may hold:",
         Ending::Removed => "if the machine, or its disk, is in other hands:",
     };
-    let more = if others.is_empty() {
-        String::new()
-    } else {
+    let more = (!others.is_empty()).then(|| {
         format!(
             "and `jkeys revoke KID --reason compromised` for those of {} that are there still",
             list(&others)
         )
-    };
-    let more = Some(more).filter(|more| !more.is_empty());
+    });
     lines([when.to_owned()].into_iter().chain(rotations).chain(more))
 }

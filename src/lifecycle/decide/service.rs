@@ -1,5 +1,6 @@
 //! Who is in service: entering by a confirmation of the newest generation, leaving by silence or by a debt.
 
+use super::startup::is_heard;
 use crate::lifecycle::encryption::{lacked, opens_what_others_open};
 use crate::lifecycle::event::{Event, Leaving};
 use crate::lifecycle::publication::{OnNode, Publication};
@@ -19,12 +20,8 @@ pub(super) fn arrivals(state: &State, seen: &Sightings) -> Vec<Event> {
     if !state.ever_confirmed && state.settings.profiles.keys().any(unmade) {
         return Vec::new();
     }
-    let is_heard = |node: &Node| {
-        let sighting = seen.get(&node.enrolment);
-        sighting.is_some_and(|sighting| sighting.heard_in == state.epoch)
-    };
     let mut in_service = state.in_service().peekable();
-    if in_service.peek().is_some() && !in_service.any(|(_, node, _)| is_heard(node)) {
+    if in_service.peek().is_some() && !in_service.any(|(_, node, _)| is_heard(state, seen, node)) {
         return Vec::new();
     }
     let confirmed_at = |node: &Node| {

@@ -5,7 +5,7 @@ use crate::lifecycle::clock::Reading;
 use crate::lifecycle::event::Event;
 use crate::lifecycle::mutant::{Mutant, is_out};
 use crate::lifecycle::sightings::Sightings;
-use crate::lifecycle::state::{Absence, State, Wait};
+use crate::lifecycle::state::{Absence, Node, State, Wait};
 use crate::types::{NodeName, Time};
 
 /// A new term begins: the epoch rises, and the time without a leader is noted.
@@ -39,11 +39,16 @@ pub(super) fn awaited(state: &State, seen: &Sightings, clock: Reading) -> Option
     (in_grace && !silent.is_empty()).then_some(silent)
 }
 
+/// Whether a node has reported in this term.
+pub(super) fn is_heard(state: &State, seen: &Sightings, node: &Node) -> bool {
+    let sighting = seen.get(&node.enrolment);
+    sighting.is_some_and(|sighting| sighting.heard_in == state.epoch)
+}
+
 fn unreported(state: &State, seen: &Sightings) -> Vec<NodeName> {
-    let heard = |enrolment| seen.get(enrolment).is_some_and(|sighting| sighting.heard_in == state.epoch);
     state
         .in_service()
-        .filter(|(_, node, _)| !heard(&node.enrolment))
+        .filter(|(_, node, _)| !is_heard(state, seen, node))
         .map(|(name, ..)| name.clone())
         .collect()
 }
