@@ -34,7 +34,9 @@ pub(super) fn say(record: &Record) {
             );
         }
         Event::WaitEnded { wait: Wait::Clock(_) } => tracing::info!("the leader's clock is no longer in doubt"),
-        Event::ClockConfirmed { from, to, .. } => tracing::warn!(%from, %to, "most nodes agree with the leader's clock"),
+        Event::ClockConfirmed { from, to, .. } => {
+            tracing::warn!(%from, %to, "the leader's clock counts again: most nodes agree with it, or none is left to ask");
+        }
         Event::StoodStill { absence } => {
             tracing::warn!(from = %absence.from, until = %absence.until, "the leader stood still; its machine was suspended");
         }

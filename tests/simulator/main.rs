@@ -181,7 +181,8 @@ fn tell_last(course: &Course, acts: &[(Time, Act)]) {
     let world = course.performed_again(acts, true);
     let told: Vec<&String> = world.told.iter().flatten().collect();
     println!("the last decisions before {:?}:", world.oracle.broken);
-    for line in &told[told.len().saturating_sub(DECISIONS_SHOWN)..] {
+    let shown = number("SHOW").map_or(DECISIONS_SHOWN, |shown| usize::try_from(shown).expect("a number of lines"));
+    for line in &told[told.len().saturating_sub(shown)..] {
         println!("  {line}");
     }
 }

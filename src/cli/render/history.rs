@@ -25,6 +25,9 @@ fn action(event: &Event) -> String {
         Event::Founded { fleet } => format!("fleet {} founded", fleet.trust_domain),
         Event::Started { epoch, absence } => format!("leader started, epoch {epoch}{}", away(absence.as_ref())),
         Event::StoodStill { absence } => format!("leader stood still{}", away(Some(absence))),
+        Event::ClockConfirmed { from, to, vote, .. } if vote.heard == 0 => {
+            format!("leader's clock believed, with no node left to ask: it is {to}, not {from}")
+        }
         Event::ClockConfirmed { from, to, vote, .. } => format!(
             "leader's clock confirmed by {} of {} nodes heard: it is {to}, not {from}",
             vote.heard - vote.differing.min(vote.heard),

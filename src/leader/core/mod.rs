@@ -168,6 +168,7 @@ impl Leader {
                     effects.push(Effect::Publish);
                 }
                 self.own(&Command::Configure(settings), clock, &mut effects);
+                self.look(now, &mut effects);
                 self.work(now, &mut effects);
             }
             Input::Ask(ask) => self.ask(ask, now, &mut effects),

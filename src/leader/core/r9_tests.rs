@@ -1,6 +1,6 @@
 //! Rule R9: clocks that jump, that are wrong from the start, and what ends a doubt.
 
-use super::tests::{START, asked, confirm, confirm_by, key, leader_with, name, operator, settings};
+use super::tests::{START, asked, confirm, confirm_by, enrol, key, leader_with, name, operator, settings};
 use super::*;
 use crate::lifecycle::{Doubt, Ending, Phase, RotateNow, Wait};
 use crate::types::{Kid, Reason};
@@ -346,6 +346,38 @@ fn r9_a_clock_that_jumps_after_a_short_absence_is_questioned() {
     let now = after(HOUR + Span::mins(1));
     leader.step(Input::Woke, set(now, now.wall - (skew + Span(1))));
     assert_eq!(doubt(&leader), Some(Doubt::Jumped));
+}
+
+/// What was noted while the clock was in doubt is moved on when that ends, so it does not end with the last node that was in service.
+#[test]
+fn r9_a_doubt_outlasts_the_only_node_and_a_restart_and_ends_when_the_next_one_agrees() {
+    let mut leader = leader_with(&["a"]);
+    let now = ahead(after(HOUR), HOUR * 60);
+    leader.step(Input::Woke, now);
+    enrol(&mut leader, "a", now);
+    assert_eq!(leader.state().in_service().count(), 0);
+    let (mut next, _) = restarted(&leader, leader.state().last_record_at, now);
+    assert_eq!(doubt(&next), Some(Doubt::Unconfirmed), "the doubt goes on");
+    confirm_by(&mut next, "a", now.wall, now);
+    assert_eq!(doubt(&next), None);
+    assert_eq!(next.state().started_at, now.wall, "what was noted is moved on");
+}
+
+#[test]
+fn r9_a_leader_whose_last_node_is_gone_believes_its_clock_and_records_that() {
+    let mut leader = leader_with(&["a"]);
+    let (node, comment, ending) = (name("a"), None, Ending::Removed);
+    leader.step(operator(Command::EndNode { node, ending, comment }), after(HOUR));
+    let (next, effects) = restarted(&leader, START, after(YEAR));
+    assert_eq!((doubt(&next), next.state().started_at), (None, START + YEAR));
+    assert!(was_confirmed(&effects));
+}
+
+fn was_confirmed(effects: &[Effect]) -> bool {
+    effects.iter().any(|effect| {
+        matches!(effect, Effect::Commit(commit)
+        if commit.records.iter().any(|record| matches!(record.event, Event::ClockConfirmed { .. })))
+    })
 }
 
 #[test]

@@ -83,9 +83,10 @@ pub(super) fn leader_with(nodes: &[&str]) -> Leader {
     leader
 }
 
-pub(super) fn enrol(leader: &mut Leader, node: &str, now: Time) -> Vec<Effect> {
+pub(super) fn enrol(leader: &mut Leader, node: &str, now: impl Into<Now>) -> Vec<Effect> {
+    let now = now.into();
     let token = Digest::of(format!("{node}{}", leader.state().last_enrolment).as_bytes());
-    let expires_at = now + Span::hours(1);
+    let expires_at = now.wall + Span::hours(1);
     leader.step(
         operator(Command::IssueToken {
             token,

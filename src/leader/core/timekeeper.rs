@@ -42,14 +42,17 @@ pub(super) struct Timekeeper {
     vouched: Option<Now>,
 }
 
-/// The nodes whose clocks count: those in service or, where none is, those that were.
+/// The nodes whose clocks count: those in service or, where none is, those that were. Where none of those is left, and there once was
+/// one, those that are to come.
 fn voters(state: &State) -> impl Iterator<Item = &Node> {
-    let any = state.in_service().next().is_some();
-    state.nodes.values().filter(move |node| match node.standing {
-        Standing::InService { .. } => true,
-        Standing::Evicted { .. } => !any,
-        Standing::Joining => false,
-    })
+    let rank = |node: &Node| match node.standing {
+        Standing::InService { .. } => 0,
+        Standing::Evicted { .. } => 1,
+        Standing::Joining => 2,
+    };
+    let asked = state.nodes.values().map(rank).min();
+    let asked = asked.filter(|rank| *rank < 2 || state.ever_confirmed);
+    state.nodes.values().filter(move |node| Some(rank(node)) == asked)
 }
 
 /// What a look at the clocks has found out.
@@ -62,7 +65,7 @@ pub(super) enum Finding {
         /// When it was back.
         until: Time,
     },
-    /// Most nodes heard agree with a clock that was in doubt.
+    /// Most nodes heard agree with a clock that was in doubt, or there is no node left to ask.
     Confirmed {
         /// Since when it was.
         doubted_since: Time,
@@ -78,9 +81,9 @@ pub(super) enum Finding {
 impl Timekeeper {
     /// The leader starts; `last_known` is the last time at which a leader was there.
     ///
-    /// Where no node ever was in service there is nobody to ask and nobody to harm: the clock is taken as it is.
+    /// Where no node ever was in service there is nobody to harm: the clock is taken as it is.
     pub(super) fn start(&mut self, state: &State, last_known: Option<Time>, now: Now) {
-        let known = last_known.filter(|_| voters(state).next().is_some() && !is_out(Mutant::R9Unconfirmed));
+        let known = last_known.filter(|_| state.ever_confirmed && !is_out(Mutant::R9Unconfirmed));
         let last_known = known.unwrap_or(now.wall);
         // One that is in line with that counts as it stands: what it then leaves by is not to be as much again.
         let is_in_line = last_known.distance(now.wall) <= state.settings.clock_skew();
@@ -137,7 +140,8 @@ impl Timekeeper {
         let (mut findings, stood_still) = (Vec::new(), self.stood_still(state, before.carried, now));
         let has_left = matches!(before.doubt, Some(Doubt::Jumped | Doubt::Unconfirmed));
         let one_agrees = is_out(Mutant::R9OneAgrees) && vote.differing < vote.heard;
-        if has_left && (vote.agrees() || one_agrees) {
+        let is_alone = state.nodes.is_empty();
+        if has_left && (vote.agrees() || one_agrees || is_alone) {
             findings.push(Finding::Confirmed {
                 doubted_since: self.doubted_since.unwrap_or_else(|| self.right_until(before.carried)),
                 from: before.carried,

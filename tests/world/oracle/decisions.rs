@@ -26,6 +26,7 @@ impl Oracle {
         let is_near = |up: &Time| up.distance(clock) <= skew;
         if last_up.as_ref().is_some_and(is_near) {
             self.followed_ahead_ms = ahead_ms(clock, now);
+            self.older_ahead_ms.clear();
         }
         self.new_term(now);
         self.leader.carried_ahead_ms = last_up.filter(|up| !is_near(up)).map(|up| ahead_ms(up, now));
@@ -41,6 +42,8 @@ impl Oracle {
     /// The leader's machine stood still for so long. What is within `clock_skew` is a step like another.
     pub fn leader_slept(&mut self, slept_ms: i64, skew: Span) {
         self.followed_ahead_ms -= slept_ms;
+        let older = std::mem::take(&mut self.older_ahead_ms);
+        self.older_ahead_ms = older.into_iter().map(|line| line - slept_ms).collect();
         if Span(slept_ms.unsigned_abs()) <= skew {
             self.settled_ahead_ms -= slept_ms;
         }
@@ -94,11 +97,10 @@ impl Oracle {
                 format!("a record of {at} follows one of {}", before.state.last_record_at),
             );
         }
-        let is_asked = |row: &Row| !matches!(row.standing, Standing::Joining);
         let (heard, differing) = self.vote(&before.state, clocks);
         let agreed = before.state.halted.is_some() && differing * 2 < heard;
         // Where there is nobody to ask there is nobody to harm; and one that is halted records no agreement of its nodes.
-        if agreed || !before.state.nodes.values().any(is_asked) {
+        if agreed || asked(&before.state).is_empty() {
             self.leader_clock_confirmed(ahead_ms(clock, now), before.state.settings.clock_skew());
         }
         self.check_record_time(&before.state, at, now);
@@ -189,17 +191,11 @@ impl Oracle {
         left.then(|| format!("the leader's clock shows {clock}, it is {now}, and most nodes heard have not agreed with it"))
     }
 
-    /// How many clocks of nodes in service, or of those that were if none is, were heard, none of them too long ago, and how many of them differ from the leader's. Of the
-    /// last few reports of a node the fastest counts: others may have been held up.
+    /// How many clocks of the nodes that are asked were heard, none of them too long ago, and how many of them differ from the
+    /// leader's. Of the last few reports of a node the fastest counts: others may have been held up.
     fn vote(&self, state: &State, clocks: Now) -> (usize, usize) {
         let (clock, limit) = (clocks.wall, state.settings.straggler_after());
-        let any = state.in_service().next().is_some();
-        let asked = state.nodes.values().filter(|node| match node.standing {
-            Standing::InService { .. } => true,
-            Standing::Evicted { .. } => !any,
-            Standing::Joining => false,
-        });
-        let heard = asked.filter_map(|node| {
+        let heard = asked(state).into_iter().filter_map(|node| {
             let heard = self.leader.clocks.get(&node.enrolment)?;
             let (_, last) = heard.back()?;
             let shows = heard.iter().map(|(showed, at)| *showed + (clocks.monotonic - *at)).max();
@@ -235,7 +231,7 @@ impl Oracle {
             Event::Activated { kid, cause, .. } => self.activated(kid, cause),
             Event::ClockConfirmed { to, .. } => {
                 let (heard, differing) = self.vote(after, Now { wall: *to, ..clocks });
-                if differing * 2 >= heard {
+                if differing * 2 >= heard && !asked(before).is_empty() {
                     self.breaks(
                         "R9",
                         format!("the leader believes its clock, {to}, and {differing} of {heard} nodes do not"),
@@ -261,7 +257,7 @@ impl Oracle {
                     self.breaks("R8", how);
                 }
             }
-            Event::Removed { kid, .. } => drop(self.removed.insert(kid.clone())),
+            Event::Removed { kid, .. } | Event::Discarded { kid, .. } => drop(self.removed.insert(kid.clone())),
             Event::Recovered {
                 key,
                 windows,
@@ -483,6 +479,23 @@ impl Oracle {
             self.breaks("R7", "the leader goes by what is not durable".to_owned());
         }
         self.committed.clear();
+    }
+}
+
+/// The nodes that are asked what time it is: those in service, else those that were, else (where there ever was one) those that join.
+fn asked(state: &State) -> Vec<&Row> {
+    let those = |is_one: fn(&Standing) -> bool| -> Vec<&Row> {
+        let nodes = state.nodes.values();
+        nodes.filter(|node| is_one(&node.standing)).collect()
+    };
+    let in_service = those(|standing| matches!(standing, Standing::InService { .. }));
+    let were = those(|standing| matches!(standing, Standing::Evicted { .. }));
+    let join = those(|standing| matches!(standing, Standing::Joining));
+    match (in_service.is_empty(), were.is_empty()) {
+        (false, _) => in_service,
+        (true, false) => were,
+        (true, true) if state.ever_confirmed => join,
+        (true, true) => vec![],
     }
 }
 

@@ -42,6 +42,8 @@ pub struct Oracle {
     followed_ahead_ms: i64,
     /// The same without the time for which its machine stood still since.
     settled_ahead_ms: i64,
+    /// The same for where its clock stood before, since it was last agreed with.
+    older_ahead_ms: BTreeSet<i64>,
     /// Nodes that were out of service when the leader was set back to a time at which they were in: relying parties know better.
     sent_away: BTreeSet<Enrolment>,
 }
@@ -134,27 +136,36 @@ impl Oracle {
 
     /// The leader's clock was set. Two clocks may differ by `clock_skew`, and what a clock showed before and shows now are two such: a
     /// step forward within it, at once or by way of a time that was in doubt, uses up a part of that margin, as if what has been were
-    /// longer ago.
+    /// longer ago. What it is held to follows it slowly, so any line that it stood in since it was last agreed with may be meant.
     pub fn leader_clock_moved(&mut self, ahead_ms: i64, skew: Span) {
-        let is_near = |before: i64| Span((ahead_ms - before).unsigned_abs()) <= skew;
-        if is_near(self.followed_ahead_ms) || is_near(self.settled_ahead_ms) || self.leader.carried_ahead_ms.is_some_and(is_near)
-        {
+        let is_near = |before: &i64| Span((ahead_ms - before).unsigned_abs()) <= skew;
+        let older: Vec<i64> = self.lines().collect();
+        if older.iter().chain(&self.leader.carried_ahead_ms).any(is_near) {
             self.leader_clock_confirmed(ahead_ms, skew);
+            self.older_ahead_ms.extend(older);
         }
+    }
+
+    /// How far the leader's clock was ahead, by each line that it may be held to.
+    fn lines(&self) -> impl Iterator<Item = i64> {
+        let now = [self.followed_ahead_ms, self.settled_ahead_ms];
+        now.into_iter().chain(self.older_ahead_ms.iter().copied())
     }
 
     /// The leader goes by a clock that is so far ahead from now on. Where its machine stood still, it may have counted with that or not.
     fn leader_clock_confirmed(&mut self, ahead_ms: i64, skew: Span) {
-        let before = [self.followed_ahead_ms, self.settled_ahead_ms];
-        (self.followed_ahead_ms, self.settled_ahead_ms) = (ahead_ms, ahead_ms);
-        self.leader.carried_ahead_ms = None;
-        let forward = before
-            .iter()
+        let forward = self
+            .lines()
             .filter_map(|before| u64::try_from(ahead_ms - before).ok().map(Span));
-        let Some(step) = forward.filter(|step| *step <= skew).max() else {
-            return;
-        };
-        self.was_longer_ago(step);
+        // From one end of the margin to the other, where something in the middle held it.
+        let step = forward.filter(|step| *step <= skew * 2).max();
+        (self.followed_ahead_ms, self.settled_ahead_ms) = (ahead_ms, ahead_ms);
+        self.older_ahead_ms.clear();
+        self.leader.carried_ahead_ms = None;
+        self.leader.misled_by = Span(0);
+        if let Some(step) = step {
+            self.was_longer_ago(step);
+        }
     }
 
     /// What nodes served and signed with counts as that much longer ago.

@@ -43,8 +43,11 @@ impl Oracle {
                 .next()
                 .map(|kid| format!("publishes {kid} again"))
         };
-        past.gone.extend(past.kids.difference(&live.published).cloned());
-        past.kids.clone_from(&live.published);
+        // What was encrypted to one that is unpublished is still opened; it is not gone before that ends.
+        let mut kids = live.published.clone();
+        kids.extend(past.kids.intersection(&live.decrypting).cloned());
+        past.gone.extend(past.kids.difference(&kids).cloned());
+        past.kids = kids;
         (past.epoch, past.generation, past.digest) = (epoch, live.id.generation, digest);
         past.switches.clone_from(&live.id.switches);
         if let Some(problem) = problem {
