@@ -8,12 +8,19 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::backend::{Tree, Write};
 use super::error::KeystoreError;
+use super::form::TreeDigest;
 use super::meta::Meta;
 use super::read::Reader;
 use super::verify;
 
 /// The trees that are added to and never changed, so that what stood in them at the start can be told from what came later.
 pub(super) const DEFERRED: [Tree; 4] = [Tree::KidIndex, Tree::Versions, Tree::Evidence, Tree::Records];
+
+/// How many entries those trees have.
+pub(super) fn entries(meta: &Meta) -> u64 {
+    let digests = DEFERRED.iter().filter_map(|tree| meta.digests.get(tree));
+    meta.next_seq.0 + digests.map(TreeDigest::entries).sum::<u64>()
+}
 
 /// What is still to be checked.
 #[derive(Debug)]

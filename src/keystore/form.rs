@@ -88,6 +88,10 @@ impl Default for TreeDigest {
 }
 
 impl TreeDigest {
+    pub(super) fn entries(&self) -> u64 {
+        self.entries
+    }
+
     pub(super) fn add(&mut self, forms: &Forms, tree: Tree, key: &[u8], value: &[u8]) {
         self.entries += 1;
         self.mix(forms.entry(tree, key, value));

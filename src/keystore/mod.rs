@@ -10,8 +10,8 @@
 //! ```
 //!
 //! A step is durable in the database first; then segments, snapshots and anchor follow, and what a crash leaves undone of that is
-//! done by the next start. All calls block: an async caller uses `spawn_blocking`. The first error of the storage ends the right
-//! to read and to write until the keystore is opened anew.
+//! done by the next start. All calls block: an async caller uses `spawn_blocking`. The first error of the storage, and the first
+//! damage that anybody meets, ends the right to read and to write until the keystore is opened anew.
 
 mod anchor;
 mod backend;
@@ -20,6 +20,7 @@ mod beside;
 mod commit;
 mod deferred;
 mod error;
+mod failing;
 mod form;
 mod full_segments;
 mod lines;
@@ -44,7 +45,7 @@ mod verify;
 
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::{Mutex, OnceLock};
+use std::sync::Mutex;
 
 pub use backend::{Applied, Backend, Entry, Expected, Tree, Visit, Write};
 pub use backup::check_backup;
@@ -66,6 +67,7 @@ pub use source::Source;
 use crate::types::{Digest, Kid, Secret, Seq, Version};
 use beside::Beside;
 use deferred::Deferred;
+use failing::Failing;
 use form::Forms;
 use lock::Lock;
 use meta::{META_KEY, OBSERVED_KEY};
@@ -78,7 +80,7 @@ pub struct Keystore {
     inner: Mutex<Inner>,
     backend: Box<dyn Backend>,
     forms: Forms,
-    failed: OnceLock<String>,
+    failing: Failing,
     /// What a start left to be checked later.
     deferred: Deferred,
     /// Its folder, where it has one.
@@ -210,7 +212,7 @@ impl Keystore {
     /// # Errors
     /// [`KeystoreError::Missing`]; damage; an earlier failure of the storage.
     pub fn state_at(&self, version: Version) -> Result<Vec<u8>, KeystoreError> {
-        self.reading(|reader| reader.state(version))
+        self.reading_alone(|reader| reader.state(version))
     }
 
     /// What the versions of a range were, in order. Their states are kept for the last [`KEPT_VERSIONS`] only.
@@ -234,7 +236,7 @@ impl Keystore {
     /// # Errors
     /// Damage; an earlier failure of the storage.
     pub fn secret_names(&self) -> Result<Vec<SecretName>, KeystoreError> {
-        self.reading(|reader| Ok(reader.sealed_secrets()?.into_iter().map(|secret| secret.name).collect()))
+        self.reading_alone(|reader| Ok(reader.sealed_secrets()?.into_iter().map(|secret| secret.name).collect()))
     }
 
     /// The records of a range that are there, in order.
@@ -295,7 +297,8 @@ impl Keystore {
     /// # Errors
     /// [`KeystoreError::Missing`]; damage; an earlier failure of the storage.
     pub fn evidence(&self, digest: Digest) -> Result<Vec<u8>, KeystoreError> {
-        self.reading_whole(Tree::Evidence, |reader| reader.evidence(digest))
+        self.prove_tree(Tree::Evidence, &|| true)?;
+        self.reading_alone(|reader| reader.evidence(digest))
     }
 
     /// All observations, ordered by key.
@@ -318,39 +321,37 @@ impl Keystore {
         self.watched(read(self.reader()))
     }
 
+    /// Alone: nobody else writes meanwhile.
     fn writing<T>(&self, write: impl FnOnce(&mut Inner) -> Result<T, KeystoreError>) -> Result<T, KeystoreError> {
+        self.alone(|inner| self.watched(write(inner)))
+    }
+
+    /// Reads more than one entry of what a step changes or takes away.
+    fn reading_alone<T>(&self, read: impl FnOnce(Reader<'_>) -> Result<T, KeystoreError>) -> Result<T, KeystoreError> {
+        self.writing(|_| read(self.reader()))
+    }
+
+    fn alone<T>(&self, act: impl FnOnce(&mut Inner) -> Result<T, KeystoreError>) -> Result<T, KeystoreError> {
         let Ok(mut inner) = self.inner.lock() else {
-            return Err(self.fail("a step was cut off by a panic".to_owned()));
+            return Err(self.give_up(KeystoreError::Storage("a step was cut off by a panic".to_owned())));
         };
         self.healthy()?;
-        self.watched(write(&mut inner))
+        act(&mut inner)
     }
 
-    fn healthy(&self) -> Result<(), KeystoreError> {
-        match self.failed.get() {
-            Some(why) => Err(KeystoreError::Failed { why: why.clone() }),
-            None => Ok(()),
-        }
-    }
-
+    /// What was asked may be wrong, and the storage may fail or be damaged: then it is over.
     fn watched<T>(&self, result: Result<T, KeystoreError>) -> Result<T, KeystoreError> {
-        if let Err(KeystoreError::Storage(why)) = &result {
-            self.fail(why.clone());
-        }
-        result
-    }
-
-    /// From here on the keystore neither reads nor writes. The first reason stands.
-    fn fail(&self, why: String) -> KeystoreError {
-        let why = self.failed.get_or_init(|| why).clone();
-        KeystoreError::Failed { why }
+        result.map_err(|error| match error {
+            KeystoreError::Storage(_) | KeystoreError::Damaged { .. } => self.give_up(error),
+            other => other,
+        })
     }
 }
 
 impl std::fmt::Debug for Keystore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Keystore")
-            .field("failed", &self.failed.get())
+            .field("failing", &self.failing)
             .finish_non_exhaustive()
     }
 }

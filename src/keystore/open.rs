@@ -2,16 +2,17 @@
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock};
+use std::sync::Mutex;
 
 use super::anchor::{self, Anchor};
 use super::backend::{Applied, Backend, Expected};
 use super::beside::{Beside, segments_dir, snapshots_dir};
-use super::deferred::Deferred;
+use super::deferred::{self, Deferred};
 use super::error::{KeystoreError, io};
+use super::failing::Failing;
 use super::form::Forms;
 use super::lock::Lock;
-use super::meta::META_KEY;
+use super::meta::{META_KEY, Meta};
 use super::prove::{found_earlier, mark, naming_newest};
 use super::read::Reader;
 use super::sled_store::{SledStore, data_file};
@@ -23,6 +24,32 @@ use crate::types::Version;
 
 /// The least free space that sled is opened with: a full disk while opening leaves it unable to open again.
 const MIN_FREE_MIB: u64 = 64;
+
+/// What a start keeps to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// The least free space, MiB.
+    pub(super) min_free_mib: u64,
+    /// The largest history that is checked before the leader serves: in entries of the trees that grow, and in bytes of the whole
+    /// database. More would take longer than a leader should be waited for.
+    pub(super) at_once: (u64, u64),
+}
+
+impl Bounds {
+    pub(super) const OF_A_START: Self = Self {
+        min_free_mib: MIN_FREE_MIB,
+        at_once: (300_000, 1 << 30),
+    };
+    const OF_AN_OPENING: Self = Self {
+        min_free_mib: MIN_FREE_MIB,
+        at_once: (u64::MAX, u64::MAX),
+    };
+
+    fn allow(&self, meta: &Meta, database_bytes: u64) -> bool {
+        let (entries, bytes) = self.at_once;
+        deferred::entries(meta) <= entries && database_bytes <= bytes
+    }
+}
 
 pub(super) fn database_dir(dir: &Path) -> PathBuf {
     dir.join("db")
@@ -53,24 +80,20 @@ impl Keystore {
     /// [`KeystoreError::WrongMasterKey`], [`KeystoreError::NewerSchema`]; [`KeystoreError::Damaged`] and [`KeystoreError::Older`]
     /// with what to restore from; [`KeystoreError::Storage`].
     pub fn open(dir: &Path, master: &MasterKey) -> Result<Self, KeystoreError> {
-        Self::opened(dir, master, MIN_FREE_MIB, Depth::All)
+        Self::opened(dir, master, Bounds::OF_AN_OPENING)
     }
 
-    /// The same, and leaves what grows with the history to [`Keystore::prove`]: an index, a list or a version is checked before the
-    /// first is given out, and a record when it is read. What decisions stand on is checked here.
+    /// The same, but a history that is too long to be waited for is left to [`Keystore::prove`]: an index, a list or a version is then
+    /// checked before the first is given out, and a record when it is read. What decisions stand on is always checked here.
     ///
     /// # Errors
     /// As [`Self::open`].
     pub fn start(dir: &Path, master: &MasterKey) -> Result<Self, KeystoreError> {
-        Self::start_with_space(dir, master, MIN_FREE_MIB)
+        Self::opened(dir, master, Bounds::OF_A_START)
     }
 
-    pub(super) fn start_with_space(dir: &Path, master: &MasterKey, min_free_mib: u64) -> Result<Self, KeystoreError> {
-        Self::opened(dir, master, min_free_mib, Depth::Standing)
-    }
-
-    fn opened(dir: &Path, master: &MasterKey, min_free_mib: u64, depth: Depth) -> Result<Self, KeystoreError> {
-        opened(dir, master, min_free_mib, depth).map_err(|error| naming_newest(dir, error))
+    pub(super) fn opened(dir: &Path, master: &MasterKey, bounds: Bounds) -> Result<Self, KeystoreError> {
+        opened(dir, master, bounds).map_err(|error| naming_newest(dir, error))
     }
 
     /// Opens or makes a keystore on a database of its own, with no files beside it.
@@ -111,18 +134,10 @@ impl Keystore {
             inner: Mutex::new(Inner { current, beside }),
             backend,
             forms,
-            failed: OnceLock::new(),
+            failing: Failing::default(),
             _lock: lock,
         }
     }
-}
-
-/// How much of the database is checked before anything beside it is touched.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Depth {
-    /// What decisions stand on; after damage that was found behind an earlier start, all.
-    Standing,
-    All,
 }
 
 /// Makes the folder of a new keystore, or takes one that is empty and has room.
@@ -134,26 +149,27 @@ pub(super) fn new_folder(dir: &Path) -> Result<(), KeystoreError> {
     enough_space(dir, MIN_FREE_MIB)
 }
 
-fn opened(dir: &Path, master: &MasterKey, min_free_mib: u64, depth: Depth) -> Result<Keystore, KeystoreError> {
+fn opened(dir: &Path, master: &MasterKey, bounds: Bounds) -> Result<Keystore, KeystoreError> {
     let database = database_dir(dir);
-    let has_data = bytes(&data_file(&database))? > 0;
+    let database_bytes = bytes(&data_file(&database))?;
+    let has_data = database_bytes > 0;
     if !has_data && bytes(&dir.join("anchor"))? == 0 && was_never_used(dir, None) {
         return Err(KeystoreError::Absent { dir: dir.to_owned() });
     }
-    enough_space(dir, min_free_mib)?;
+    enough_space(dir, bounds.min_free_mib)?;
     let lock = Lock::take(dir)?;
-    let depth = if found_earlier(dir) { Depth::All } else { depth };
+    let at_once = |meta: &Meta| found_earlier(dir) || bounds.allow(meta, database_bytes);
     let anchor = Anchor::read(dir)?;
     if !has_data {
         return Err(empty_beside(dir, anchor));
     }
     let forms = Forms::new(master);
-    let (backend, current) = checked_database(&database, &forms, depth).map_err(|error| match error {
+    let (backend, found) = checked_database(&database, &forms, &at_once).map_err(|error| match error {
         // A power cut in the middle of its making leaves no database that opens, and nothing is lost with it.
         KeystoreError::Damaged { .. } if was_never_used(dir, anchor.as_ref()) => empty_beside(dir, anchor),
         other => other,
     })?;
-    let Some(current) = current else {
+    let Some((current, deferred)) = found else {
         return Err(empty_beside(dir, anchor));
     };
     let reader = Reader {
@@ -169,30 +185,32 @@ fn opened(dir: &Path, master: &MasterKey, min_free_mib: u64, depth: Depth) -> Re
         return Err(KeystoreError::Empty { dir: dir.to_owned() });
     }
     let files = Some((dir.to_owned(), Beside::catch_up(dir, reader, &current)?, lock));
-    let deferred = match depth {
-        Depth::Standing => Deferred::all(&current.meta),
-        Depth::All => Deferred::nothing(&current.meta),
-    };
     durable::remove_file(&mark(dir))?;
     Ok(Keystore::from_parts(Box::new(backend), forms, current, deferred, files))
 }
 
-/// The database, checked, and what it holds, if anything.
-fn checked_database(dir: &Path, forms: &Forms, depth: Depth) -> Result<(SledStore, Option<Current>), KeystoreError> {
+/// The database, checked, and what it holds, if anything; all of it where that is to be checked `at_once`, else what decisions stand on.
+fn checked_database(
+    dir: &Path,
+    forms: &Forms,
+    at_once: &dyn Fn(&Meta) -> bool,
+) -> Result<(SledStore, Option<(Current, Deferred)>), KeystoreError> {
     let backend = SledStore::open(dir)?;
     let reader = Reader {
         backend: &backend,
         forms,
     };
-    let mut current = verify::current(reader).map_err(unreadable)?;
-    if let Some(current) = &mut current {
-        let checked = match depth {
-            Depth::Standing => verify::standing(reader, current),
-            Depth::All => verify::whole(reader, current),
-        };
-        checked.map_err(unreadable)?;
-    }
-    Ok((backend, current))
+    let Some(mut current) = verify::current(reader).map_err(unreadable)? else {
+        return Ok((backend, None));
+    };
+    let deferred = if at_once(&current.meta) {
+        verify::whole(reader, &mut current).map_err(unreadable)?;
+        Deferred::nothing(&current.meta)
+    } else {
+        verify::standing(reader, &mut current).map_err(unreadable)?;
+        Deferred::all(&current.meta)
+    };
+    Ok((backend, Some((current, deferred))))
 }
 
 /// Whether nothing tells of a first step: no anchor that knows one, no record, no snapshot.

@@ -27,6 +27,19 @@ impl Keystore {
         Ok(true)
     }
 
+    /// Calls `tell` once nothing is read or written any more: the storage failed, or damage was met. That may have been before.
+    pub fn on_end(&self, tell: impl FnOnce(&KeystoreError) + Send + 'static) {
+        self.failing.on_first(Box::new(tell));
+    }
+
+    /// Whether it still reads and writes.
+    ///
+    /// # Errors
+    /// The first damage that was met, or [`KeystoreError::Failed`] with the first failure.
+    pub fn healthy(&self) -> Result<(), KeystoreError> {
+        self.failing.healthy()
+    }
+
     /// Reads from a tree that must have been checked whole.
     pub(super) fn reading_whole<T>(
         &self,
@@ -44,16 +57,17 @@ impl Keystore {
         checked.map_err(|error| self.give_up(unreadable(error)))
     }
 
-    /// Nothing is read or written after damage, and the next start is not to go on before it has looked for it.
-    fn give_up(&self, error: KeystoreError) -> KeystoreError {
-        let Some(dir) = &self.dir else {
-            self.fail(error.to_string());
-            return error;
+    /// Nothing is read or written after damage or a failure. After damage the next start is not to go on before it has looked for it.
+    pub(super) fn give_up(&self, error: KeystoreError) -> KeystoreError {
+        let error = match &self.dir {
+            Some(dir) => naming_newest(dir, error),
+            None => error,
         };
-        let error = naming_newest(dir, error);
-        self.fail(error.to_string());
-        // Without the mark the next start finds it again, only later.
-        let _ = durable::write_file(&mark(dir), format!("{error}\n").as_bytes(), &FileAttrs::mode(0o600));
+        if let (Some(dir), KeystoreError::Damaged { .. }) = (&self.dir, &error) {
+            // Without the mark the next start finds it again, only later.
+            let _ = durable::write_file(&mark(dir), format!("{error}\n").as_bytes(), &FileAttrs::mode(0o600));
+        }
+        self.failing.begin(&error);
         error
     }
 }

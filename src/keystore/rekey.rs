@@ -57,7 +57,7 @@ impl Keystore {
         }
         // A copy would hide what is damaged: its digests are its own.
         self.prove(&|| true)?;
-        let rekeyed = self.writing(|inner| {
+        let rekeyed = self.alone(|inner| {
             new_folder(dir)?;
             let _lock = Lock::take(dir)?;
             let backend = on(SledStore::open(&database_dir(dir))?);

@@ -96,7 +96,8 @@ impl SledStore {
             db.flush()?;
             Ok((db, trees))
         });
-        let (db, trees) = opened.map_err(|why| KeystoreError::damaged(format!("{} does not open ({why})", dir.display())))?;
+        let (db, trees) =
+            opened.map_err(|fault| KeystoreError::damaged(format!("{} does not open ({})", dir.display(), fault.words())))?;
         sync_files(dir)?;
         let path = data_file(dir);
         let data = File::open(&path).map_err(io("open", &path))?;
@@ -109,7 +110,7 @@ impl SledStore {
     }
 
     fn make_durable(&self) -> Result<(), KeystoreError> {
-        fenced(|| self.db.flush().map(drop)).map_err(KeystoreError::Storage)?;
+        fenced(|| self.db.flush().map(drop)).map_err(Fault::of_write)?;
         // Before the log that speaks of them.
         self.blobs.lock().unwrap_or_else(PoisonError::into_inner).sync()?;
         self.data
@@ -180,17 +181,61 @@ fn sync_files(dir: &Path) -> Result<(), KeystoreError> {
     Ok(())
 }
 
+/// Why sled did not do what was asked.
+#[derive(Debug)]
+enum Fault {
+    /// What it read is not what it wrote.
+    Damage(String),
+    /// It could not read or write.
+    Io(String),
+    /// Words of a panic. sled meets damage so, and nobody knows what else.
+    Panic(String),
+}
+
+impl Fault {
+    fn words(self) -> String {
+        match self {
+            Self::Damage(why) | Self::Io(why) | Self::Panic(why) => why,
+        }
+    }
+
+    /// While reading: there a panic has no other cause than what is read.
+    fn of_read(self) -> KeystoreError {
+        match self {
+            Self::Io(why) => KeystoreError::Storage(why),
+            Self::Damage(why) | Self::Panic(why) => KeystoreError::damaged(format!("the database can't be read ({why})")),
+        }
+    }
+
+    /// While writing: the disk may be full. If it is damage, the next start finds it.
+    fn of_write(self) -> KeystoreError {
+        match self {
+            Self::Damage(why) => KeystoreError::damaged(format!("the database can't be read ({why})")),
+            Self::Io(why) | Self::Panic(why) => KeystoreError::Storage(why),
+        }
+    }
+}
+
+impl From<sled::Error> for Fault {
+    fn from(error: sled::Error) -> Self {
+        match &error {
+            sled::Error::Io(io) if io.kind() != ErrorKind::UnexpectedEof => Self::Io(error.to_string()),
+            _ => Self::Damage(error.to_string()),
+        }
+    }
+}
+
 /// sled's answer; a panic inside is an error like any other.
-fn fenced<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, String> {
+fn fenced<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, Fault> {
     match catch_unwind(AssertUnwindSafe(call)) {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) => Err(error.to_string()),
+        Ok(answer) => Ok(answer?),
         Err(panic) => {
             let text = panic
                 .downcast_ref::<&str>()
                 .map(ToString::to_string)
                 .or_else(|| panic.downcast_ref::<String>().cloned());
-            Err(format!("sled panicked: {}", text.as_deref().unwrap_or("without words")))
+            let words = text.as_deref().unwrap_or("without words");
+            Err(Fault::Panic(format!("sled panicked: {words}")))
         }
     }
 }
@@ -199,12 +244,12 @@ impl Backend for SledStore {
     fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, KeystoreError> {
         fenced(|| self.tree(tree).get(key))
             .map(|found| found.map(|value| value.to_vec()))
-            .map_err(KeystoreError::Storage)
+            .map_err(Fault::of_read)
     }
 
     fn scan(&self, tree: Tree, from: &[u8], visit: &mut Visit<'_>) -> Result<(), KeystoreError> {
         let mut entries = self.tree(tree).range(from..);
-        while let Some((key, value)) = fenced(|| entries.next().transpose()).map_err(KeystoreError::Storage)? {
+        while let Some((key, value)) = fenced(|| entries.next().transpose()).map_err(Fault::of_read)? {
             if visit(&key, &value)? == ControlFlow::Break(()) {
                 break;
             }
@@ -235,7 +280,7 @@ impl Backend for SledStore {
             Err(TransactionError::Abort(())) => Ok(Applied::Changed),
             Err(TransactionError::Storage(error)) => Err(error),
         })
-        .map_err(KeystoreError::Storage)?;
+        .map_err(Fault::of_write)?;
         if applied == Applied::Durable {
             self.make_durable()?;
         }
@@ -285,7 +330,12 @@ mod tests {
 
     #[test]
     fn a_panic_inside_sled_is_an_error_with_its_words() {
-        let error = fenced::<()>(|| panic!("page {} is gone", 7)).unwrap_err();
-        assert_eq!(error, "sled panicked: page 7 is gone");
+        let fault = || fenced::<()>(|| panic!("page {} is gone", 7)).unwrap_err();
+        let error = fault().of_read().to_string();
+        assert!(
+            error.contains("sled panicked: page 7 is gone") && error.contains("jkeys restore"),
+            "{error}"
+        );
+        assert!(matches!(fault().of_write(), KeystoreError::Storage(_)));
     }
 }

@@ -9,30 +9,30 @@ use crate::keystore::{Keystore, KeystoreError};
 
 /// A check that is under way.
 pub(super) struct Proving {
+    keystore: Arc<Keystore>,
     go_on: Arc<AtomicBool>,
     task: JoinHandle<Result<(), KeystoreError>>,
 }
 
 impl Proving {
-    /// Begins it; `over` is called if damage is found, or was found by who asked first.
+    /// Begins it; `over` is called at once when damage is met, by the check or by whoever reads, then or later.
     pub(super) fn begin(keystore: Arc<Keystore>, over: impl FnOnce() + Send + 'static) -> Self {
         let go_on = Arc::new(AtomicBool::new(true));
         let asked = go_on.clone();
-        let task = tokio::task::spawn_blocking(move || match keystore.prove(&|| asked.load(Ordering::Relaxed)) {
-            Ok(_) => Ok(()),
-            Err(why) => {
-                tracing::error!(%why, "the check of the keystore's history failed; the leader stops");
-                over();
-                Err(why)
-            }
+        keystore.on_end(move |why| {
+            tracing::error!(%why, "the keystore can't be used any more; the leader stops");
+            over();
         });
-        Self { go_on, task }
+        let checked = keystore.clone();
+        let task = tokio::task::spawn_blocking(move || checked.prove(&|| asked.load(Ordering::Relaxed)).map(drop));
+        Self { keystore, go_on, task }
     }
 
-    /// Cuts it off if it is not done. Whether damage was found.
+    /// Cuts it off if it is not done. Whether damage was met.
     pub(super) async fn end(self) -> Result<Result<(), KeystoreError>, JoinError> {
         self.go_on.store(false, Ordering::Relaxed);
-        self.task.await
+        let proved = self.task.await?;
+        Ok(proved.and_then(|()| self.keystore.healthy()))
     }
 }
 

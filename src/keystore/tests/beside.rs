@@ -157,6 +157,50 @@ fn a_full_segment_that_says_something_else_is_refused_at_the_start() {
     assert!(fs::read(&names[0]).unwrap() == whole);
 }
 
+/// Whole lines, `count` of them, from the beginning.
+fn first_lines(content: &[u8], count: usize) -> &[u8] {
+    let ends = content.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+    let end = ends.map(|(place, _)| place + 1).nth(count - 1).unwrap();
+    &content[..end]
+}
+
+/// Every line is right, and stands in a file that it does not belong to, or in none.
+#[test]
+fn a_segment_ends_where_it_is_full_and_the_next_begins_there() {
+    let (whole, names) = two_segments();
+    let [first, second] = [&names[0], &names[1]].map(|path| fs::read(path).unwrap());
+    let full = first.split(|byte| *byte == b'\n').count() - 1;
+    let moved = first_lines(&second, 3);
+    let head = first_lines(&first, full - 3);
+    let cases: [(&str, Vec<u8>, Vec<u8>, usize); 3] = [
+        (
+            "beyond full",
+            [&first[..], moved].concat(),
+            second[moved.len()..].to_vec(),
+            full + 3,
+        ),
+        (
+            "before full",
+            head.to_vec(),
+            [&first[head.len()..], &second].concat(),
+            full - 3,
+        ),
+        ("with a gap", first.clone(), second[moved.len()..].to_vec(), full + 3),
+    ];
+    for (case, one, two, begins) in cases {
+        let copy = whole.copy();
+        let segments = copy.dir.join("segments");
+        fs::remove_file(segments.join(names[1].file_name().unwrap())).unwrap();
+        overwrite(&segments.join(names[0].file_name().unwrap()), &one);
+        overwrite(&segments.join(format!("{begins:020}.jsonl")), &two);
+        let refused = copy.start().map(drop);
+        assert!(
+            matches!(refused, Err(KeystoreError::Damaged { .. } | KeystoreError::Older { .. })),
+            "{case}: {refused:?}"
+        );
+    }
+}
+
 #[test]
 fn a_snapshot_holds_the_state_and_the_secrets() {
     let folder = Folder::new();

@@ -271,42 +271,59 @@ fn an_entry_changed_in_any_tree_is_found() {
     }
 }
 
+/// A place, and the one whose value is put there.
+type Change<'a> = (Tree, &'a [u8], &'a [u8]);
+
+/// Asks for what was changed.
+type Ask = fn(&Keystore) -> Result<(), KeystoreError>;
+
+/// Each value is whole in itself, but not in this place.
 #[test]
 fn a_value_changed_under_an_open_keystore_is_not_given_out() {
     use super::support::{Faulty, key, master, secret};
-    let faulty = Faulty::default();
-    let store = Keystore::on(Box::new(faulty.clone()), &master(1)).unwrap();
-    let mut commit = step(1);
-    commit.put_secrets = vec![(key("a"), secret("one")), (key("b"), secret("two"))];
-    commit.records.push(commit.records[0].clone());
-    store.commit(&commit).unwrap();
-    let seen = |node: &str, what: &str| (node.as_bytes().to_vec(), Some(what.as_bytes().to_vec()));
-    store.observe(&[seen("node/1", "late"), seen("node/2", "early")]).unwrap();
-    // Each value is whole in itself, but not in this place.
-    let other = |tree, name: &[u8]| faulty.memory.get(tree, name).unwrap();
-    let meta = other(Tree::Meta, META_KEY);
-    let put = |tree, to: &[u8], from: &[u8]| Write {
-        tree,
-        key: to.to_vec(),
-        value: other(tree, from),
-    };
-    let writes = [
-        put(Tree::Secrets, b"key/a", b"key/b"),
-        put(Tree::DataKeys, b"key/a", b"key/b"),
-        put(Tree::Records, &1_u64.to_be_bytes(), &0_u64.to_be_bytes()),
-        put(Tree::Observations, b"node/1", b"node/2"),
+    let (first, second) = (0_u64.to_be_bytes(), 1_u64.to_be_bytes());
+    let cases: [(&[Change<'_>], Ask); 3] = [
+        (
+            &[(Tree::Secrets, b"key/a", b"key/b"), (Tree::DataKeys, b"key/a", b"key/b")],
+            |store| {
+                assert_eq!(store.secret(&key("b")).unwrap().expose(), b"two");
+                store.secret(&key("a")).map(drop)
+            },
+        ),
+        (&[(Tree::Records, &second, &first)], |store| {
+            assert!(store.record(Seq(0)).is_ok());
+            store.record(Seq(1)).map(drop)
+        }),
+        (&[(Tree::Observations, b"node/1", b"node/2")], |store| {
+            store.observations().map(drop)
+        }),
     ];
-    let expected = Expected {
-        key: META_KEY,
-        value: meta.as_deref(),
-    };
-    assert_eq!(
-        faulty.memory.apply(expected, &writes).unwrap(),
-        crate::keystore::Applied::Durable
-    );
-    assert!(matches!(store.secret(&key("a")).unwrap_err(), KeystoreError::Damaged { .. }));
-    assert_eq!(store.secret(&key("b")).unwrap().expose(), b"two");
-    assert!(matches!(store.record(Seq(1)).unwrap_err(), KeystoreError::Damaged { .. }));
-    assert!(matches!(store.observations().unwrap_err(), KeystoreError::Damaged { .. }));
-    assert!(store.record(Seq(0)).is_ok());
+    for (changes, ask) in cases {
+        let faulty = Faulty::default();
+        let store = Keystore::on(Box::new(faulty.clone()), &master(1)).unwrap();
+        let mut commit = step(1);
+        commit.put_secrets = vec![(key("a"), secret("one")), (key("b"), secret("two"))];
+        commit.records.push(commit.records[0].clone());
+        store.commit(&commit).unwrap();
+        let seen = |node: &str, what: &str| (node.as_bytes().to_vec(), Some(what.as_bytes().to_vec()));
+        store.observe(&[seen("node/1", "late"), seen("node/2", "early")]).unwrap();
+        let found = |tree, name: &[u8]| faulty.memory.get(tree, name).unwrap();
+        let writes = changes.iter().map(|(tree, to, from)| Write {
+            tree: *tree,
+            key: to.to_vec(),
+            value: found(*tree, from),
+        });
+        let meta = found(Tree::Meta, META_KEY);
+        let expected = Expected {
+            key: META_KEY,
+            value: meta.as_deref(),
+        };
+        let applied = faulty.memory.apply(expected, &writes.collect::<Vec<_>>()).unwrap();
+        assert_eq!(applied, crate::keystore::Applied::Durable);
+        assert!(matches!(ask(&store).unwrap_err(), KeystoreError::Damaged { .. }));
+        assert!(
+            matches!(store.load().unwrap_err(), KeystoreError::Damaged { .. }),
+            "it is over"
+        );
+    }
 }

@@ -14,11 +14,11 @@ use crate::keystore::{Commit, Keystore, KeystoreError, Memory, snapshot_files};
 use crate::types::{Digest, Seq, Version};
 
 /// More than one tile of the log's tree, and more than one segment: the last segment is held against the records at the start.
-const RECORDS: usize = 300;
+pub(super) const RECORDS: usize = 300;
 const RECORD_BYTES: usize = 30_000;
 
 /// A keystore of two versions, the first of them with `RECORDS` records of that word.
-fn keystore(word: &str) -> Folder {
+pub(super) fn keystore(word: &str) -> Folder {
     let folder = Folder::new();
     let store = Keystore::create(&folder.dir, &master(0xA5)).unwrap();
     let mut commit = step(1);
@@ -32,7 +32,7 @@ fn keystore(word: &str) -> Folder {
 }
 
 /// What is asked of a tree that a start does not check.
-fn ask(store: &Keystore, tree: Tree) -> Result<(), KeystoreError> {
+pub(super) fn ask(store: &Keystore, tree: Tree) -> Result<(), KeystoreError> {
     match tree {
         Tree::KidIndex => store.records_of(&kid("k")).and(store.kids()).map(drop),
         Tree::Versions => store.versions(Version(0)..Version(9)).map(drop),
@@ -44,23 +44,23 @@ fn ask(store: &Keystore, tree: Tree) -> Result<(), KeystoreError> {
 
 const TREES: [Tree; 4] = [Tree::KidIndex, Tree::Versions, Tree::Evidence, Tree::Records];
 
-fn dropped(_: &[u8], _: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn dropped(_: &[u8], _: &[u8]) -> Option<Vec<u8>> {
     None
 }
 
-fn changed(_: &[u8], value: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn changed(_: &[u8], value: &[u8]) -> Option<Vec<u8>> {
     let mut value = value.to_vec();
     *value.last_mut()? ^= 1;
     Some(value)
 }
 
 /// How one entry is damaged.
-type Damage = fn(&[u8], &[u8]) -> Option<Vec<u8>>;
+pub(super) type Damage = fn(&[u8], &[u8]) -> Option<Vec<u8>>;
 
-const DAMAGES: [Damage; 2] = [dropped, changed];
+pub(super) const DAMAGES: [Damage; 2] = [dropped, changed];
 
 /// Copies of a keystore, each with one of the trees that grow damaged in one way.
-fn damaged(whole: &Folder) -> impl Iterator<Item = (Tree, Folder)> {
+pub(super) fn damaged(whole: &Folder) -> impl Iterator<Item = (Tree, Folder)> {
     TREES
         .into_iter()
         .flat_map(|tree| DAMAGES.map(|damage| (tree, damage)))
@@ -98,8 +98,8 @@ fn damage_to_the_history_ends_the_keystore_and_every_later_start() {
             );
         };
         refused(store.prove(&|| true).unwrap_err());
-        assert!(matches!(store.commit(&step(3)).unwrap_err(), KeystoreError::Failed { .. }));
-        assert!(matches!(store.load().unwrap_err(), KeystoreError::Failed { .. }));
+        refused(store.commit(&step(3)).unwrap_err());
+        refused(store.load().unwrap_err());
         drop(store);
         for _ in 0..2 {
             refused(copy.start().unwrap_err());
@@ -135,10 +135,9 @@ fn a_record_of_another_history_is_not_given_out() {
     let brought = first_record(&other);
     tamper(&folder, Tree::Records, |_, _| brought.clone());
     let store = folder.start().unwrap();
-    let error = store.record(Seq(0)).unwrap_err();
-    assert!(error.to_string().contains("another one than the log's tree has"), "{error}");
     assert!(store.record(Seq(1)).is_ok());
-    assert!(store.records(Seq(0)..Seq(9)).is_err());
+    let error = store.records(Seq(0)..Seq(9)).unwrap_err();
+    assert!(error.to_string().contains("another one than the log's tree has"), "{error}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::keystore::anchor::Anchor;
 use crate::keystore::backend::{Applied, Backend as _, Expected, Tree, Write};
 use crate::keystore::form::Forms;
 use crate::keystore::meta::{META_KEY, SCHEMA};
+use crate::keystore::open::Bounds;
 use crate::keystore::sled_store::SledStore;
 use crate::keystore::{Keystore, KeystoreError};
 use crate::types::{Digest, Secret, Seq, Version};
@@ -117,7 +118,11 @@ fn a_second_leader_is_refused_in_words() {
 fn a_full_disk_is_found_before_the_database_is_touched() {
     let folder = Folder::with_steps(1);
     let before = fs::read(folder.data()).unwrap();
-    let error = Keystore::start_with_space(&folder.dir, &master(0xA5), u64::MAX).unwrap_err();
+    let bounds = Bounds {
+        min_free_mib: u64::MAX,
+        ..Bounds::OF_A_START
+    };
+    let error = Keystore::opened(&folder.dir, &master(0xA5), bounds).unwrap_err();
     assert!(matches!(error, KeystoreError::NoSpace { .. }));
     assert!(error.to_string().contains("make room"));
     assert_eq!(fs::read(folder.data()).unwrap(), before);

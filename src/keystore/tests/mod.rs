@@ -6,6 +6,7 @@ mod contract;
 mod damage;
 mod deferred;
 mod guards;
+mod history;
 mod kill;
 mod log;
 mod rebuild;

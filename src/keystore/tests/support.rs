@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::TempDir;
 
 use crate::crypto::seal::MasterKey;
+use crate::keystore::open::Bounds;
 use crate::keystore::{
     Applied, Backend, Commit, Expected, Keystore, KeystoreError, Loaded, Memory, NewRecord, SecretName, Tree, Visit, Write,
 };
@@ -84,9 +85,13 @@ impl Folder {
         Keystore::open(&self.dir, &master(0xA5))
     }
 
-    /// As a leader opens it, with the check of the history still to come.
+    /// As a leader opens it whose history is too long to be waited for: the check of that is still to come.
     pub(super) fn start(&self) -> Result<Keystore, KeystoreError> {
-        Keystore::start(&self.dir, &master(0xA5))
+        let bounds = Bounds {
+            at_once: (0, 0),
+            ..Bounds::OF_A_START
+        };
+        Keystore::opened(&self.dir, &master(0xA5), bounds)
     }
 
     pub(super) fn refusal(&self) -> KeystoreError {
