@@ -117,7 +117,7 @@ pub async fn run(cli: Cli, clock: &Clock, screen: &mut Screen<'_>) -> Result<Exi
         Verb::History(args) => args.run(place, clock, screen).await,
         Verb::Explain(args) => args.run(place, clock, screen).await,
         Verb::Audit(verb) => verb.run(place, screen).await,
-        Verb::Keystore(verb) => verb.run(place, screen).await,
+        Verb::Keystore(verb) => verb.run(place, clock, screen).await,
         Verb::Node(verb) => verb.run(place, clock, screen).await,
         Verb::Init(verb) => verb.run(config, clock, screen),
         Verb::Enroll(args) => args.run(config, clock, screen).await,

@@ -33,6 +33,20 @@ pub enum KeystoreError {
         /// The keystore's folder.
         dir: PathBuf,
     },
+    /// Its writing under a new master key was cut off.
+    #[error(
+        "the keystore in {} is not finished: {why}. Nothing is lost: the one in {} is as it was and opens with its own master key. Go on \
+         with that, or remove {} and run `jkeys keystore rekey` again",
+        dir.display(), old.display(), dir.display()
+    )]
+    Unfinished {
+        /// The folder of the new keystore.
+        dir: PathBuf,
+        /// The folder of the one that it is made from.
+        old: PathBuf,
+        /// What ended it.
+        why: String,
+    },
     /// A new keystore was to be made where something is.
     #[error("{} is not empty: a keystore is made in a new folder only. Name another, or move this one away", dir.display())]
     Exists {

@@ -7,6 +7,7 @@
 //! DIR/segments/          every record again, one a line
 //! DIR/snapshots/         sealed snapshots, with their data keys in files of their own
 //! DIR/damaged            what was found after a start: the next one checks all before it goes on
+//! DIR/unfinished         a new master key's folder that is not whole: nothing opens it
 //! ```
 //!
 //! A step is durable in the database first; then segments, snapshots and anchor follow, and what a crash leaves undone of that is
@@ -41,6 +42,7 @@ mod snapshot;
 mod source;
 #[cfg(test)]
 mod tests;
+mod unfinished;
 mod verify;
 
 use std::ops::Range;

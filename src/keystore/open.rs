@@ -17,7 +17,7 @@ use super::prove::{found_earlier, mark, naming_newest};
 use super::read::Reader;
 use super::sled_store::{SledStore, data_file};
 use super::verify::{self, Current};
-use super::{Inner, Keystore, plan};
+use super::{Inner, Keystore, plan, unfinished};
 use crate::crypto::seal::MasterKey;
 use crate::durable;
 use crate::types::Version;
@@ -150,6 +150,7 @@ pub(super) fn new_folder(dir: &Path) -> Result<(), KeystoreError> {
 }
 
 fn opened(dir: &Path, master: &MasterKey, bounds: Bounds) -> Result<Keystore, KeystoreError> {
+    unfinished::refuse(dir)?;
     let database = database_dir(dir);
     let database_bytes = bytes(&data_file(&database))?;
     let has_data = database_bytes > 0;

@@ -1,7 +1,7 @@
 //! A new master key: a keystore is written again, whole, under another one, into a folder of its own.
 //!
-//! The old folder is only read, and the new one opens only once all of it is there: a crash at any step leaves the old keystore as it
-//! was, and the step can be begun again. Private halves stay sealed under their own data keys; those are wrapped anew, in the kept
+//! The old folder is only read, and the new one opens only once all of it is there, with the record that says so: a crash at any step
+//! leaves the old keystore as it was, and the step can be begun again. Private halves stay sealed under their own data keys; those are wrapped anew, in the kept
 //! snapshots too. Data keys that were destroyed are in neither.
 
 use std::ops::ControlFlow;
@@ -9,6 +9,7 @@ use std::path::Path;
 
 use super::backend::{Applied, Backend, Expected, Tree, Write};
 use super::beside::{Beside, prepare, snapshot_files, snapshots_dir};
+use super::commit::Commit;
 use super::error::KeystoreError;
 use super::form::{Forms, TreeDigest, secret_binding};
 use super::lock::Lock;
@@ -16,7 +17,8 @@ use super::meta::{META_KEY, Meta, OBSERVED_KEY, Observed};
 use super::open::{database_dir, new_folder};
 use super::read::{Reader, secret_name};
 use super::sled_store::SledStore;
-use super::{Inner, Keystore, snapshot, verify};
+use super::verify::Current;
+use super::{Inner, Keystore, plan, snapshot, unfinished, verify};
 use crate::crypto::seal::MasterKey;
 use crate::durable;
 use crate::types::Version;
@@ -27,7 +29,7 @@ const BATCH: usize = 256;
 /// What was written under the new key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rekeyed {
-    /// The version of the keystore: the same as before.
+    /// The version of the keystore: one more than before.
     pub version: Version,
     /// How many data keys were wrapped anew in it.
     pub data_keys: usize,
@@ -37,11 +39,13 @@ pub struct Rekeyed {
 
 impl Keystore {
     /// Writes everything that it holds into `dir`, which must be absent or empty, under another master key, and opens that to check it.
+    /// The new keystore has one step more, `commit`, which says so: with it comes all else, or nothing.
     ///
     /// # Errors
-    /// [`KeystoreError::Exists`], [`KeystoreError::NoSpace`], [`KeystoreError::Storage`]: `dir` then holds nothing that opens.
-    pub fn rekey(&self, own_dir: &Path, dir: &Path, master: &MasterKey) -> Result<Rekeyed, KeystoreError> {
-        self.rekey_on(own_dir, dir, master, |sled| Box::new(sled))
+    /// [`KeystoreError::Exists`], [`KeystoreError::NoSpace`], [`KeystoreError::Unfinished`], [`KeystoreError::Conflict`]: `dir` then
+    /// holds nothing that opens.
+    pub fn rekey(&self, own_dir: &Path, dir: &Path, master: &MasterKey, commit: &Commit) -> Result<Rekeyed, KeystoreError> {
+        self.rekey_on(own_dir, dir, master, commit, |sled| Box::new(sled))
     }
 
     pub(super) fn rekey_on(
@@ -49,43 +53,64 @@ impl Keystore {
         own_dir: &Path,
         dir: &Path,
         master: &MasterKey,
+        commit: &Commit,
         on: impl FnOnce(SledStore) -> Box<dyn Backend>,
     ) -> Result<Rekeyed, KeystoreError> {
         let forms = Forms::new(master);
         if forms.master_id == self.forms.master_id {
             return Err(KeystoreError::Refused("the new master key is the one that it has".to_owned()));
         }
+        commit.check()?;
         // A copy would hide what is damaged: its digests are its own.
         self.prove(&|| true)?;
         let rekeyed = self.alone(|inner| {
+            if inner.current.meta.version != commit.expected {
+                let (expected, found) = (commit.expected, inner.current.meta.version);
+                return Err(KeystoreError::Conflict { expected, found });
+            }
             new_folder(dir)?;
             let _lock = Lock::take(dir)?;
-            let backend = on(SledStore::open(&database_dir(dir))?);
-            durable::sync_folder(dir)?;
-            prepare(dir)?;
-            let copy = Copy {
-                from: self.reader(),
-                to: &*backend,
-                forms: &forms,
-            };
-            let snapshots = copy.snapshots(own_dir, dir)?;
-            let data_keys = copy.database(inner)?;
-            let reader = Reader {
-                backend: &*backend,
-                forms: &forms,
-            };
-            let mut current =
-                verify::current(reader)?.ok_or_else(|| KeystoreError::damaged("what was just written is not there"))?;
-            verify::whole(reader, &mut current)?;
-            Beside::catch_up(dir, reader, &current)?;
-            Ok(Rekeyed {
-                version: current.meta.version,
-                data_keys,
-                snapshots,
-            })
+            unfinished::begin(dir, own_dir)?;
+            let written = self.write_again(inner, own_dir, dir, &forms, commit, on);
+            let ended = written.and_then(|rekeyed| unfinished::end(dir).map(|()| rekeyed));
+            ended.map_err(|error| unfinished::because(dir, own_dir, error))
         })?;
         Self::open(dir, master)?;
         Ok(rekeyed)
+    }
+
+    /// Into a folder that is marked as not finished.
+    fn write_again(
+        &self,
+        inner: &Inner,
+        own_dir: &Path,
+        dir: &Path,
+        forms: &Forms,
+        commit: &Commit,
+        on: impl FnOnce(SledStore) -> Box<dyn Backend>,
+    ) -> Result<Rekeyed, KeystoreError> {
+        let backend = on(SledStore::open(&database_dir(dir))?);
+        durable::sync_folder(dir)?;
+        prepare(dir)?;
+        let copy = Copy {
+            from: self.reader(),
+            to: &*backend,
+            forms,
+        };
+        let snapshots = copy.snapshots(own_dir, dir)?;
+        let data_keys = copy.database(inner, commit)?;
+        let reader = Reader {
+            backend: &*backend,
+            forms,
+        };
+        let mut current = verify::current(reader)?.ok_or_else(|| KeystoreError::damaged("what was just written is not there"))?;
+        verify::whole(reader, &mut current)?;
+        Beside::catch_up(dir, reader, &current)?;
+        Ok(Rekeyed {
+            version: current.meta.version,
+            data_keys,
+            snapshots,
+        })
     }
 }
 
@@ -97,34 +122,38 @@ struct Copy<'a> {
 }
 
 impl Copy<'_> {
-    /// Meta comes last: without it there is no keystore.
-    fn database(&self, inner: &Inner) -> Result<usize, KeystoreError> {
-        let mut meta = Meta {
-            digests: std::collections::BTreeMap::new(),
-            ..inner.current.meta.clone()
+    /// Meta comes last, together with the step that says what was done: without it there is no keystore.
+    fn database(&self, inner: &Inner, commit: &Commit) -> Result<usize, KeystoreError> {
+        let mut current = Current {
+            meta: Meta {
+                digests: std::collections::BTreeMap::new(),
+                ..inner.current.meta.clone()
+            },
+            log: inner.current.log.clone(),
+            meta_value: Vec::new(),
+            observed: Observed {
+                batch: inner.current.observed.batch,
+                ..Observed::default()
+            },
+            observed_value: None,
         };
-        let (mut observed, mut data_keys) = (Observed::default(), 0);
-        observed.batch = inner.current.observed.batch;
+        let mut data_keys = 0;
         for tree in Tree::ALL.into_iter().filter(|tree| *tree != Tree::Meta) {
             let (digest, entries) = self.tree(tree)?;
             match tree {
-                Tree::Observations => observed.digest = digest,
-                _ if Meta::covers(tree) && entries > 0 => drop(meta.digests.insert(tree, digest)),
+                Tree::Observations => current.observed.digest = digest,
+                _ if Meta::covers(tree) && entries > 0 => drop(current.meta.digests.insert(tree, digest)),
                 _ => {}
             }
             if tree == Tree::DataKeys {
                 data_keys = entries;
             }
         }
-        let mut writes = vec![Write {
-            tree: Tree::Meta,
-            key: META_KEY.to_vec(),
-            value: Some(meta.encode(self.forms)?),
-        }];
+        let mut writes = plan::plan(self.to, self.forms, &current, commit)?.writes;
         writes.extend(inner.current.observed_value.as_ref().map(|_| Write {
             tree: Tree::Meta,
             key: OBSERVED_KEY.to_vec(),
-            value: Some(observed.encode(self.forms)),
+            value: Some(current.observed.encode(self.forms)),
         }));
         self.write(&writes)?;
         Ok(data_keys)

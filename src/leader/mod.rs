@@ -10,6 +10,7 @@ pub mod founding;
 mod log;
 mod loud;
 mod message;
+mod offline;
 pub mod plan;
 mod proving;
 pub mod rekey;

@@ -11,8 +11,9 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::founding::{FIRST, FoundingError};
 use super::log::key_pair;
+use super::offline::records;
 use super::store::{StoreError, decode, encode};
-use crate::audit::{Broken, LogCheck, NoteKey, Record, SCHEMA, origin, public_form};
+use crate::audit::{Broken, LogCheck, NoteKey, Record, origin};
 use crate::clock::Clock;
 use crate::crypto::seal::MasterKey;
 use crate::keystore::{Commit, Keystore, KeystoreError, NewRecord, SecretName, Source};
@@ -276,21 +277,6 @@ impl Behind {
     }
 }
 
-fn records(events: &[Event], state: &State, first: Seq, actor: &Actor, time: Time, now: Time) -> Vec<Record> {
-    let (_, digest) = public_form(&state.key_set());
-    let record = |(seq, event): (u64, &Event)| Record {
-        schema: SCHEMA,
-        seq: Seq(seq),
-        time,
-        clock: Some(now).filter(|shows| *shows != time),
-        actor: actor.clone(),
-        event: event.clone(),
-        generation: state.head.generation,
-        digest,
-    };
-    (first.0..).zip(events).map(record).collect()
-}
-
 /// What is written.
 struct Plan {
     state: State,
@@ -336,6 +322,6 @@ fn stored(bytes: &[u8]) -> Result<NewRecord, RestoreError> {
     let event = Record::from_bytes(bytes).map_err(|why| Broken::Record(Seq(0), why))?.event;
     Ok(NewRecord {
         bytes: bytes.to_vec(),
-        kids: event.kid().cloned().into_iter().collect(),
+        kids: event.kids().cloned().collect(),
     })
 }

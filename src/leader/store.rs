@@ -200,7 +200,7 @@ impl Store {
     pub fn commit_with(&mut self, commit: Commit, put_secrets: Vec<(SecretName, Secret)>) -> Result<(), StoreError> {
         let records = commit.records.iter().map(|record| NewRecord {
             bytes: record.to_bytes(),
-            kids: record.event.kid().cloned().into_iter().collect(),
+            kids: record.event.kids().cloned().collect(),
         });
         let step = keystore::Commit {
             expected: self.version,

@@ -73,6 +73,8 @@ actions! {
     Restored "restored",
     Adopted "adopted",
     Recovered "recovered",
+    BackedUp "backed_up",
+    Rekeyed "rekeyed",
     Refused "refused",
 }
 

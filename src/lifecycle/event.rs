@@ -13,7 +13,8 @@ use super::named::NamedNodes;
 use super::settings::{Settings, Windows};
 use super::state::{Absence, Fleet, Halt, PrivateHalf, Wait};
 use crate::types::{
-    Comment, Digest, Enrolment, Epoch, Generation, Kid, NodeName, ProfileName, PublicKey, Reason, Seq, Time, TreeHead, WitnessKey,
+    Comment, Digest, Enrolment, Epoch, Generation, Kid, MasterKeyName, NodeName, ProfileName, PublicKey, Reason, Seq, Time,
+    TreeHead, WitnessKey,
 };
 
 /// One thing that was decided.
@@ -310,6 +311,15 @@ pub enum Event {
         windows: Windows,
         /// Whether the leader is without its private half.
         inherited: bool,
+    },
+    /// An operator was handed a backup, which has everything that the leader holds in it, sealed; or the beginning of one.
+    BackedUp,
+    /// The keystore was written again under another master key. Backups and snapshots from before open with the old one.
+    Rekeyed {
+        /// The master key before.
+        from: MasterKeyName,
+        /// The master key from now on.
+        to: MasterKeyName,
     },
     /// An authenticated caller was refused.
     Refused {

@@ -50,7 +50,7 @@ impl State {
             | Event::Halted { .. }
             | Event::Restored { .. } => self.evolve_leader(event, at),
             Event::Adopted { .. } | Event::Recovered { .. } => self.evolve_adoption(event, at),
-            Event::ReportedCompromised { .. } | Event::Refused { .. } => {}
+            Event::ReportedCompromised { .. } | Event::BackedUp | Event::Rekeyed { .. } | Event::Refused { .. } => {}
         }
     }
 

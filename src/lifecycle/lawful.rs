@@ -42,7 +42,12 @@ impl State {
     fn admits(&self, event: &Event, at: Time) -> Result<(), String> {
         let decides = !matches!(
             event,
-            Event::Started { .. } | Event::Refused { .. } | Event::Restored { .. } | Event::Adopted { .. }
+            Event::Started { .. }
+                | Event::Refused { .. }
+                | Event::Restored { .. }
+                | Event::Adopted { .. }
+                | Event::BackedUp
+                | Event::Rekeyed { .. }
         );
         if let Some(halted) = self.halted.as_ref().filter(|_| decides) {
             return Err(format!("the leader had stopped deciding (rule R5): {halted}"));
@@ -106,7 +111,8 @@ impl State {
             Event::WaitEnded { wait } => holds(self.waits.contains_key(wait), || "the wait had not begun".to_owned()),
             Event::Restored { restoration, lost } => self.admits_restoration(restoration, lost, at),
             Event::Adopted { .. } | Event::Recovered { .. } => self.admits_adoption(event),
-            Event::DistrustedAll | Event::Halted { .. } | Event::Refused { .. } => Ok(()),
+            Event::Rekeyed { from, to } => holds(from != to, || format!("{to} is the master key that it had")),
+            Event::DistrustedAll | Event::Halted { .. } | Event::BackedUp | Event::Refused { .. } => Ok(()),
         }
     }
 

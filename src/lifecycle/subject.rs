@@ -78,6 +78,15 @@ impl Event {
         }
     }
 
+    /// Every key that a reader of its history must find it by: the one that it is about, and those that a restore lost.
+    pub fn kids(&self) -> impl Iterator<Item = &Kid> {
+        let lost = match self {
+            Self::Restored { lost, .. } => lost.as_slice(),
+            _ => &[],
+        };
+        self.kid().into_iter().chain(lost)
+    }
+
     /// Whether it is about that node, or names it. Of a long list the first nodes only are in a record.
     #[must_use]
     pub fn names(&self, node: &NodeName) -> bool {

@@ -72,7 +72,7 @@ impl KeyStory {
     /// The story that records tell of one key; those of others are passed over. `None`: none of them brings the key.
     #[must_use]
     pub fn tell(kid: &Kid, records: impl IntoIterator<Item = Record>) -> Option<Self> {
-        let mut own = records.into_iter().filter(|record| record.event.kid() == Some(kid));
+        let mut own = records.into_iter().filter(|record| record.event.kids().any(|own| own == kid));
         let mut story = own.find_map(|record| match &record.event {
             Event::Prepublished { profile, key, windows }
             | Event::Staged { profile, key, windows }
@@ -128,7 +128,12 @@ impl KeyStory {
     /// The record by which it went.
     #[must_use]
     pub fn removed(&self) -> Option<&Record> {
-        self.last(|event| matches!(event, Event::Removed { .. } | Event::Discarded { .. }))
+        self.last(|event| {
+            matches!(
+                event,
+                Event::Removed { .. } | Event::Discarded { .. } | Event::Restored { .. }
+            )
+        })
     }
 
     /// The record that revoked it.
@@ -209,11 +214,10 @@ fn after(state: KeyState, event: &Event, at: Time) -> KeyState {
         Event::Armed { activate_at, .. } if *activate_at > at => KeyState::Armed,
         Event::Armed { .. } | Event::Activated { .. } | Event::Published { .. } => KeyState::Active,
         Event::Retired { .. } | Event::Unpublished { .. } => KeyState::Retiring,
-        Event::Removed { .. } | Event::Discarded { .. } => KeyState::Removed,
+        // A restore is told of those whose private half it lost.
+        Event::Removed { .. } | Event::Discarded { .. } | Event::Restored { .. } => KeyState::Removed,
         Event::Revoked { .. } => KeyState::Revoked,
         Event::Recovered { stage, .. } => recovered(*stage, at),
-        // It went when the leader was restored without its private half.
-        Event::Destroyed { .. } if matches!(state, KeyState::Staged | KeyState::Prepublished) => KeyState::Removed,
         _ => state,
     }
 }

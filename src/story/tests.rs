@@ -4,8 +4,8 @@ use super::*;
 use crate::audit::{Record, SCHEMA, signer};
 use crate::crypto::tests::{all_signing_specs, key};
 use crate::crypto::{SignedToken, SigningKey, VerifyingKey, sign_token};
-use crate::lifecycle::{Cause, Event, Evidence, NamedNodes, PrivateHalf, Stage, Why, Windows};
-use crate::types::{Actor, Digest, Generation, KeySpec, Kid, Reason, RsaBits, Secret, Seq, Span, Time, WitnessKey};
+use crate::lifecycle::{Cause, Event, Evidence, NamedNodes, PrivateHalf, Restoration, Stage, Why, Windows};
+use crate::types::{Actor, Digest, Generation, KeySpec, Kid, Reason, RsaBits, Secret, Seq, Span, Time, Version, WitnessKey};
 
 /// The key is published; it signs 26 hours later, for 48 hours.
 const START: Time = Time(1_800_000_000_000);
@@ -432,8 +432,25 @@ fn a_key_found_compromised_when_it_was_gone_is_revoked_from_then_on() {
 fn a_key_whose_half_a_restore_lost_is_gone_until_it_is_taken_over_from_nodes() {
     let lost = Life::of(KeySpec::Es256);
     let kid = lost.kid();
-    let lost = lost.then(1, Event::Destroyed { kid });
+    let restoration = Restoration {
+        version: Version(7),
+        taken_at: hours(0),
+        records: 9,
+        later: 0,
+    };
+    let restored = |lost: &[Kid]| Event::Restored {
+        restoration: restoration.clone(),
+        lost: lost.to_vec(),
+    };
+    let lost = lost.then(1, restored(&["other".parse().unwrap()]));
+    assert_eq!(
+        lost.story().state_at(hours(2)),
+        Some(KeyState::Prepublished),
+        "another was lost"
+    );
+    let lost = lost.then(2, restored(&[kid]));
     assert_eq!(lost.story().state_at(hours(2)), Some(KeyState::Removed));
+    assert_eq!(lost.story().removed().map(|record| record.time), Some(hours(2)));
     let taken_over = |stage| Event::Recovered {
         profile: "main".parse().unwrap(),
         key: Box::new(key(KeySpec::Es256).public.clone()),

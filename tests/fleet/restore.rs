@@ -269,7 +269,16 @@ async fn a_standby_whose_private_half_is_in_no_file_goes_and_a_key_in_use_is_not
         match lost.restore(file, false) {
             Ok(outcome) => {
                 dropped |= !outcome.lost.is_empty();
-                drop(Keystore::open(&lost.dir(), &lost.master).unwrap());
+                let keystore = Keystore::open(&lost.dir(), &lost.master).unwrap();
+                for kid in &outcome.lost {
+                    // Its history says so, in the keystore's last record.
+                    let end = keystore.load().unwrap().next_seq;
+                    assert_eq!(
+                        keystore.records_of(kid).unwrap().last().map(|own| own.next()),
+                        Some(end),
+                        "{kid}"
+                    );
+                }
             }
             Err(RestoreError::LostKeys(kids)) => {
                 assert_eq!(kids.len(), 1);

@@ -87,6 +87,17 @@ async fn a_backup_taken_while_the_leader_runs_is_enough_to_make_it_again() {
     fleet.run(&backup).await.refused(&["is there already", "--force"]);
     let said = fleet.run(&[&backup[..], &["--force", "--json"]].concat()).await.done();
     let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let taken = fleet.run(&["history", "--action", "backed_up", "--json"]).await.done();
+    let taken: Vec<serde_json::Value> = taken.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(
+        taken.len(),
+        2,
+        "each that was handed out, and not the one that was refused here"
+    );
+    let me = rustix::process::geteuid().as_raw();
+    assert!(taken.iter().all(|record| record["actor"]["user"]["uid"] == me), "{taken:?}");
+    let own = taken[1]["seq"].as_u64().unwrap();
+    assert_eq!(said["records"].as_u64(), Some(own + 1), "it has its own record in it");
     let bytes = fs::metadata(&file).unwrap().len();
     assert_eq!((said["file"].as_str(), said["bytes"].as_u64()), (file.to_str(), Some(bytes)));
     let before = fleet.status().await.unwrap();
@@ -140,6 +151,10 @@ async fn a_leader_goes_on_under_a_new_master_key() {
     fleet.start_leader().await;
     let after = fleet.all_in_service().await;
     assert!(after.generation == before.generation && after.halted.is_none());
+    // Who did it is in the log, and the nodes took it with the rest.
+    let me = rustix::process::geteuid().as_raw();
+    let said = fleet.run(&["history", "--action", "rekeyed"]).await;
+    said.ended(0, &["keystore written again under another master key", &format!("  {me}/")]);
     fleet
         .run(&["rotate", "--now", "--force", "--reason", "superseded"])
         .await

@@ -9,6 +9,7 @@ pub(super) use diff::{Change, Diff};
 
 use super::admin::{Leader, Place};
 use super::{CliError, Exit, Screen, render};
+use crate::clock::Clock;
 use crate::rpc::admin::schema;
 use crate::rpc::documents::{VersionState, VersionsPage};
 use crate::types::Version;
@@ -62,7 +63,7 @@ fn version(text: &str) -> Result<Version, std::num::ParseIntError> {
 }
 
 impl KeystoreVerb {
-    pub(super) async fn run(self, place: &Place, screen: &mut Screen<'_>) -> Result<Exit, CliError> {
+    pub(super) async fn run(self, place: &Place, clock: &Clock, screen: &mut Screen<'_>) -> Result<Exit, CliError> {
         match self {
             Self::Versions(args) => args.run(&mut Leader::connect(place).await?, screen).await?,
             Self::Show { version, json: true } => {
@@ -80,7 +81,7 @@ impl KeystoreVerb {
                 let diff = Diff::between(&read(&mut leader, from).await?, &read(&mut leader, to).await?);
                 screen.put(if json { render::json_of(&diff) } else { render::diff(&diff) })?;
             }
-            Self::Rekey(args) => args.run(place, screen)?,
+            Self::Rekey(args) => args.run(place, clock, screen)?,
         }
         Ok(Exit::Done)
     }

@@ -7,6 +7,7 @@ use clap::Args;
 use crate::cli::admin::Place;
 use crate::cli::services::credentials;
 use crate::cli::{CliError, Screen, render};
+use crate::clock::Clock;
 use crate::config::file;
 use crate::leader::founding::read_master_key;
 use crate::leader::rekey::rekey;
@@ -23,10 +24,17 @@ pub(in crate::cli) struct RekeyArgs {
 }
 
 impl RekeyArgs {
-    pub(super) fn run(self, place: &Place, screen: &mut Screen<'_>) -> Result<(), CliError> {
+    pub(super) fn run(self, place: &Place, clock: &Clock, screen: &mut Screen<'_>) -> Result<(), CliError> {
         let config = file::leader(place.leader_config(), credentials().as_deref())?;
         let master = read_master_key(&config.master_key_file)?;
-        let rekeyed = rekey(&config.state_dir, &master, &self.to, &self.new_key)?;
+        let rekeyed = rekey(
+            &config.state_dir,
+            &master,
+            &self.to,
+            &self.new_key,
+            &crate::cli::caller(),
+            clock,
+        )?;
         screen.put(render::rekeyed(&rekeyed, &self.to, &self.new_key, &config))?;
         Ok(())
     }

@@ -93,6 +93,8 @@ fn action(event: &Event) -> String {
         Event::Halted { halt } => format!("leader decides nothing more: {halt}"),
         Event::Restored { restoration, lost } => format!("leader {restoration}{}", lost_keys(lost)),
         Event::Adopted { .. } | Event::Recovered { .. } => adoption(event),
+        Event::BackedUp => "backup handed out".to_owned(),
+        Event::Rekeyed { from, to } => format!("keystore written again under another master key, {to} instead of {from}"),
         Event::Refused { request, refusal } => format!("refused {}: {}", plain(request), plain(refusal)),
     }
 }

@@ -378,7 +378,7 @@ fn a_history_that_was_not_checked_is_not_copied_under_another_master_key() {
     let folder = keystore("step");
     tamper(&folder, Tree::KidIndex, dropped);
     let (store, new) = (folder.start().unwrap(), Folder::new());
-    let error = store.rekey(&folder.dir, &new.dir, &master(0xB6)).unwrap_err();
+    let error = store.rekey(&folder.dir, &new.dir, &master(0xB6), &step(3)).unwrap_err();
     assert!(error.to_string().contains("kid_index"), "{error}");
     assert!(!new.dir.exists());
 }

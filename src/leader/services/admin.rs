@@ -206,7 +206,9 @@ impl Admin for AdminService {
     }
 
     async fn backup(&self, request: Request<BackupRequest>) -> Answer<Self::BackupStream> {
-        tracing::info!(actor = %actor(&request)?, "a backup is sent");
+        let actor = actor(&request)?;
+        tracing::info!(%actor, "a backup is sent");
+        self.0.record_backup(actor).await?;
         let (parts, receiver) = mpsc::channel(4);
         tokio::spawn(self.0.clone().send_backup(parts));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))

@@ -5,8 +5,10 @@ use tonic::Status;
 use super::audit::Parts;
 use super::context::{Context, internal};
 use crate::keystore::KeystoreError;
+use crate::lifecycle::Command;
 use crate::rpc::Failure;
 use crate::rpc::proto::BackupPart;
+use crate::types::Actor;
 
 /// How much of the file a message holds.
 const PART_BYTES: usize = 1024 * 1024;
@@ -25,6 +27,12 @@ impl From<KeystoreError> for Ended {
 }
 
 impl Context {
+    /// Who is handed a backup is on record, durably, before the first byte of it is sent (rule R7); so the backup has that record too.
+    pub(super) async fn record_backup(&self, actor: Actor) -> Result<(), Failure> {
+        let answer = self.ask(actor, "backup".to_owned(), Command::BackUp).await?;
+        answer.map(drop).map_err(|refusal| Failure::refused(refusal.to_string()))
+    }
+
     /// Sends the content of a backup file.
     pub(super) async fn send_backup(self, parts: Parts<BackupPart>) {
         let (keystore, sender) = (self.keystore.clone(), parts.clone());

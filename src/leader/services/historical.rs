@@ -35,7 +35,7 @@ fn candidates(
         let until = Seq(at.0 + CHUNK).min(end);
         for stored in keystore.records(at..until)? {
             let record = Record::from_bytes(&stored.bytes).ok();
-            kids.extend(record.and_then(|record| record.event.kid().cloned()));
+            kids.extend(record.iter().flat_map(|record| record.event.kids().cloned()));
         }
         at = until;
     }

@@ -121,6 +121,8 @@ pub enum Command {
     NodeAhead(Halt),
     /// `jkeys audit adopt`.
     Adopt(Adopt),
+    /// `jkeys backup`: it is on record before the first byte is handed out (rule R7).
+    BackUp,
 }
 
 /// `jkeys rotate --now`.
@@ -173,7 +175,9 @@ pub struct Decision {
 pub fn decide(state: &State, seen: &Sightings, command: &Command, clock: impl Into<Reading>) -> Result<Decision, Refusal> {
     let clock = clock.into();
     let now = state.time(clock);
-    if let (Some(halt), false) = (&state.halted, matches!(command, Command::Start { .. } | Command::Adopt(_))) {
+    // A leader that has stopped deciding is the one to make a copy of.
+    let goes_on = matches!(command, Command::Start { .. } | Command::Adopt(_) | Command::BackUp);
+    if let (Some(halt), false) = (&state.halted, goes_on) {
         return Err(Refusal::Halted(halt.clone()));
     }
     match command {
@@ -210,6 +214,7 @@ pub fn decide(state: &State, seen: &Sightings, command: &Command, clock: impl In
             to: *to,
             vote: *vote,
         }])),
+        Command::BackUp => Ok(Decision::from(vec![Event::BackedUp])),
         Command::Adopt(request) => adopt::adopt(state, seen, request, now),
         Command::NodeAhead(halt) => Ok(Decision::from(vec![Event::Halted { halt: halt.clone() }])),
     }

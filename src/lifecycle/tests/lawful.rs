@@ -221,6 +221,37 @@ fn r5_a_decision_after_the_leader_had_stopped_deciding_is_refused() {
 }
 
 #[test]
+fn r5_a_leader_that_had_stopped_deciding_may_be_backed_up_and_get_another_master_key() {
+    let halt = Halt {
+        node: name("a"),
+        epoch: Epoch(9),
+        generation: Generation(99),
+        checkpoint: None,
+    };
+    let [one, other] = [[1; 16], [2; 16]].map(MasterKeyName::of);
+    let rekeyed = |from: &MasterKeyName, to: &MasterKeyName| Event::Rekeyed {
+        from: from.clone(),
+        to: to.clone(),
+    };
+    let told = |act: &Event| {
+        let mut state = State::default();
+        let after = vec![Event::Halted { halt: halt.clone() }, act.clone()];
+        state.replay(&after, Time(1)).map(|()| state)
+    };
+    for act in [Event::BackedUp, rekeyed(&one, &other)] {
+        let state = told(&act).unwrap();
+        assert!(
+            state.halted.is_some() && state.head.generation == Generation(0),
+            "it changes nothing"
+        );
+    }
+    assert!(told(&rekeyed(&one, &one)).unwrap_err().to_string().contains("that it had"));
+    let halted = told(&Event::BackedUp).unwrap();
+    let decided = decide(&halted, &Sightings::new(), &Command::BackUp, Time(1)).unwrap();
+    assert_eq!(decided.events, [Event::BackedUp]);
+}
+
+#[test]
 fn r5_a_restored_leader_decides_nothing_and_a_key_in_use_is_not_given_up() {
     let restored = |lost: fn(&State) -> Option<Kid>, after: Option<Event>| {
         told(move |state, events, at| {

@@ -3,7 +3,9 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::cli::samples::{NOW, kid, names};
 use crate::lifecycle::{Doubt, Evidence, Halt, Settings, Windows};
-use crate::types::{Actor, Digest, Enrolment, Epoch, Generation, KeySpec, PublicJwk, PublicKey, Seq, Span, WitnessKey};
+use crate::types::{
+    Actor, Digest, Enrolment, Epoch, Generation, KeySpec, MasterKeyName, PublicJwk, PublicKey, Seq, Span, WitnessKey,
+};
 
 fn evidence() -> Evidence {
     Evidence {
@@ -197,6 +199,12 @@ fn what_operators_report_in_words() {
         "key a reported compromised when it was gone already  [\"found on a forum\"]"
     );
     assert_eq!(words(Event::DistrustedAll), "every key reported compromised");
+    assert_eq!(words(Event::BackedUp), "backup handed out");
+    let [from, to] = [[0; 16], [1; 16]].map(MasterKeyName::of);
+    assert_eq!(
+        words(Event::Rekeyed { from, to }),
+        "keystore written again under another master key, AQEBAQEBAQEBAQEBAQEBAQ== instead of AAAAAAAAAAAAAAAAAAAAAA=="
+    );
     let confirmed = |trusted_until| Event::RevocationConfirmed {
         kid: kid("a"),
         last_confirmation: NOW,
