@@ -153,6 +153,7 @@ fn node(name: &str) -> NodeStatus {
         confirmed_at: Some(NOW - Span::mins(9)),
         on_disk: Some(Generation(42)),
         heard_at: Some(NOW - Span::secs(12)),
+        unknown: false,
         owing_since: None,
         clock_wrong_by_ms: None,
         problem: None,
@@ -368,6 +369,7 @@ pub(super) fn a_dry_run() -> DryRun {
         in_service: true,
         connected: answers,
         answers,
+        unknown: false,
         owing_since: None,
         problem: None,
     };

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use super::core::Leader;
 use super::plan;
 use super::status::{NO_SERVED_MAX_AGE, decided};
-use crate::lifecycle::{Cause, Command, Decision, Event, Grounds, Standing, State, decide, may_hold_keys, owing_since};
+use crate::lifecycle::{
+    Cause, Command, Decision, Event, Grounds, Standing, State, decide, is_unknown, may_hold_keys, owing_since,
+};
 use crate::rpc::documents::{DryRun, KeyChange, NodeOutlook, RelyingParties, Trust, UnheldKey, YoungKey};
 use crate::types::{Enrolment, Kid, NodeName, Now, ProfileName, Time};
 
@@ -58,7 +60,10 @@ pub fn dry_run(leader: &Leader, connected: &BTreeSet<Enrolment>, command: &Comma
 fn outlooks(leader: &Leader, connected: &BTreeSet<Enrolment>, now: Time) -> Vec<NodeOutlook> {
     let state = leader.state();
     let answering = plan::answering(leader, connected, now);
-    let joined = state.nodes.iter().filter(|(_, node)| may_hold_keys(leader.seen(), node));
+    let joined = state
+        .nodes
+        .iter()
+        .filter(|(_, node)| may_hold_keys(state, leader.seen(), node));
     let outlook = |(name, node): (&NodeName, &crate::lifecycle::Node)| {
         let sighting = leader.sighting(name);
         NodeOutlook {
@@ -66,7 +71,8 @@ fn outlooks(leader: &Leader, connected: &BTreeSet<Enrolment>, now: Time) -> Vec<
             in_service: matches!(node.standing, Standing::InService { .. }),
             connected: connected.contains(&node.enrolment),
             answers: answering.contains(name),
-            owing_since: owing_since(state, sighting, now),
+            unknown: is_unknown(state, leader.seen(), node),
+            owing_since: sighting.and_then(|_| owing_since(state, sighting, now)),
             problem: sighting.and_then(|sighting| sighting.problem.clone()),
         }
     };

@@ -6,8 +6,8 @@ use base64::engine::general_purpose::STANDARD;
 use super::transition;
 use crate::leader::core::Leader;
 use crate::lifecycle::{
-    Cause, Decision, Event, Grounds, Keeping, Key, NextUp, Node, Phase, PrivateHalf, Publication, Retirement, Sighting,
-    Sightings, Staging, Standing, State, may_hold_keys, owing_since, ready_first, unconfirmed,
+    Cause, Decision, Event, Grounds, Keeping, Key, NextUp, Node, Phase, PrivateHalf, Publication, Retirement, Sightings, Staging,
+    Standing, State, is_unknown, may_hold_keys, owing_since, ready_first, unconfirmed,
 };
 use crate::rpc::documents::{
     ClockStatus, Decided, InheritedKey, KeyStatus, NextChange, NodeStatus, ProfileStatus, RevocationStatus, StandbyStatus,
@@ -56,7 +56,7 @@ pub fn status(leader: &Leader, clocks: Now) -> Status {
         nodes: state
             .nodes
             .iter()
-            .map(|(name, node)| node_status(state, leader.sighting(name), name, node, now))
+            .map(|(name, node)| node_status(state, seen, name, node, now))
             .collect(),
         revocations: revocations(state, seen),
     }
@@ -211,7 +211,8 @@ pub(super) fn standing(node: &Node) -> (&'static str, Time) {
     }
 }
 
-pub(super) fn node_status(state: &State, sighting: Option<&Sighting>, name: &NodeName, node: &Node, now: Time) -> NodeStatus {
+pub(super) fn node_status(state: &State, seen: &Sightings, name: &NodeName, node: &Node, now: Time) -> NodeStatus {
+    let (sighting, unknown) = (seen.get(&node.enrolment), is_unknown(state, seen, node));
     let (standing, since) = standing(node);
     let confirmed = sighting.and_then(|sighting| sighting.confirmed.as_ref());
     let skew = i64::try_from(state.settings.clock_skew().0).unwrap_or(i64::MAX);
@@ -223,7 +224,8 @@ pub(super) fn node_status(state: &State, sighting: Option<&Sighting>, name: &Nod
         confirmed_at: confirmed.map(|confirmed| confirmed.at),
         on_disk: sighting.and_then(|sighting| sighting.on_disk),
         heard_at: sighting.map(|sighting| sighting.heard_at),
-        owing_since: owing_since(state, sighting, now),
+        unknown,
+        owing_since: owing_since(state, sighting, now).filter(|_| !unknown),
         clock_wrong_by_ms: sighting
             .map(|sighting| sighting.clock_ahead_ms)
             .filter(|ahead| ahead.abs() > skew),
@@ -250,7 +252,10 @@ pub fn decided(leader: &Leader, decision: &Decision, generation: Generation) -> 
         Event::Revoked { kid, .. } => Some(kid.clone()),
         _ => None,
     });
-    let concerned = state.nodes.iter().filter(|(_, node)| may_hold_keys(leader.seen(), node));
+    let concerned = state
+        .nodes
+        .iter()
+        .filter(|(_, node)| may_hold_keys(state, leader.seen(), node));
     let changes_nodes = decision.events.iter().any(Event::changes_nodes);
     Decided {
         generation,

@@ -100,6 +100,7 @@ impl State {
                 ..
             } => {
                 (self.epoch, self.started_at, self.halted) = (*epoch, at, None);
+                self.put_back_at = Some(at);
                 self.disbelieved.extend(disbelieved);
                 self.adoptions.push(Adoption {
                     seq: *seq,

@@ -83,15 +83,17 @@ pub struct Farewell {
 /// heard, and those that it has not confirmed to be without.
 #[must_use]
 pub fn held_keys(state: &State, seen: &Sightings, node: &Node) -> Vec<Kid> {
-    if !may_hold_keys(seen, node) {
+    if !may_hold_keys(state, seen, node) {
         return Vec::new();
     }
     let sighting = seen.get(&node.enrolment);
-    let heard_at = sighting.map_or(node.enrolled_at, |sighting| sighting.heard_at);
-    let too_late = heard_at + state.settings.straggler_after();
+    // Where it is not known when it was heard, it may have been just now.
+    let too_late = sighting.map(|sighting| sighting.heard_at + state.settings.straggler_after());
     let may_hold = |key: &&super::Key| {
         let released = || sighting.and_then(|sighting| sighting.released(state, key));
-        key.last_sent_in(state.head.generation).is_some() && key.published_at <= too_late && released().is_none()
+        key.last_sent_in(state.head.generation).is_some()
+            && too_late.is_none_or(|too_late| key.published_at <= too_late)
+            && released().is_none()
     };
     state.keys.values().filter(may_hold).map(|key| key.kid().clone()).collect()
 }

@@ -218,7 +218,10 @@ impl State {
                 self.waits.remove(wait);
             }
             Event::Halted { halt } => self.halted = Some(Halted::NodeAhead(halt.clone())),
-            Event::Restored { restoration, lost } => self.restore(restoration, lost),
+            Event::Restored { restoration, lost } => {
+                self.put_back_at = Some(at);
+                self.restore(restoration, lost);
+            }
             _ => {}
         }
     }

@@ -38,8 +38,8 @@ pub use adoption::{Adopt, Adoption, MAX_GIVEN_UP, Shown, Told};
 pub use cause::{Cause, Evidence, Grounds, Leaving, Why};
 pub use clock::{Doubt, Reading, Vote};
 pub use decide::{
-    Command, Compromised, Decision, Refusal, RotateNow, Wanted, decide, holds_schedule, may_hold_keys, owing_since, unconfirmed,
-    wanted,
+    Command, Compromised, Decision, Refusal, RotateNow, Wanted, decide, holds_schedule, is_unknown, may_hold_keys, owing_since,
+    unconfirmed, wanted,
 };
 pub use due::next_due;
 pub use encryption::{Keeping, Staging};

@@ -70,6 +70,9 @@ pub struct State {
     /// The newest of the acts by which the leader went on from an older state, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub adoptions: Vec<Adoption>,
+    /// When the leader was last put back to an older state: what was seen of nodes before then may be lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub put_back_at: Option<Time>,
     /// Enrolments whose word on what they have seen counts for nothing: an operator said so.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub disbelieved: BTreeSet<Enrolment>,

@@ -237,6 +237,9 @@ pub struct NodeStatus {
     pub on_disk: Option<Generation>,
     /// When it was last heard.
     pub heard_at: Option<Time>,
+    /// Whether what it has confirmed is not known: the leader was put back, and has not heard it since.
+    #[serde(default)]
+    pub unknown: bool,
     /// Since when it owes a confirmation.
     pub owing_since: Option<Time>,
     /// Its clock less the leader's, in milliseconds, where that exceeds `clock_skew`.

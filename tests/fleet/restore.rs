@@ -135,6 +135,13 @@ async fn r5_a_leader_restored_on_another_machine_is_where_it_was_and_decides_not
     }
     let address = cluster.move_leader(&dir);
     cluster.start_leader().await.unwrap();
+    // Nothing that nodes had confirmed came with the snapshot.
+    let status = cluster.status().await;
+    assert!(
+        status.nodes.iter().all(|node| node.unknown && node.owing_since.is_none()),
+        "{:?}",
+        status.nodes
+    );
     for node in ["a", "b"] {
         let folder = cluster.agent_folder(node);
         let text = format!("state_dir = \"{}\"\nleader_addresses = [\"{address}\"]\n", folder.display());
@@ -149,6 +156,7 @@ async fn r5_a_leader_restored_on_another_machine_is_where_it_was_and_decides_not
         })
         .await;
     let after = cluster.status().await;
+    assert!(after.nodes.iter().all(|node| !node.unknown));
     assert_eq!(after.generation, before.generation);
     assert!(after.epoch > before.epoch);
     assert!(matches!(after.halted, Some(Halted::Restored { .. })), "{:?}", after.halted);

@@ -56,6 +56,7 @@ fn outlook(node: &NodeOutlook, dry_run: &DryRun) -> String {
     let why = match (node.answers, node.connected) {
         (true, _) if dry_run.generation.is_some() => "confirm at once".to_owned(),
         (true, _) => "get nothing new now".to_owned(),
+        _ if node.unknown => "be named as not confirmed: what it holds is not known, it has not reported yet".to_owned(),
         (false, true) => "be named as not confirmed".to_owned(),
         (false, false) => "be named as not confirmed: it is not connected".to_owned(),
     };

@@ -17,8 +17,7 @@ pub(in crate::cli) fn nodes(status: &Status) -> String {
             node.node.to_string(),
             format!("{} {}", standing(node), elapsed(node.since, status.now)),
             confirmed(node, status.now),
-            node.heard_at
-                .map_or_else(|| "never".to_owned(), |at| relative(at, status.now)),
+            heard(node, status.now),
             remarks(node, status.now),
         ]);
     }
@@ -33,10 +32,22 @@ fn standing(node: &NodeStatus) -> &str {
     }
 }
 
+fn heard(node: &NodeStatus, now: Time) -> String {
+    match node.heard_at {
+        Some(at) => relative(at, now),
+        None if node.unknown => UNKNOWN.to_owned(),
+        None => "never".to_owned(),
+    }
+}
+
+/// What was seen of a node before its leader was put back.
+const UNKNOWN: &str = "not known";
+
 fn confirmed(node: &NodeStatus, now: Time) -> String {
     match (node.confirmed, node.confirmed_at) {
         (Some(generation), Some(at)) => format!("{generation} ({})", relative(at, now)),
         (Some(generation), None) => generation.to_string(),
+        (None, _) if node.unknown => UNKNOWN.to_owned(),
         (None, _) => "nothing".to_owned(),
     }
 }

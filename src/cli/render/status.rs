@@ -6,7 +6,7 @@ use super::text::{elapsed, list, plain, relative};
 use super::{history::waited, keys::keys, text};
 use crate::lifecycle::Doubt;
 use crate::rpc::documents::{BackupProblem, ClockStatus, InheritedKey, NodeStatus, Rotating, StandbyStatus, Status};
-use crate::types::{KeyUse, Time};
+use crate::types::{KeyUse, NodeName, Time};
 
 pub(in crate::cli) fn status(status: &Status, columns: Option<usize>) -> String {
     let sections = [
@@ -54,11 +54,18 @@ fn loud(status: &Status) -> String {
     let inherited = status.inherited.iter().map(|key| outside(key, now));
     let revocations = status.revocations.iter().map(|revocation| {
         format!(
-            "key {} was revoked {} ({}), not confirmed by {}",
+            "key {} was revoked {} ({}), {}",
             revocation.kid,
             relative(revocation.at, now),
             revocation.reason,
-            list(&revocation.missing)
+            not_confirmed(&revocation.missing, status)
+        )
+    });
+    let unknown: Vec<&NodeName> = unknown(status).collect();
+    let unknown = (!unknown.is_empty()).then(|| {
+        format!(
+            "what {} hold and have confirmed is not known: the leader was put back, and they have not reported since",
+            list(&unknown)
         )
     });
     let nodes = status.nodes.iter().flat_map(|node| troubles(node, now));
@@ -84,6 +91,7 @@ fn loud(status: &Status) -> String {
         .chain(waits)
         .chain(unsigned)
         .chain(inherited)
+        .chain(unknown)
         .chain(revocations)
         .chain(nodes);
     text::lines(lines.map(|line| format!("! {line}")))
@@ -171,13 +179,29 @@ fn profiles(status: &Status) -> String {
                 .active
                 .as_ref()
                 .map_or_else(|| "nothing".to_owned(), ToString::to_string),
-            standby(&profile.standby, status.now),
+            standby(&profile.standby, status),
         ]);
     }
     table.to_string()
 }
 
-fn standby(standby: &StandbyStatus, now: Time) -> String {
+/// The nodes of which a leader that was put back does not know what they have confirmed.
+fn unknown(status: &Status) -> impl Iterator<Item = &NodeName> {
+    status.nodes.iter().filter(|node| node.unknown).map(|node| &node.node)
+}
+
+/// Who has not confirmed something, and of whom that is not known.
+fn not_confirmed(missing: &[NodeName], status: &Status) -> String {
+    let (unknown, missing): (Vec<&NodeName>, Vec<_>) = missing
+        .iter()
+        .partition(|name| unknown(status).any(|unknown| unknown == *name));
+    let missing = (!missing.is_empty()).then(|| format!("not confirmed by {}", list(&missing)));
+    let unknown = (!unknown.is_empty()).then(|| format!("not known of {}", list(&unknown)));
+    missing.into_iter().chain(unknown).collect::<Vec<_>>().join(", ")
+}
+
+fn standby(standby: &StandbyStatus, status: &Status) -> String {
+    let now = status.now;
     match standby {
         StandbyStatus::Ready { kid } => format!("{kid} ready"),
         StandbyStatus::Young { kid, ready_at, missing } if missing.is_empty() => {
@@ -185,11 +209,11 @@ fn standby(standby: &StandbyStatus, now: Time) -> String {
         }
         StandbyStatus::Young { kid, ready_at, missing } => {
             let floor = (*ready_at > now).then(|| format!(", ready {} at the earliest", relative(*ready_at, now)));
-            format!("{kid} not confirmed by {}{}", list(missing), floor.unwrap_or_default())
+            format!("{kid} {}{}", not_confirmed(missing, status), floor.unwrap_or_default())
         }
         StandbyStatus::None => "being made".to_owned(),
         StandbyStatus::Staged { kid, missing } if missing.is_empty() => format!("{kid} ready"),
-        StandbyStatus::Staged { kid, missing } => format!("{kid} not confirmed by {}", list(missing)),
+        StandbyStatus::Staged { kid, missing } => format!("{kid} {}", not_confirmed(missing, status)),
         StandbyStatus::NotDue { due_at } => format!("made {}", relative(*due_at, now)),
     }
 }

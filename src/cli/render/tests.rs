@@ -26,6 +26,27 @@ vm-2  in service 2d 1h  42 (9m ago)  12s ago
 }
 
 #[test]
+fn what_a_leader_that_was_put_back_does_not_know_is_said_to_be_not_known() {
+    let mut troubled = troubled();
+    for node in &mut troubled.nodes[1..] {
+        (node.unknown, node.confirmed, node.confirmed_at, node.on_disk) = (true, None, None, None);
+        (node.heard_at, node.owing_since, node.clock_wrong_by_ms, node.problem) = (None, None, None, None);
+    }
+    troubled.revocations[0].missing.push("vm-1".parse().unwrap());
+    let shown = status(&troubled, None);
+    for line in [
+        "! what vm-2, vm-3 hold and have confirmed is not known: the leader was put back, and they have not reported since\n",
+        "! key stolen was revoked 20s ago (compromised), not confirmed by vm-1, not known of vm-2, vm-3\n",
+        "-kwBJxHXG9WrLtpmBvAb3fLsEYXDqZ9YlUc9Q0QGbzA not known of vm-2, ready in 2h at the earliest\n",
+        "\nvm-2  out of service 5m  not known    not known\n",
+        "\nvm-3  joining 0s         not known    not known\n",
+    ] {
+        assert!(shown.contains(line), "{line} {shown}");
+    }
+    assert!(!shown.contains("owes") && !shown.contains("never"), "{shown}");
+}
+
+#[test]
 fn what_needs_attention_stands_above_the_tables() {
     let expected = "\
 leader  epoch 3 for 2d 2h; generation 42, committed 9m ago

@@ -16,6 +16,7 @@ fn node(number: usize, generation: u64) -> NodeStatus {
         confirmed_at: Some(START),
         on_disk: None,
         heard_at: None,
+        unknown: false,
         owing_since: None,
         clock_wrong_by_ms: None,
         problem: None,

@@ -71,7 +71,7 @@ impl Context {
         let row = state.nodes.get(name)?;
         let waits_for_it = |kid: &&Kid| unconfirmed(state, seen, kid).contains(name);
         Some(EnrolledNode {
-            status: node_status(state, leader.sighting(name), name, row, now),
+            status: node_status(state, leader.seen(), name, row, now),
             is_connected: self.shared.streams.connected().contains(&row.enrolment),
             enrolment: row.enrolment,
             enrolled_at: row.enrolled_at,

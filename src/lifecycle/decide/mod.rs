@@ -25,7 +25,7 @@ use crate::types::{Comment, Digest, Kid, NodeName, ProfileName, PublicKey, Reaso
 
 pub use minting::{Wanted, successor_due_at, wanted};
 pub use refusal::Refusal;
-pub use schedule::{may_hold_keys, unconfirmed};
+pub use schedule::{is_unknown, may_hold_keys, unconfirmed};
 pub use service::{evictions_due_at, owing_since};
 pub use startup::holds_schedule;
 

@@ -216,7 +216,7 @@ pub fn unconfirmed(state: &State, seen: &Sightings, kid: &Kid) -> Vec<NodeName> 
     };
     let concerned = |node: &Node| {
         let is_left_out = is_out(Mutant::R8OutOfService) && !matches!(node.standing, Standing::InService { .. });
-        node.enrolled_at <= revocation.at && may_hold_keys(seen, node) && !is_left_out
+        node.enrolled_at <= revocation.at && may_hold_keys(state, seen, node) && !is_left_out
     };
     let nodes = state
         .nodes
@@ -225,10 +225,18 @@ pub fn unconfirmed(state: &State, seen: &Sightings, kid: &Kid) -> Vec<NodeName> 
     nodes.map(|(name, _)| name.clone()).collect()
 }
 
-/// Whether a node may have been sent private halves: it has been in service, or has reported since it joined.
+/// Whether a node may have been sent private halves: it has been in service, or has reported since it joined, as far as that is known.
 #[must_use]
-pub fn may_hold_keys(seen: &Sightings, node: &Node) -> bool {
-    node.standing != Standing::Joining || seen.contains_key(&node.enrolment)
+pub fn may_hold_keys(state: &State, seen: &Sightings, node: &Node) -> bool {
+    seen.contains_key(&node.enrolment) || is_unknown(state, seen, node)
+}
+
+/// Whether what a node holds and has confirmed is not known, though it may have reported: what was seen of it is lost, because the leader
+/// was put back, and it has not been heard since.
+#[must_use]
+pub fn is_unknown(state: &State, seen: &Sightings, node: &Node) -> bool {
+    let may_have_reported = node.standing != Standing::Joining || state.put_back_at.is_some_and(|at| node.enrolled_at <= at);
+    may_have_reported && !seen.contains_key(&node.enrolment)
 }
 
 /// Waits that go on while the schedule itself is held.

@@ -86,6 +86,55 @@ fn a_node_that_never_came_holds_nothing() {
     assert_eq!(farewell(&events).held, []);
 }
 
+/// The leader is restored from a copy that has the state, and nothing of what nodes had reported.
+fn put_back(bench: &mut Bench) {
+    let restoration = Restoration {
+        version: Version(7),
+        taken_at: bench.now,
+        records: 9,
+        later: 0,
+    };
+    let lost = Vec::new();
+    bench.state.apply(&[Event::Restored { restoration, lost }], bench.now);
+    bench.state.halted = None;
+    bench.seen.clear();
+}
+
+#[test]
+fn r8_of_a_node_that_was_not_heard_since_a_restore_nothing_is_known() {
+    let mut bench = Bench::with_nodes(&["a", "b"]);
+    bench.join("joining");
+    bench.pass(Span::hours(200), Span::mins(30), &["a", "b"]);
+    let active = bench.active();
+    put_back(&mut bench);
+    bench.now = bench.now + Span::mins(1);
+    bench.join("new");
+    let unknown = |bench: &Bench| {
+        let nodes = bench.state.nodes.iter();
+        let unknown = nodes.filter(|(_, node)| is_unknown(&bench.state, &bench.seen, node));
+        unknown.map(|(name, _)| name.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(unknown(&bench), [name("a"), name("b"), name("joining")]);
+    for (node, holds) in [("b", true), ("joining", true), ("new", false)] {
+        let decision = decide(&bench.state, &bench.seen, &end(node, Ending::Revoked), bench.now).unwrap();
+        let held = &farewell(&decision.events).held;
+        assert_eq!(held.contains(&active), holds, "{node}: it came to be long after it joined");
+    }
+    let revoke = Command::Revoke {
+        kid: active.clone(),
+        reason: Reason::Compromised,
+        comment: None,
+        destroy: false,
+    };
+    let decision = decide(&bench.state, &bench.seen, &revoke, bench.now).unwrap();
+    bench.state.apply(&decision.events, bench.now);
+    let missing = unconfirmed(&bench.state, &bench.seen, &active);
+    assert_eq!(missing, [name("a"), name("b"), name("joining")]);
+    bench.confirm("b");
+    bench.settle();
+    assert_eq!(unknown(&bench), [name("a"), name("joining")]);
+}
+
 #[test]
 fn r3_what_it_may_have_signed_with_stays_until_it_expires() {
     let mut bench = Bench::with_nodes(&["a", "b"]);

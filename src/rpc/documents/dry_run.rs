@@ -55,6 +55,9 @@ pub struct NodeOutlook {
     pub answers: bool,
     /// Since when it owes a confirmation.
     pub owing_since: Option<Time>,
+    /// Whether what it has confirmed is not known: the leader was put back, and has not heard it since.
+    #[serde(default)]
+    pub unknown: bool,
     /// What keeps it from going on.
     pub problem: Option<String>,
 }
