@@ -30,6 +30,10 @@ pub(super) enum Fate {
     Any,
     /// Of each file any sectors of any changes.
     Torn,
+    /// Of the newest write of all only its first bytes, up to anywhere; all that came before it is there.
+    Within,
+    /// The same, and of what came before it any changes.
+    WithinAny,
 }
 
 impl Fate {
@@ -46,12 +50,15 @@ impl Fate {
         Self::Torn,
     ];
 
+    /// For the moments in which a write is under way.
+    pub(super) const WITHIN: [Self; 3] = [Self::Within, Self::Within, Self::WithinAny];
+
     /// How many of `count` changes of the names in a folder are there: they keep their order.
     fn names(self, count: usize, random: &mut ChaCha8Rng) -> usize {
         match self {
             Self::Nothing | Self::BytesOnly => 0,
-            Self::Everything | Self::NamesOnly => count,
-            Self::Prefixes | Self::Newest | Self::Any | Self::Torn => random.random_range(0..=count),
+            Self::Everything | Self::NamesOnly | Self::Within => count,
+            Self::Prefixes | Self::Newest | Self::Any | Self::Torn | Self::WithinAny => random.random_range(0..=count),
         }
     }
 
@@ -60,13 +67,17 @@ impl Fate {
         let until = random.random_range(0..=count);
         let mut is_kept = |place| match self {
             Self::Nothing | Self::NamesOnly => false,
-            Self::Everything | Self::BytesOnly => true,
+            Self::Everything | Self::BytesOnly | Self::Within => true,
             Self::Prefixes => place < until,
             Self::Newest => place + 1 == count,
-            Self::Any => random.random(),
+            Self::Any | Self::WithinAny => random.random(),
             Self::Torn => random.random_bool(0.7),
         };
         (0..count).map(&mut is_kept).collect()
+    }
+
+    fn cuts_newest(self) -> bool {
+        matches!(self, Self::Within | Self::WithinAny)
     }
 
     fn keeps_sector(self, random: &mut ChaCha8Rng) -> bool {
@@ -82,6 +93,7 @@ impl Disk {
     pub(super) fn cut(&self, fate: Fate, random: &mut ChaCha8Rng) -> Image {
         let mut cut = Cut {
             disk: self,
+            newest: self.newest_write().map(|newest| newest.id).filter(|_| fate.cuts_newest()),
             fate,
             random,
             image: Image::new(),
@@ -93,6 +105,8 @@ impl Disk {
 
 struct Cut<'a> {
     disk: &'a Disk,
+    /// The write that is cut short.
+    newest: Option<usize>,
     fate: Fate,
     random: &'a mut ChaCha8Rng,
     image: Image,
@@ -123,8 +137,13 @@ impl Cut<'_> {
     fn file(&mut self, file: &File) -> Vec<u8> {
         let mut content = file.durable.clone();
         let kept = self.fate.changes(file.pending.len(), self.random);
-        for (own, _) in file.pending.iter().zip(kept).filter(|(_, is_kept)| *is_kept) {
+        for (own, is_kept) in file.pending.iter().zip(kept) {
             match &own.what {
+                What::Write { offset, bytes } if Some(own.id) == self.newest => {
+                    let first = self.random.random_range(0..bytes.len().max(1));
+                    self.write(&mut content, *offset, &bytes[..first]);
+                }
+                _ if !is_kept => {}
                 What::Write { offset, bytes } => self.write(&mut content, *offset, bytes),
                 what @ What::Truncate(_) => change(&mut content, what),
             }

@@ -30,9 +30,17 @@ pub(super) struct File {
 #[derive(Debug, Clone)]
 pub(super) struct Change {
     /// The call that made it.
-    id: usize,
+    pub(super) id: usize,
     has_ended: bool,
     pub(super) what: What,
+}
+
+/// A write, and where it goes.
+pub(super) struct Newest {
+    pub(super) id: usize,
+    /// Below the root.
+    pub(super) path: PathBuf,
+    pub(super) offset: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -150,6 +158,25 @@ impl Disk {
     pub(super) fn has_torn(&self, path: &Path) -> bool {
         let node = self.node(&self.root.join(path));
         node.is_some_and(|node| matches!(&self.nodes[node], Content::File(file) if !file.pending.is_empty()))
+    }
+
+    /// The last write that has begun, if it is not durable.
+    pub(super) fn newest_write(&self) -> Option<Newest> {
+        let files = self.nodes.iter().enumerate();
+        let newest = files.filter_map(|(node, content)| match content {
+            Content::File(file) => file.pending.last().map(|change| (change, node)),
+            Content::Folder(_) => None,
+        });
+        let (change, node) = newest.max_by_key(|(change, _)| change.id)?;
+        let What::Write { offset, .. } = change.what else {
+            return None;
+        };
+        let path = self.path_of(node)?.strip_prefix(&self.root).ok()?.to_owned();
+        Some(Newest {
+            id: change.id,
+            path,
+            offset,
+        })
     }
 
     pub(super) fn content(&self, node: Node) -> &Content {

@@ -10,7 +10,7 @@ mod skipped;
 mod trace;
 mod victim;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -70,18 +70,49 @@ struct Case {
 struct Tried {
     moments: usize,
     images: usize,
+    /// Images of moments in which a step was under way that was not acknowledged.
+    under_way: usize,
+    /// By kind of file: the parts of it in which a write was cut short, each with the number of images.
+    within: BTreeMap<&'static str, BTreeMap<u64, usize>>,
     failures: Vec<String>,
+}
+
+/// What sled fills one after another.
+const SEGMENT_BYTES: u64 = 512 * 1024;
+
+fn kind(path: &Path) -> &'static str {
+    let text = path.to_string_lossy();
+    let text = text.strip_prefix("keystore/").unwrap_or(&text);
+    match text {
+        "db/db" => "database",
+        _ if text.starts_with("db/blobs/") => "blobs",
+        _ if text.starts_with("db/snap.") => "snapshots of sled's own",
+        _ if text.starts_with("segments/") => "segments",
+        _ if text.starts_with("snapshots/") => "snapshots and data keys",
+        _ if text.starts_with("lock") || text.starts_with("db/conf") => "lock and settings",
+        _ => "anchor",
+    }
 }
 
 impl Tried {
     fn add(&mut self, more: Self) {
         self.moments += more.moments;
         self.images += more.images;
+        self.under_way += more.under_way;
+        for (kind, parts) in more.within {
+            let own = self.within.entry(kind).or_default();
+            for (part, count) in parts {
+                *own.entry(part).or_default() += count;
+            }
+        }
         self.failures.extend(more.failures);
     }
 
     fn all_hold(&self) {
-        println!("{} moments, {} images of the disk", self.moments, self.images);
+        println!(
+            "{} moments, {} images of the disk, {} of them in a step that was not acknowledged; cut within a write: {:?}",
+            self.moments, self.images, self.under_way, self.within
+        );
         let shown: Vec<&String> = self.failures.iter().take(20).collect();
         assert!(self.failures.is_empty(), "{} fail: {shown:#?}", self.failures.len());
     }
@@ -97,17 +128,29 @@ fn cut_everywhere(trace: &Trace, mut disk: Disk, mut told: Told, every: usize, m
         let mut random = ChaCha8Rng::seed_from_u64(SEED);
         let mut seen: HashMap<Digest, Told> = HashMap::new();
         for (place, event) in trace.events.iter().enumerate() {
-            if may(&told) && (is_decisive(event, &trace.events[..place]) || place.is_multiple_of(every)) {
-                tried.moments += 1;
-                for fate in Fate::TRIED {
-                    let image = disk.cut(fate, &mut random);
-                    if seen.insert(digest(&image), told.clone()).as_ref() != Some(&told) {
-                        tried.images += 1;
-                        let moment = format!("before event {place}, {event:.120?}, {fate:?}");
-                        let told = told.clone();
-                        cases.send(Case { image, told, moment }).unwrap();
-                    }
+            let before = &trace.events[..place];
+            let mut fates: Vec<Fate> = Vec::new();
+            let newest = disk.newest_write().filter(|_| is_write(before.last()));
+            if is_decisive(event, before) || place.is_multiple_of(every) {
+                fates.extend(Fate::TRIED);
+            }
+            fates.extend(newest.iter().flat_map(|_| Fate::WITHIN));
+            fates.retain(|_| may(&told));
+            tried.moments += usize::from(!fates.is_empty());
+            for fate in fates {
+                let image = disk.cut(fate, &mut random);
+                if seen.insert(digest(&image), told.clone()).as_ref() == Some(&told) {
+                    continue;
                 }
+                tried.images += 1;
+                tried.under_way += usize::from(told.is_under_way());
+                if let Some(newest) = newest.as_ref().filter(|_| Fate::WITHIN.contains(&fate)) {
+                    let parts = tried.within.entry(kind(&newest.path)).or_default();
+                    *parts.entry(newest.offset / SEGMENT_BYTES).or_default() += 1;
+                }
+                let moment = format!("before event {place}, {event:.120?}, {fate:?}");
+                let told = told.clone();
+                cases.send(Case { image, told, moment }).unwrap();
             }
             disk.take(event);
             told.take(event);
@@ -117,6 +160,16 @@ fn cut_everywhere(trace: &Trace, mut disk: Disk, mut told: Told, every: usize, m
         tried.failures = workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect();
         tried
     })
+}
+
+fn is_write(event: Option<&Event>) -> bool {
+    matches!(
+        event,
+        Some(Event::Begun {
+            call: Call::Write { .. },
+            ..
+        })
+    )
 }
 
 /// Before and after what forces or renames something, the most depends on the moment.
@@ -185,6 +238,17 @@ fn the_power_goes_at_any_moment_and_nothing_acknowledged_is_lost_or_torn() {
     let tried = cut_everywhere(&trace, Disk::new(&root), Told::default(), 9, |_| true);
     tried.all_hold();
     assert!(tried.moments > 500 && tried.images > 500, "too little was tried");
+    assert!(tried.under_way > 500, "{}", tried.under_way);
+    for kind in ["database", "segments", "snapshots and data keys", "anchor"] {
+        let images: usize = tried.within.get(kind).iter().flat_map(|parts| parts.values()).sum();
+        assert!(images >= 50, "{kind}: {images}");
+    }
+    // In every segment of sled's log that was written to.
+    let parts = &tried.within["database"];
+    assert!(
+        parts.len() > 2 && parts.keys().copied().eq(0..parts.len() as u64),
+        "{parts:?}"
+    );
 }
 
 fn recorded(name: &str) -> Option<(TempDir, PathBuf, Trace)> {

@@ -152,6 +152,13 @@ impl Told {
         }
     }
 
+    /// Whether a step is under way that was not acknowledged.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.committing > self.committed.max(self.large)
+            || self.observing > self.observed
+            || self.destroying.len() > self.destroyed.len()
+    }
+
     pub(super) fn is_all(&self) -> bool {
         self.committed == STEPS
     }
