@@ -40,8 +40,8 @@ impl Proving {
 mod tests {
     use super::*;
     use crate::crypto::seal::MasterKey;
-    use crate::keystore::{Applied, Backend, Commit, Expected, Memory, Tree, Visit, Write};
-    use crate::types::{Time, Version};
+    use crate::keystore::{Applied, Backend, Commit, Expected, Memory, NewRecord, Tree, Visit, Write};
+    use crate::types::{Seq, Time, Version};
 
     /// A database that takes the first step and no other.
     struct Full {
@@ -88,6 +88,38 @@ mod tests {
             .unwrap_err();
         let (proved, over) = ended(keystore).await;
         assert!(matches!(proved, Err(KeystoreError::Failed { .. })) && over);
+    }
+
+    #[tokio::test]
+    async fn a_leader_ends_at_once_when_a_reader_meets_damage_that_came_after_the_check() {
+        let memory = Memory::default();
+        let keystore = Arc::new(Keystore::on(Box::new(memory.clone()), &MasterKey::generate().unwrap()).unwrap());
+        let mut commit = Commit::of_state(Version(0), Time(1), b"state".to_vec());
+        commit.records = vec![NewRecord {
+            bytes: b"{}".to_vec(),
+            kids: Vec::new(),
+        }];
+        keystore.commit(&commit).unwrap();
+        let told = Arc::new(AtomicBool::new(false));
+        let tell = told.clone();
+        let proving = Proving::begin(keystore.clone(), move || tell.store(true, Ordering::SeqCst));
+        assert!(keystore.prove(&|| true).unwrap());
+        let meta = memory.get(Tree::Meta, b"meta").unwrap();
+        let lost = Write {
+            tree: Tree::Records,
+            key: 0_u64.to_be_bytes().to_vec(),
+            value: None,
+        };
+        let expected = Expected {
+            key: b"meta",
+            value: meta.as_deref(),
+        };
+        assert_eq!(memory.apply(expected, &[lost]).unwrap(), Applied::Durable);
+        assert!(!told.load(Ordering::SeqCst));
+        keystore.record(Seq(0)).unwrap_err();
+        assert!(told.load(Ordering::SeqCst), "before anybody asks how the check ended");
+        let ended = proving.end().await.unwrap();
+        assert!(matches!(ended, Err(KeystoreError::Damaged { .. })), "{ended:?}");
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! Tests of the keystore: the contract of every backend, and each guard.
 
+mod alone;
 mod backup;
 mod beside;
 mod contract;

@@ -157,6 +157,11 @@ fn r5_an_adoption_goes_above_all_that_nodes_have_seen_and_names_what_it_gives_up
     );
     assert_eq!(state.halted, None);
     assert_eq!(
+        state.put_back_at,
+        Some(state.started_at),
+        "what was seen of nodes before is not all"
+    );
+    assert_eq!(
         (state.given_up_by(head(90)), state.given_up_by(head(80))),
         (Some(Seq(77)), Some(Seq(77)))
     );
