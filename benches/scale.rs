@@ -1,6 +1,7 @@
-//! How a keystore and its log grow: commit, start and open with 10 and 100,000 versions, and a leader with a log of 1,000,000 records.
+//! How a keystore and its log grow: commit, start and open with 10 and 100,000 versions, or 2,000 lists of the confirmations of 10,000
+//! nodes, and a leader with a log of 1,000,000 records.
 //!
-//! `cargo bench --bench scale -- [versions N | records N]`
+//! `cargo bench --bench scale -- [versions N | lists N | records N]`
 
 use std::fs;
 use std::path::Path;
@@ -33,6 +34,9 @@ fn main() {
         if all || words.contains(&"versions".to_owned()) {
             grown_by_versions(versions);
         }
+    }
+    if all || words.contains(&"lists".to_owned()) {
+        grown_by_lists(number("lists").unwrap_or(2000));
     }
     for records in number("records").map_or(vec![1000, 1_000_000], |number| vec![number]) {
         if all || words.contains(&"records".to_owned()) {
@@ -83,6 +87,32 @@ fn grown_by_versions(versions: u64) {
     }
     timed("commit", (versions - version).min(100), || {
         step(version);
+        version += 1;
+    });
+    drop(store);
+    timed("start, as a leader", 3, || {
+        drop(Keystore::start(&dir, &master).expect("the same keystore"));
+    });
+    timed("open, checked", 3, || {
+        drop(Keystore::open(&dir, &master).expect("the same keystore"));
+    });
+    println!("  the database has {} MiB", mebibytes(&dir.join("db")));
+}
+
+/// A step with the confirmations of many nodes each.
+fn grown_by_lists(lists: u64) {
+    const LIST_BYTES: usize = 400_000;
+    println!("{lists} lists of {LIST_BYTES} bytes");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (dir, master) = (folder.path().join("keystore"), MasterKey::generate().expect("random bytes"));
+    let store = Keystore::create(&dir, &master).expect("a new keystore");
+    let mut version = 0;
+    timed("commit", lists, || {
+        let mut list = format!("list {version} ").into_bytes();
+        list.resize(LIST_BYTES, b'.');
+        let mut commit = Commit::of_state(Version(version), Time(version * 1000), vec![b's'; 8 << 10]);
+        commit.evidence = vec![(Digest::of(&list), list)];
+        store.commit(&commit).expect("a durable step");
         version += 1;
     });
     drop(store);

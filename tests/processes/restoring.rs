@@ -55,11 +55,15 @@ async fn a_leader_whose_database_is_lost_is_restored_as_its_refusal_says() {
     let said = fleet.run(&["rotate", "--now", "--force", "--reason", "superseded"]).await;
     said.refused(&["it was restored from version", "jkeys audit adopt"]);
     fleet.run(&["history"]).await.ended(0, &["leader restored from version"]);
-    // The log is whole, and its story lawful.
+    check_log(&fleet).await;
+    fleet.stop_leader().await;
+}
+
+/// The log is whole, and its story lawful.
+async fn check_log(fleet: &Fleet) {
     let out = fleet.root().join("export");
     fleet.run(&["audit", "export", "--out", out.to_str().unwrap()]).await.done();
     fleet.run(&["audit", "verify", out.to_str().unwrap()]).await.done();
-    fleet.stop_leader().await;
 }
 
 #[tokio::test]
@@ -98,6 +102,7 @@ async fn a_backup_taken_while_the_leader_runs_is_enough_to_make_it_again() {
     assert!(taken.iter().all(|record| record["actor"]["user"]["uid"] == me), "{taken:?}");
     let own = taken[1]["seq"].as_u64().unwrap();
     assert_eq!(said["records"].as_u64(), Some(own + 1), "it has its own record in it");
+    check_log(&fleet).await;
     let bytes = fs::metadata(&file).unwrap().len();
     assert_eq!((said["file"].as_str(), said["bytes"].as_u64()), (file.to_str(), Some(bytes)));
     let before = fleet.status().await.unwrap();
@@ -155,6 +160,7 @@ async fn a_leader_goes_on_under_a_new_master_key() {
     let me = rustix::process::geteuid().as_raw();
     let said = fleet.run(&["history", "--action", "rekeyed"]).await;
     said.ended(0, &["keystore written again under another master key", &format!("  {me}/")]);
+    check_log(&fleet).await;
     fleet
         .run(&["rotate", "--now", "--force", "--reason", "superseded"])
         .await
