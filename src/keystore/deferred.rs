@@ -16,10 +16,18 @@ use super::verify;
 /// The trees that are added to and never changed, so that what stood in them at the start can be told from what came later.
 pub(super) const DEFERRED: [Tree; 4] = [Tree::KidIndex, Tree::Versions, Tree::Evidence, Tree::Records];
 
-/// How many entries those trees have.
+/// How much there is to be checked in those trees, in entries of a record's size: a part of a list is as much as eight.
 pub(super) fn entries(meta: &Meta) -> u64 {
-    let digests = DEFERRED.iter().filter_map(|tree| meta.digests.get(tree));
-    meta.next_seq.0 + digests.map(TreeDigest::entries).sum::<u64>()
+    let of_tree = |tree: &Tree| match tree {
+        Tree::Records => meta.next_seq.0,
+        Tree::Evidence => 8 * stored(meta, *tree),
+        _ => stored(meta, *tree),
+    };
+    DEFERRED.iter().map(of_tree).sum()
+}
+
+fn stored(meta: &Meta, tree: Tree) -> u64 {
+    meta.digests.get(&tree).map_or(0, TreeDigest::entries)
 }
 
 /// What is still to be checked.
