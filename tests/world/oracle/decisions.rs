@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jkeys::leader::core::{Commit, Leader};
 use jkeys::lifecycle::{Cause, Command, Event, Grounds, Phase, PrivateHalf, Report, Stage, Standing, State, Windows};
 use jkeys::rpc::fleet::Bundle;
-use jkeys::types::{Actor, Enrolment, Kid, NodeName, Now, Reason, Span, Time};
+use jkeys::types::{Actor, Enrolment, Generation, Kid, NodeName, Now, Reason, Span, Time};
 
 use super::super::leader::Answer;
 use super::super::node::Node;
@@ -215,7 +215,7 @@ impl Oracle {
         before: &State,
         after: &State,
     ) {
-        self.take_in_sealing(event, before);
+        self.take_in_sealing(event, before, after.head.generation);
         match event {
             Event::Prepublished { profile, key, windows } => {
                 let facts = Facts {
@@ -327,7 +327,7 @@ impl Oracle {
         now.or_else(|| Some(before.revocations.get(kid)?.private_half))
     }
 
-    fn take_in_sealing(&mut self, event: &Event, before: &State) {
+    fn take_in_sealing(&mut self, event: &Event, before: &State, generation: Generation) {
         match event {
             Event::Staged { profile, key, windows } => {
                 let facts = Sealing {
@@ -336,7 +336,7 @@ impl Oracle {
                     served_at: None,
                     is_published: false,
                     is_forced: false,
-                    is_stolen: false,
+                    stolen_in: None,
                     is_destroyed: false,
                     is_unknown: false,
                 };
@@ -358,7 +358,13 @@ impl Oracle {
                 reason,
                 private_half,
                 ..
-            } => self.unsealed(kid, *reason, *private_half, before),
+            } => {
+                let was_published = self.sealing.get(kid).is_some_and(|facts| facts.is_published);
+                self.unsealed(kid, *private_half, before);
+                if *reason == Reason::Compromised && was_published {
+                    self.stolen_with(kid, generation);
+                }
+            }
             _ => {}
         }
     }
@@ -370,7 +376,7 @@ impl Oracle {
         facts.is_published = true;
         // One that was forced and given up, when the leader was set back, does not count for the next.
         facts.is_forced = matches!(grounds, Grounds::Forced { .. });
-        if facts.is_stolen {
+        if facts.stolen_in.is_some() {
             self.breaks("E1", format!("{kid} is published, and whoever stole a node knows it"));
         } else if facts.is_forced && !was_forced {
             self.breaks(
@@ -380,27 +386,30 @@ impl Oracle {
         }
     }
 
-    /// An encryption key is revoked. After a theft, whoever stole a node knows the key that was to be the next, too.
-    fn unsealed(&mut self, kid: &Kid, reason: Reason, private_half: PrivateHalf, before: &State) {
+    /// An encryption key is revoked.
+    fn unsealed(&mut self, kid: &Kid, private_half: PrivateHalf, before: &State) {
         let asked = match &self.request {
             Some(Command::Revoke { destroy, .. }) => *destroy,
             Some(Command::RotateNow(request)) => request.destroy,
             _ => false,
         };
         let Some(facts) = self.sealing.get_mut(kid) else { return };
-        let was_published = std::mem::take(&mut facts.is_published);
+        facts.is_published = false;
         let destroyed = private_half == PrivateHalf::Destroyed;
         // A leader that was set back does not know that it has published the key, and its operator wants it gone.
         let is_staged = before.keys.get(kid).is_some_and(|key| key.phase == Phase::Staged);
         facts.is_destroyed |= destroyed && (asked || is_staged || facts.served_at.is_none());
         if asked && !destroyed {
             self.breaks("R8", format!("the private half of {kid} is kept, and was to be destroyed"));
-        } else if reason == Reason::Compromised && was_published {
-            let profile = self.sealing[kid].profile.clone();
-            let others = self.sealing.values_mut().filter(|facts| facts.profile == profile);
-            for facts in others.filter(|facts| !facts.is_published && facts.served_at.is_none()) {
-                facts.is_stolen = true;
-            }
+        }
+    }
+
+    /// After a theft, whoever stole a node knows the key that was to be the next, too.
+    fn stolen_with(&mut self, kid: &Kid, generation: Generation) {
+        let profile = self.sealing[kid].profile.clone();
+        let others = self.sealing.values_mut().filter(|facts| facts.profile == profile);
+        for facts in others.filter(|facts| !facts.is_published && facts.served_at.is_none()) {
+            facts.stolen_in.get_or_insert(generation);
         }
     }
 

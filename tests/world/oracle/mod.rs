@@ -82,8 +82,8 @@ struct Sealing {
     is_published: bool,
     /// Whether an operator forced its publication: then nodes that never had its private half can't open what is encrypted to it.
     is_forced: bool,
-    /// Whether whoever stole a node knows it.
-    is_stolen: bool,
+    /// Since which generation whoever stole a node is known to know it.
+    stolen_in: Option<Generation>,
     /// Whether an operator wanted its private half destroyed at once, or nobody was ever promised anything.
     is_destroyed: bool,
     /// Whether the leader was set back to before it made the key, and nobody has told it.
@@ -234,6 +234,8 @@ impl Oracle {
         }
         for (kid, facts) in &mut self.sealing {
             facts.windows = state.keys.get(kid).map_or(facts.windows, |key| key.windows);
+            // Nobody but its operator can tell it of a theft that was reported in the time that was lost.
+            facts.stolen_in = facts.stolen_in.filter(|generation| *generation <= state.head.generation);
             facts.is_unknown |= lost.keys.contains_key(kid) && !state.keys.contains_key(kid);
         }
     }

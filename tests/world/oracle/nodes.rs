@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jkeys::lifecycle::{Ended, Installed, KeySet, Stage, view};
+use jkeys::lifecycle::{Ended, Installed, KeySet, Member, Stage, view};
 use jkeys::rpc::fleet::Bundle;
 use jkeys::types::{Enrolment, Generation, Kid, ProfileName, Span, Time};
 
@@ -75,10 +75,19 @@ impl Oracle {
     fn check_signer(&mut self, node: &Node, set: &KeySet) {
         let Some(live) = &node.disk.live else { return };
         let mut signers: BTreeMap<&ProfileName, usize> = BTreeMap::new();
+        // A key that the leader does not have signs only where it was.
+        let is_inherited = |profile: &ProfileName| {
+            let serves = |member: &Member| match member.stage {
+                Stage::Active => true,
+                Stage::Armed { .. } => live.id.switches.contains(&member.public.kid),
+                _ => false,
+            };
+            let mut members = set.members.iter().filter(|member| member.profile == *profile);
+            members.any(|member| member.inherited && serves(member))
+        };
         for member in &set.members {
             let signs = usize::from(live.signing.contains(&member.public.kid));
-            // A key that the leader does not have signs only where it was.
-            let must_sign = member.stage == Stage::Active && !member.inherited;
+            let must_sign = member.stage == Stage::Active && !is_inherited(&member.profile);
             if must_sign || signs > 0 {
                 *signers.entry(&member.profile).or_default() += signs;
             }
