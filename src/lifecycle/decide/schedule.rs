@@ -226,9 +226,11 @@ pub fn unconfirmed(state: &State, seen: &Sightings, kid: &Kid) -> Vec<NodeName> 
 }
 
 /// Whether a node may have been sent private halves: it has been in service, or has reported since it joined, as far as that is known.
+/// One that joined before the leader started may have reported a moment before the leader ended, which then noted nothing of it.
 #[must_use]
 pub fn may_hold_keys(state: &State, seen: &Sightings, node: &Node) -> bool {
-    seen.contains_key(&node.enrolment) || is_unknown(state, seen, node)
+    let is_of_this_term = node.enrolled_at >= state.started_at;
+    seen.contains_key(&node.enrolment) || is_unknown(state, seen, node) || !is_of_this_term
 }
 
 /// Whether what a node holds and has confirmed is not known, though it may have reported: what was seen of it is lost, because the leader

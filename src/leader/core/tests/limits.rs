@@ -4,7 +4,7 @@ use super::*;
 use crate::audit::{Record, canonical};
 use crate::keystore::MAX_VALUE_BYTES;
 use crate::leader::status::decided;
-use crate::lifecycle::Compromised;
+use crate::lifecycle::{Compromised, unconfirmed};
 
 fn records(effects: &[Effect]) -> Vec<&Record> {
     let commits = effects.iter().filter_map(|effect| match effect {
@@ -121,4 +121,24 @@ fn r8_a_node_that_never_came_into_service_is_waited_for_once_it_may_hold_keys() 
     });
     let (decision, generation) = answer.expect("it is carried out");
     assert_eq!(decided(&leader, decision, *generation).nodes, [name("a"), name("holder")]);
+}
+
+/// Found by the simulator (seed 364403159813).
+#[test]
+fn r8_a_node_that_joined_before_the_leader_started_may_hold_keys_though_nothing_of_it_was_noted() {
+    let mut leader = leader_with(&["a"]);
+    enrol(&mut leader, "b", START);
+    let mut next = Leader::new(leader.state().clone(), leader.seen().clone(), Seq(900));
+    let (last_up, settings) = (Some(START), leader.state().settings.clone());
+    next.step(Input::Start { last_up, settings }, START + Span::mins(1));
+    let revoke = Command::Revoke {
+        kid: "first".parse().unwrap(),
+        reason: Reason::Compromised,
+        comment: None,
+        destroy: false,
+    };
+    next.step(operator(revoke), START + Span::mins(1));
+    confirm(&mut next, "a", START + Span::mins(2));
+    let unconfirmed = unconfirmed(next.state(), next.seen(), &"first".parse().unwrap());
+    assert_eq!(unconfirmed, [name("b")]);
 }
