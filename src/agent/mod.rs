@@ -15,6 +15,7 @@ mod service;
 mod shell;
 #[cfg(test)]
 mod testing;
+mod trust;
 
 pub use enroll::{EnrollError, Enrolled, enroll};
 pub use papers::{Papers, PapersError};

@@ -17,9 +17,10 @@ use super::folder;
 use crate::audit::{NoteKey, origin};
 use crate::durable::{self, DurableError};
 use crate::pki::{
-    CaCertificate, CertificateDer, Membership, NodeKeys, PkiError, TlsIdentity, private_key_from_pem, private_key_to_pem,
+    CaCertificate, CertificateDer, Membership, NodeKeys, PeerIdentity, PkiError, TlsIdentity, private_key_from_pem,
+    private_key_to_pem,
 };
-use crate::types::{HostPort, NodeName, Secret, Time, TrustDomain, WitnessKey};
+use crate::types::{Digest, Generation, HostPort, NodeName, Secret, Time, TrustDomain, WitnessKey};
 
 /// The schema that this build writes.
 const SCHEMA: u32 = 1;
@@ -77,6 +78,8 @@ struct Stored {
     log_public_key: WitnessKey,
     certificate_chain: Vec<String>,
     ca_roots: Vec<String>,
+    #[serde(default)]
+    ca_generation: Generation,
     keys: String,
 }
 
@@ -102,7 +105,8 @@ impl Papers {
         }
         let membership = Membership {
             chain: certificates(&stored.certificate_chain).ok_or_else(|| damaged("a certificate is cut".to_owned()))?,
-            roots: roots(&stored.ca_roots).ok_or_else(|| damaged("a CA's certificate is cut".to_owned()))?,
+            roots: cas(&stored.ca_roots).ok_or_else(|| damaged("a CA's certificate is cut".to_owned()))?,
+            roots_of: stored.ca_generation,
             trust_domain: stored.trust_domain,
             log_public_key: stored.log_public_key.0,
         };
@@ -166,6 +170,24 @@ impl Papers {
         Ok(self.membership.check(&self.node, &self.keys, now)?.not_after)
     }
 
+    /// The last instant at which the certificate is good, or was.
+    ///
+    /// # Errors
+    /// The certificate can't be read.
+    pub fn not_after(&self) -> Result<Time, PapersError> {
+        let own = self.membership.chain.first().ok_or(PapersError::NotEnrolled)?;
+        Ok(PeerIdentity::from_certificate(own)?.not_after)
+    }
+
+    /// The CA that the certificate is signed with, by SHA-256 of its public key.
+    ///
+    /// # Errors
+    /// The certificate of the CA did not come along, or can't be read.
+    pub fn certified_by(&self) -> Result<Digest, PapersError> {
+        let issuer = self.membership.chain.get(1).ok_or(PapersError::NotEnrolled)?;
+        Ok(CaCertificate::from_der(issuer.clone())?.key())
+    }
+
     fn keys_name(&self) -> Result<String, PapersError> {
         Ok(self.keys.tls_digest()?.to_string()[..16].to_owned())
     }
@@ -179,7 +201,8 @@ impl Papers {
             trust_domain: self.membership.trust_domain.clone(),
             log_public_key: self.fleet(),
             certificate_chain: self.membership.chain.iter().map(text).collect(),
-            ca_roots: self.membership.roots.iter().map(|root| text(root.der())).collect(),
+            ca_roots: self.membership.roots.iter().map(CaCertificate::to_base64).collect(),
+            ca_generation: self.membership.roots_of,
             keys,
         }
     }
@@ -209,11 +232,9 @@ fn certificates(texts: &[String]) -> Option<Vec<CertificateDer<'static>>> {
     texts.iter().map(|text| Some(STANDARD.decode(text).ok()?.into())).collect()
 }
 
-fn roots(texts: &[String]) -> Option<Vec<CaCertificate>> {
-    certificates(texts)?
-        .into_iter()
-        .map(|der| CaCertificate::from_der(der).ok())
-        .collect()
+/// CAs from their certificates, DER in base64; none where one of them can't be read.
+pub(super) fn cas(texts: &[String]) -> Option<Vec<CaCertificate>> {
+    texts.iter().map(|text| CaCertificate::from_base64(text).ok()).collect()
 }
 
 /// Private halves of an identity that is over must not stay.
@@ -250,6 +271,7 @@ mod tests {
         let membership = Membership {
             chain,
             roots: vec![ca.certificate],
+            roots_of: Generation(7),
             trust_domain: domain,
             log_public_key: [7; 32],
         };

@@ -3,15 +3,16 @@
 use std::convert::Infallible;
 use std::path::PathBuf;
 
+use tokio::sync::watch;
 use tonic::transport::Channel;
 
 use super::link::LinkError;
-use super::papers::{self, Papers, PapersError};
+use super::papers::{self, Papers};
+use super::trust::Held;
 use crate::clock::Clock;
-use crate::pki::{LEAF_LIFE, PeerIdentity};
 use crate::rpc::fleet_client;
 use crate::rpc::proto::RenewRequest;
-use crate::types::{Span, Time};
+use crate::types::{CERTIFICATE_LIFE, Span, Time};
 
 /// How soon it is tried again.
 const RETRY_AFTER: Span = Span::mins(10);
@@ -22,29 +23,40 @@ pub(super) struct Renewal {
     channel: Channel,
     folder: PathBuf,
     clock: Clock,
+    /// Where what is on the disk now is told.
+    held: watch::Sender<Held>,
 }
 
 impl Renewal {
-    /// A certificate that is over opens no stream, so it is renewed first.
-    pub(super) async fn new(papers: Papers, channel: Channel, folder: PathBuf, clock: Clock) -> Result<Self, LinkError> {
-        let mut renewal = Self {
+    pub(super) fn new(papers: Papers, channel: Channel, folder: PathBuf, clock: Clock) -> Result<Self, LinkError> {
+        let held = watch::Sender::new(Held::of(&papers)?);
+        Ok(Self {
             papers,
             channel,
             folder,
             clock,
-        };
-        if renewal.not_after()? <= renewal.clock.now() {
-            renewal.renew().await?;
-        }
-        Ok(renewal)
+            held,
+        })
+    }
+
+    /// What is on the disk of the papers, now and after each renewal.
+    pub(super) fn held(&self) -> watch::Receiver<Held> {
+        self.held.subscribe()
+    }
+
+    /// Renews a certificate that is over, over a connection on which nothing else is answered.
+    pub(super) async fn of_old(mut self) -> Result<Papers, LinkError> {
+        self.renew().await?;
+        tracing::info!(node = %self.papers.node, "the node's certificate was over, and is renewed");
+        Ok(self.papers)
     }
 
     /// Renews when it is time, for ever.
     pub(super) async fn keep(mut self) -> Infallible {
         loop {
-            match self.not_after() {
+            match self.papers.not_after() {
                 Ok(not_after) => {
-                    self.clock.sleep_until(not_after - Span(LEAF_LIFE.0 / 3 * 2)).await;
+                    self.clock.sleep_until(not_after - Span(CERTIFICATE_LIFE.0 / 3 * 2)).await;
                     self.try_once(not_after).await;
                 }
                 Err(why) => tracing::warn!(%why, "the node's certificate can't be read, so it is not renewed"),
@@ -61,11 +73,6 @@ impl Renewal {
                 "the node's certificate could not be renewed; the node goes on with the one it has"
             ),
         }
-    }
-
-    fn not_after(&self) -> Result<Time, LinkError> {
-        let own = self.papers.membership.chain.first().ok_or(PapersError::NotEnrolled)?;
-        Ok(PeerIdentity::from_certificate(own)?.not_after)
     }
 
     async fn renew(&mut self) -> Result<(), LinkError> {
@@ -85,6 +92,7 @@ impl Renewal {
         }
         there.membership = membership;
         self.papers = papers::store(there, &self.folder).await?;
+        self.held.send_replace(Held::of(&self.papers)?);
         Ok(())
     }
 }

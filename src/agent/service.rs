@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 use super::blocking::blocking;
 use super::core::Settings;
 use super::disk::{CacheKey, DiskError};
-use super::link::{Link, LinkEnd};
+use super::link::{self, Link, LinkEnd};
 use super::papers::Papers;
 use super::shell::{self, AgentConfig, Monitor};
 use super::{folder, papers};
@@ -78,10 +78,14 @@ async fn serve_in_fleet(
     let own = in_terms_of_the_shell(config, papers.as_ref().map(Papers::log))?;
     let (events, from_link) = mpsc::channel(WAITING_EVENTS);
     let (reports, to_link) = mpsc::channel(WAITING_REPORTS);
+    // The link waits for what the shell knows of this fleet.
+    monitor.begin();
     let link = Link {
         folder: config.state_dir.clone(),
         fleet,
         addresses: config.leader_addresses.clone(),
+        instance: link::instance(),
+        status: monitor.status(),
         clock: clock.clone(),
         events,
         reports: to_link,

@@ -57,6 +57,7 @@ pub(super) fn key_set(number: u64, members: &[(usize, Stage)]) -> KeySet {
         clock_skew: Span::secs(5),
         max_age: Span::mins(10),
         straggler_after: Span::hours(24),
+        cas: vec![],
         members: members
             .iter()
             .map(|(n, stage)| Member {

@@ -8,7 +8,9 @@ use tonic::{Response, Status, Streaming};
 
 use super::CliError;
 use crate::config::{LeaderConfig, file};
-use crate::rpc::admin::{AdoptCall, Document, EndNodeCall, HistoryCall, PlanCall, RevokeCall, RotateCall, TokenCall, Tokens};
+use crate::rpc::admin::{
+    AdoptCall, Document, EndNodeCall, HistoryCall, PlanCall, RevokeCall, RotateCaCall, RotateCall, TokenCall, Tokens,
+};
 use crate::rpc::proto::admin_client::AdminClient;
 use crate::rpc::proto::{self, PingRequest, RotateProgress, ShowKeyRequest, StatusRequest, WatchRequest};
 use crate::rpc::{Failure, admin_client, connect_admin, fleet};
@@ -161,6 +163,14 @@ impl Leader {
 
     pub(super) async fn end_node(&mut self, call: EndNodeCall) -> Result<Document, Failure> {
         Ok(answer(self.client.end_node(proto::EndNodeRequest::from(call)).await)?.into())
+    }
+
+    pub(super) async fn cas(&mut self) -> Result<Document, Failure> {
+        Ok(answer(self.client.show_cas(proto::ShowCasRequest {}).await)?.into())
+    }
+
+    pub(super) async fn rotate_ca(&mut self, call: RotateCaCall) -> Result<Document, Failure> {
+        Ok(answer(self.client.rotate_ca(proto::RotateCaRequest::from(call)).await)?.into())
     }
 
     pub(super) async fn token(&mut self, call: TokenCall) -> Result<Token, Failure> {

@@ -6,6 +6,7 @@
 mod admin;
 mod audit;
 mod backup;
+mod ca;
 mod dev;
 mod enroll;
 mod explain;
@@ -75,6 +76,9 @@ enum Verb {
     /// The nodes of the fleet
     #[command(subcommand)]
     Node(node::NodeVerb),
+    /// The CA that signs the certificates of leader and nodes
+    #[command(subcommand)]
+    Ca(ca::CaVerb),
     /// Write a first configuration, and found a fleet
     #[command(subcommand)]
     Init(init::InitVerb),
@@ -119,6 +123,7 @@ pub async fn run(cli: Cli, clock: &Clock, screen: &mut Screen<'_>) -> Result<Exi
         Verb::Audit(verb) => verb.run(place, screen).await,
         Verb::Keystore(verb) => verb.run(place, clock, screen).await,
         Verb::Node(verb) => verb.run(place, clock, screen).await,
+        Verb::Ca(verb) => verb.run(place, screen).await,
         Verb::Init(verb) => verb.run(config, clock, screen),
         Verb::Enroll(args) => args.run(config, clock, screen).await,
         Verb::Backup(args) => args.run(place, screen).await,

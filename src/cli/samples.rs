@@ -110,6 +110,8 @@ pub(super) fn troubled() -> Status {
         owing_since: Some(NOW - Span::hours(25)),
         clock_wrong_by_ms: Some(-360_000),
         problem: Some("the disk is full\x1b[2J; make room".to_owned()),
+        papers: None,
+        is_cloned: false,
         ..status.nodes[1].clone()
     };
     status.nodes.push(NodeStatus {
@@ -157,6 +159,8 @@ fn node(name: &str) -> NodeStatus {
         owing_since: None,
         clock_wrong_by_ms: None,
         problem: None,
+        papers: None,
+        is_cloned: false,
     }
 }
 

@@ -107,6 +107,9 @@ impl LeaderConfig {
             backup: backup(&mut top, &mut errors),
             settings: Settings {
                 served_max_age: top.get("served_max_age", value::bounded_span),
+                ca_rotate_before: top
+                    .get("ca_rotate_before", value::bounded_span)
+                    .unwrap_or(settings.ca_rotate_before),
                 ..settings
             },
         };

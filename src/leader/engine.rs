@@ -4,17 +4,19 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::{RwLock, RwLockReadGuard, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{RwLock, RwLockReadGuard, mpsc, oneshot, watch};
 
+use super::authority::{Authority, NewCa};
 use super::core::{Ask, Effect, Input, Leader, Ticket};
 use super::log::Log;
 use super::loud;
+use super::making::Maker;
 use super::message::{Decided, Message};
 use super::store::{Published, Restored, Store, StoreError};
 use super::streams::Streams;
 use crate::clock::{Clock, Guide};
-use crate::crypto::{CertificateLife, CryptoError, NewKey, make_key};
-use crate::lifecycle::{Profile, Settings, Sighting};
+use crate::crypto::NewKey;
+use crate::lifecycle::{Settings, Sighting};
 use crate::rpc::fleet::Cosignature;
 use crate::rpc::{ErrorKind, Failure};
 use crate::types::{Enrolment, Now, Span};
@@ -23,8 +25,6 @@ use crate::types::{Enrolment, Now, Span};
 const UP_MARK_EVERY: Span = Span::mins(1);
 /// How many messages are taken in one go: their observations share one durable write.
 const BATCH: usize = 4096;
-/// How long a key that could not be made is left alone before it is tried again.
-const RETRY_KEY_AFTER: Span = Span::secs(10);
 
 /// The running leader as its services see it.
 #[derive(Clone)]
@@ -74,23 +74,30 @@ pub(super) struct Engine {
     time: Clock,
     guide: Guide,
     inbox: mpsc::Receiver<Message>,
-    own_inbox: mpsc::WeakSender<Message>,
     changed: watch::Sender<u64>,
     bundle: watch::Sender<Option<Published>>,
     log: Arc<Log>,
+    /// The CAs in use.
+    authority: watch::Sender<Arc<Authority>>,
     /// Cosignatures that are not durable yet.
     cosigned: Vec<(Enrolment, Cosignature)>,
     streams: Streams,
     callers: BTreeMap<Ticket, oneshot::Sender<Decided>>,
     tickets: u64,
-    making: Arc<Semaphore>,
+    maker: Maker,
     pings: Vec<oneshot::Sender<()>>,
     stopping: bool,
 }
 
 impl Engine {
     /// An engine that goes on from what was stored. It does nothing before [`Self::start`].
-    pub(super) fn new(store: Store, restored: &Restored, log: Arc<Log>, clock: Clock) -> (Self, Shared) {
+    pub(super) fn new(
+        store: Store,
+        restored: &Restored,
+        log: Arc<Log>,
+        authority: watch::Sender<Arc<Authority>>,
+        clock: Clock,
+    ) -> (Self, Shared) {
         let Restored {
             state, seen, next_seq, ..
         } = restored;
@@ -111,6 +118,7 @@ impl Engine {
             clock: led.clone(),
             machine: clock.clone(),
         };
+        let maker = Maker::new(sender.downgrade(), led.clone());
         let engine = Self {
             leader,
             failed,
@@ -119,15 +127,15 @@ impl Engine {
             time: led,
             guide,
             inbox,
-            own_inbox: sender.downgrade(),
             changed,
             bundle,
             log,
+            authority,
             cosigned: Vec::new(),
             streams,
             callers: BTreeMap::new(),
             tickets: 0,
-            making: Arc::new(Semaphore::new(1)),
+            maker,
             pings: Vec::new(),
             stopping: false,
         };
@@ -238,6 +246,29 @@ impl Engine {
                 tracing::error!(%profile, %why, "a key could not be made; it is tried again");
                 Some(Input::KeyFailed { profile, serial })
             }
+            Message::Came {
+                node,
+                enrolment,
+                instance,
+            } => Some(Input::Came {
+                node,
+                enrolment,
+                instance,
+            }),
+            Message::Papers { enrolment, papers } => Some(Input::Papers { enrolment, papers }),
+            Message::CaMade(Ok(ca)) => {
+                let NewCa {
+                    facts,
+                    certificate,
+                    private,
+                } = ca;
+                self.store.hold_ca(facts.number, private);
+                Some(Input::CaMade { facts, certificate })
+            }
+            Message::CaMade(Err(why)) => {
+                tracing::error!(%why, "a CA could not be made; it is tried again");
+                Some(Input::CaFailed)
+            }
             Message::Refused { actor, request, refusal } => Some(Input::Refused { actor, request, refusal }),
             Message::ForeignLog { enrolment, halt } => Some(Input::ForeignLog { enrolment, halt }),
             Message::Shown { node, enrolment, shown } => Some(Input::Shown { node, enrolment, shown }),
@@ -316,7 +347,16 @@ impl Engine {
                 self.streams.end(enrolment);
             }
             Effect::Publish => self.publish()?,
-            Effect::MakeKey { profile, serial } => self.make_key(*profile, serial),
+            Effect::MakeKey { profile, serial } => self.maker.make_key(*profile, serial),
+            Effect::MakeCa { number } => {
+                let trust_domain = self.authority.borrow().fleet.trust_domain.clone();
+                self.maker.make_ca(number, trust_domain);
+            }
+            Effect::Certify => {
+                let trust_domain = self.authority.borrow().fleet.trust_domain.clone();
+                self.authority.send_replace(Arc::new(self.store.authority(&trust_domain)?));
+            }
+            Effect::DestroyCas(numbers) => self.store.destroy_cas(numbers)?,
             Effect::Drop(kid) => self.store.drop_made(&kid),
             Effect::Reply { ticket, answer } => {
                 if let Some(caller) = self.callers.remove(&ticket) {
@@ -334,33 +374,5 @@ impl Engine {
         let bundle = self.store.bundle(&self.log)?;
         self.bundle.send_replace(bundle);
         Ok(())
-    }
-
-    /// Keys are made away from everything else. RSA takes a core for seconds, so those are made one at a time, and no other key
-    /// waits for them.
-    fn make_key(&self, profile: Profile, serial: u64) {
-        let (making, inbox, clock) = (self.making.clone(), self.own_inbox.clone(), self.time.clone());
-        tokio::spawn(async move {
-            let is_slow = profile.spec.rsa_bits().is_some();
-            let turn = if is_slow { making.acquire_owned().await.ok() } else { None };
-            let now = clock.now();
-            let life = CertificateLife::new(now - profile.windows.clock_skew, profile.certificate_life);
-            let (spec, kid_format, name) = (profile.spec, profile.kid_format, profile.name);
-            let made = tokio::task::spawn_blocking(move || make_key(spec, kid_format, life?)).await;
-            let key = made.unwrap_or(Err(CryptoError::NotMade(spec))).map(Box::new);
-            drop(turn);
-            if key.is_err() {
-                clock.sleep(RETRY_KEY_AFTER).await;
-            }
-            if let Some(inbox) = inbox.upgrade() {
-                let _ = inbox
-                    .send(Message::Made {
-                        profile: name,
-                        serial,
-                        key,
-                    })
-                    .await;
-            }
-        });
     }
 }

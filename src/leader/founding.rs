@@ -4,8 +4,6 @@ use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use ring::rand::SystemRandom;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 
@@ -17,7 +15,7 @@ use crate::crypto::seal::{MasterKey, MasterKeyError, SealError};
 use crate::durable::{self, DurableError, FileAttrs};
 use crate::keystore::{Keystore, KeystoreError, SecretName};
 use crate::lifecycle::{Event, Fleet, State};
-use crate::pki::{Ca, CaCertificate, CaSigner, PkiError};
+use crate::pki::{Ca, PkiError};
 use crate::types::{Actor, Secret, Seq, Time, TrustDomain, WitnessKey};
 
 /// The number of the first CA, and of the log's key.
@@ -73,6 +71,12 @@ pub enum FoundingError {
         /// What the fleet was founded as.
         founded: TrustDomain,
     },
+    /// The private half of the CA that signs is not there.
+    #[error(
+        "the private half of CA {0}, which signs the fleet's certificates, is not there: restore a newer snapshot or backup, or one from \
+         before that CA with `jkeys restore --without-later`"
+    )]
+    LostCa(u32),
     /// A file can't be written.
     #[error(transparent)]
     Durable(#[from] DurableError),
@@ -149,7 +153,7 @@ pub fn found(
     let (log_private, log_public_key) = log_key()?;
     let fleet = Fleet {
         trust_domain: trust_domain.clone(),
-        ca_certificate: STANDARD.encode(ca.certificate.der()),
+        ca_certificate: ca.certificate.to_base64(),
         ca_number: FIRST,
         log_public_key,
     };
@@ -191,35 +195,6 @@ fn log_key() -> Result<(Secret, WitnessKey), FoundingError> {
     let mut public = [0; 32];
     public.copy_from_slice(pair.public_key().as_ref());
     Ok((Secret::new(document.as_ref().to_vec()), WitnessKey(public)))
-}
-
-/// The fleet's authority: what signs certificates and what tokens carry.
-#[derive(Debug)]
-pub(super) struct Authority {
-    pub(super) fleet: Fleet,
-    pub(super) signer: CaSigner,
-}
-
-impl Authority {
-    /// Reads the CA of a founded keystore.
-    pub(super) fn load(keystore: &Keystore, state: &State, configured: &TrustDomain) -> Result<Self, FoundingError> {
-        let fleet = state.fleet.clone().ok_or(FoundingError::NotFounded)?;
-        if fleet.trust_domain != *configured {
-            return Err(FoundingError::TrustDomain {
-                configured: configured.clone(),
-                founded: fleet.trust_domain,
-            });
-        }
-        let der = STANDARD
-            .decode(&fleet.ca_certificate)
-            .map_err(|_| FoundingError::NotFounded)?;
-        let certificate = CaCertificate::from_der(der.into())?;
-        let private = keystore.secret(&SecretName::Ca(fleet.ca_number))?;
-        Ok(Self {
-            signer: CaSigner::load(certificate, &private)?,
-            fleet,
-        })
-    }
 }
 
 #[cfg(test)]

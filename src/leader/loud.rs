@@ -33,6 +33,9 @@ pub(super) fn say(record: &Record) {
                  `jkeys status`"
             );
         }
+        Event::NodeCloned { node, .. } => {
+            tracing::warn!(%node, "two machines use the identity of this node; `jkeys node show` says what to do");
+        }
         Event::WaitEnded { wait: Wait::Clock(_) } => tracing::info!("the leader's clock is no longer in doubt"),
         Event::ClockConfirmed { from, to, .. } => {
             tracing::warn!(%from, %to, "the leader's clock counts again: most nodes agree with it, or none is left to ask");

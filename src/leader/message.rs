@@ -1,9 +1,13 @@
 //! What others say to the engine.
 
+use std::num::NonZeroU64;
+
 use tokio::sync::oneshot;
 
 use crate::crypto::{CryptoError, NewKey};
-use crate::lifecycle::{Command, Decision, Halt, Refusal, Report, Shown};
+use crate::leader::authority::NewCa;
+use crate::lifecycle::{Command, Decision, Halt, Papers, Refusal, Report, Shown};
+use crate::pki::PkiError;
 use crate::rpc::fleet::Cosignature;
 use crate::types::{Actor, Enrolment, Generation, NodeName, ProfileName};
 
@@ -34,6 +38,16 @@ pub(super) enum Message {
     },
     /// A node has cosigned a checkpoint.
     Cosigned { enrolment: Enrolment, cosignature: Cosignature },
+    /// A node has opened a stream.
+    Came {
+        node: NodeName,
+        enrolment: Enrolment,
+        instance: NonZeroU64,
+    },
+    /// A node says what it has on its disk of its papers.
+    Papers { enrolment: Enrolment, papers: Papers },
+    /// A CA was made, or could not be.
+    CaMade(Result<NewCa, PkiError>),
     /// A key was made, or could not be.
     Made {
         profile: ProfileName,

@@ -1,6 +1,8 @@
 //! The leader: a pure core that decides, and a shell that carries out what the core says.
 
+mod authority;
 pub mod backup;
+mod cas;
 mod certificate;
 mod copies;
 pub mod core;
@@ -9,6 +11,7 @@ mod engine;
 pub mod founding;
 mod log;
 mod loud;
+mod making;
 mod message;
 mod offline;
 pub mod plan;

@@ -6,9 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
+use super::authority::Authority;
 use super::founding::{FIRST, FoundingError};
 use super::log::key_pair;
 use super::offline::records;
@@ -18,7 +16,6 @@ use crate::clock::Clock;
 use crate::crypto::seal::MasterKey;
 use crate::keystore::{Commit, Keystore, KeystoreError, NewRecord, SecretName, Source};
 use crate::lifecycle::{Event, Fleet, Key, PrivateHalf, Restoration, State, Unlawful};
-use crate::pki::{CaCertificate, CaSigner};
 use crate::types::{Actor, Kid, Secret, Seq, Time, TrustDomain, Version};
 
 /// How many records are written in one go.
@@ -141,6 +138,7 @@ impl Found {
             source.end()
         };
         let state = replay(&source, end, &fleet, &sealed)?;
+        check_ca(&state, &secrets, request.trust_domain)?;
         let behind = Behind::read(&source, end)?;
         for kid in &behind.destroyed {
             secrets.remove(&SecretName::Key(kid.clone()));
@@ -215,7 +213,7 @@ impl Found {
     }
 }
 
-/// The fleet is the configured one, and the keys of its CA and of its log are at hand.
+/// The fleet is the configured one, and the key of its log is at hand.
 fn check_fleet(fleet: &Fleet, secrets: &BTreeMap<SecretName, Secret>, configured: &TrustDomain) -> Result<(), RestoreError> {
     if fleet.trust_domain != *configured {
         return Err(FoundingError::TrustDomain {
@@ -229,11 +227,14 @@ fn check_fleet(fleet: &Fleet, secrets: &BTreeMap<SecretName, Secret>, configured
         secrets.get(&name).ok_or(missing)
     };
     key_pair(secret(SecretName::Log(FIRST))?, fleet)?;
-    let der = STANDARD
-        .decode(&fleet.ca_certificate)
-        .map_err(|_| FoundingError::NotFounded)?;
-    let certificate = CaCertificate::from_der(der.into()).map_err(FoundingError::from)?;
-    CaSigner::load(certificate, secret(SecretName::Ca(fleet.ca_number))?).map_err(FoundingError::from)?;
+    Ok(())
+}
+
+/// The private half of the CA that signs is at hand.
+fn check_ca(state: &State, secrets: &BTreeMap<SecretName, Secret>, configured: &TrustDomain) -> Result<(), RestoreError> {
+    let copy = |secret: &Secret| Secret::new(secret.expose().to_vec());
+    let secret = |number: u32| Ok(secrets.get(&SecretName::Ca(number)).map(copy));
+    Authority::of(state, configured, secret)?;
     Ok(())
 }
 
@@ -312,7 +313,8 @@ impl Plan {
     fn keeps(&self, name: &SecretName) -> bool {
         match name {
             SecretName::Key(kid) => self.state.keys.get(kid).is_some_and(Key::has_private_half),
-            SecretName::Ca(_) | SecretName::Log(_) => true,
+            SecretName::Ca(number) => !self.state.has_dropped(*number),
+            SecretName::Log(_) => true,
         }
     }
 }

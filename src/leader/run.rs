@@ -9,10 +9,11 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use super::authority::Authority;
 use super::certificate::Certificate;
 use super::copies::Copies;
 use super::engine::Engine;
-use super::founding::{Authority, FoundingError, read_master_key};
+use super::founding::{FoundingError, read_master_key};
 use super::log::Log;
 use super::message::Message;
 use super::proving::Proving;
@@ -22,7 +23,6 @@ use crate::clock::Clock;
 use crate::config::LeaderConfig;
 use crate::keystore::{Keystore, KeystoreError};
 use crate::lifecycle::{Command, Refusal};
-use crate::pki::PkiError;
 use crate::rpc::{Registry, SocketError, bind_admin, serve_admin, serve_fleet};
 use crate::types::{Actor, TrustDomain};
 
@@ -38,9 +38,9 @@ pub enum LeaderError {
     /// The store.
     #[error("{0}; the leader stops, so that nothing is sent that is not durable")]
     Store(#[from] StoreError),
-    /// Certificates.
-    #[error(transparent)]
-    Pki(#[from] PkiError),
+    /// The leader's own certificate.
+    #[error("the leader's certificate can't be made: {0}")]
+    Certificate(String),
     /// The admin socket.
     #[error(transparent)]
     Socket(#[from] SocketError),
@@ -69,7 +69,6 @@ pub struct Leader {
     nodes: TcpListener,
     admin: UnixListener,
     trust_domain: TrustDomain,
-    clock: Clock,
 }
 
 /// Asks a running leader for things that no socket asks for.
@@ -135,7 +134,8 @@ impl Leader {
         let nodes = TcpListener::bind(config.listen).await.map_err(listening)?;
         let admin = bind_admin(&config.admin_socket, config.admin_group.as_deref())?;
         let log = Arc::new(Log::load(keystore.clone(), &authority.fleet)?);
-        let (mut engine, shared) = Engine::new(store, &restored, log.clone(), clock);
+        let (certifies, authority) = watch::channel(Arc::new(authority));
+        let (mut engine, shared) = Engine::new(store, &restored, log.clone(), certifies, clock);
         let clock = shared.clock.clone();
         engine.start(&restored, config.settings.clone()).await?;
         let (terms, told) = watch::channel(Terms::from(config));
@@ -150,7 +150,7 @@ impl Leader {
         let context = Context {
             copied: hook_told,
             terms: told,
-            authority: Arc::new(authority),
+            authority,
             clock: clock.clone(),
             keystore,
             log,
@@ -164,7 +164,6 @@ impl Leader {
             nodes,
             admin,
             trust_domain: config.trust_domain.clone(),
-            clock,
         })
     }
 
@@ -199,7 +198,6 @@ impl Leader {
             nodes,
             admin,
             trust_domain,
-            clock,
         } = self;
         let (ended, on_end) = watch::channel(false);
         let stop = stop.shared();
@@ -212,7 +210,6 @@ impl Leader {
                 }
             }
         };
-        let tls = Certificate::issue(context.authority.clone(), clock)?;
         let over = ended.clone();
         let proving = Proving::begin(context.keystore.clone(), move || {
             over.send_replace(true);
@@ -222,6 +219,17 @@ impl Leader {
             ended.send_replace(true);
             done
         });
+        let tls = match Certificate::issue(context.clone()).await {
+            Ok(tls) => tls,
+            Err(why) => {
+                let _ = context.shared.inbox.send(Message::Stop).await;
+                // What the engine ended with, if it has, is why.
+                let (proved, engine) = (proving.end().await, engine.await?);
+                engine?;
+                proved??;
+                return Err(LeaderError::Certificate(why));
+            }
+        };
         let (over, streams) = (stopped(), context.shared.streams.clone());
         tokio::spawn(async move {
             over.await;

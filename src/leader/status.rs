@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::cas::node_papers;
 use super::transition;
 use crate::leader::core::Leader;
 use crate::lifecycle::{
@@ -230,6 +231,10 @@ pub(super) fn node_status(state: &State, seen: &Sightings, name: &NodeName, node
             .map(|sighting| sighting.clock_ahead_ms)
             .filter(|ahead| ahead.abs() > skew),
         problem: sighting.and_then(|sighting| sighting.problem.clone()),
+        papers: sighting
+            .and_then(|sighting| sighting.papers.as_ref())
+            .map(|papers| node_papers(state, papers)),
+        is_cloned: node.is_cloned,
     }
 }
 

@@ -7,14 +7,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
+use super::authority::Authority;
 use super::core::Commit;
 use super::log::Log;
 use crate::audit::canonical;
 use crate::keystore::{self, Keystore, KeystoreError, NewRecord, SecretName};
-use crate::lifecycle::{KeySet, Sighting, Sightings, State};
+use crate::lifecycle::{Event, KeySet, Sighting, Sightings, State};
 use crate::rpc::fleet::{Bundle, Cosignature};
 use crate::rpc::{BundleError, EncodedBundle};
-use crate::types::{Enrolment, Kid, Secret, Seq, Time, TreeHead, Version};
+use crate::types::{Enrolment, Kid, Secret, Seq, Time, TreeHead, TrustDomain, Version};
 
 /// The schema of the stored state and sightings that this build writes.
 const SCHEMA: u32 = 1;
@@ -37,6 +38,9 @@ pub enum StoreError {
         /// What is wrong with it.
         why: String,
     },
+    /// The fleet's CA can't be used.
+    #[error("the fleet's CA can't be used: {0}")]
+    Authority(String),
     /// A generation can't be sent.
     #[error("the generation can't be sent to the nodes: {0}")]
     Bundle(#[from] BundleError),
@@ -134,6 +138,7 @@ pub struct Store {
     version: Version,
     committed: State,
     made: BTreeMap<Kid, Secret>,
+    made_ca: Option<(u32, Secret)>,
 }
 
 impl Store {
@@ -168,6 +173,7 @@ impl Store {
                 version: loaded.version,
                 committed: state,
                 made: BTreeMap::new(),
+                made_ca: None,
             },
             restored,
         ))
@@ -176,6 +182,20 @@ impl Store {
     /// Holds a private half until the commit that stores it.
     pub fn hold(&mut self, kid: Kid, private: Secret) {
         self.made.insert(kid, private);
+    }
+
+    /// Holds the private half of a CA until the commit that stores it, or until another is made.
+    pub fn hold_ca(&mut self, number: u32, private: Secret) {
+        self.made_ca = Some((number, private));
+    }
+
+    /// The CAs as they are after the last commit.
+    ///
+    /// # Errors
+    /// A private half can't be read, or isn't that of its certificate.
+    pub(super) fn authority(&self, trust_domain: &TrustDomain) -> Result<Authority, StoreError> {
+        let loaded = Authority::load(&self.keystore, &self.committed, trust_domain);
+        loaded.map_err(|why| StoreError::Authority(why.to_string()))
     }
 
     /// Drops a private half that is not used.
@@ -189,7 +209,15 @@ impl Store {
     /// The storage failed: nothing may be sent, and the leader must end.
     pub fn commit(&mut self, commit: Commit) -> Result<(), StoreError> {
         let made = commit.keep.iter().filter_map(|kid| self.made.remove_entry(kid));
-        let secrets = made.map(|(kid, private)| (SecretName::Key(kid), private)).collect();
+        let mut secrets: Vec<_> = made.map(|(kid, private)| (SecretName::Key(kid), private)).collect();
+        let is_kept = |number: u32| {
+            let events = commit.records.iter().map(|record| &record.event);
+            events
+                .into_iter()
+                .any(|event| matches!(event, Event::CaMade { facts, .. } if facts.number == number))
+        };
+        let ca = self.made_ca.take_if(|(number, _)| is_kept(*number));
+        secrets.extend(ca.map(|(number, private)| (SecretName::Ca(number), private)));
         self.commit_with(commit, secrets)
     }
 
@@ -222,6 +250,15 @@ impl Store {
     /// The storage failed: nothing may be recorded as destroyed.
     pub fn destroy(&self, kids: Vec<Kid>) -> Result<(), StoreError> {
         let names: Vec<SecretName> = kids.into_iter().map(SecretName::Key).collect();
+        Ok(self.keystore.destroy(&names)?)
+    }
+
+    /// The same for CAs.
+    ///
+    /// # Errors
+    /// As [`Self::destroy`].
+    pub fn destroy_cas(&self, numbers: Vec<u32>) -> Result<(), StoreError> {
+        let names: Vec<SecretName> = numbers.into_iter().map(SecretName::Ca).collect();
         Ok(self.keystore.destroy(&names)?)
     }
 

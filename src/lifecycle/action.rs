@@ -75,6 +75,14 @@ actions! {
     Recovered "recovered",
     BackedUp "backed_up",
     Rekeyed "rekeyed",
+    LeaderCertified "leader_certified",
+    NodeCertified "node_certified",
+    NodeCloned "node_cloned",
+    CaAsked "ca_asked",
+    CaMade "ca_made",
+    CaActivated "ca_activated",
+    CaDropped "ca_dropped",
+    CaDestroyed "ca_destroyed",
     Refused "refused",
 }
 

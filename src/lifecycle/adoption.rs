@@ -101,6 +101,8 @@ impl State {
             } => {
                 (self.epoch, self.started_at, self.halted) = (*epoch, at, None);
                 self.put_back_at = Some(at);
+                // Nodes may have been told of CAs that this leader does not know.
+                self.authority.is_named = !self.authority.cas.is_empty();
                 self.disbelieved.extend(disbelieved);
                 self.adoptions.push(Adoption {
                     seq: *seq,

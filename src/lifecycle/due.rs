@@ -1,5 +1,6 @@
 //! When the schedule next has something to do, so that the leader can sleep until then.
 
+use super::authority::{CaEnding, ca_rotation_due_at};
 use super::decide::{evictions_due_at, successor_due_at};
 use super::encryption::Keeping;
 use super::publication::Publication;
@@ -21,9 +22,23 @@ pub fn next_due(state: &State, seen: &Sightings, now: Time) -> Option<Time> {
     let evictions = evictions_due_at(state, seen, now).map(|due| due.max(grace_ends));
     keys.chain(profiles)
         .chain(evictions)
+        .chain(authority_due_at(state, seen, now))
         .chain([grace_ends])
         .filter(|due| *due > now)
         .min()
+}
+
+/// When another CA is asked for, or the one before goes.
+fn authority_due_at(state: &State, seen: &Sightings, now: Time) -> Option<Time> {
+    let ending = CaEnding::of(state, seen, now).map(|ending| {
+        let CaEnding {
+            missing,
+            tokens_until,
+            ends_at,
+        } = ending;
+        tokens_until.max(Some(ends_at).filter(|_| !missing.is_empty())).unwrap_or(now)
+    });
+    ending.or_else(|| ca_rotation_due_at(state))
 }
 
 /// When the clock alone moves a key on.

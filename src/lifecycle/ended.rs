@@ -9,11 +9,10 @@ use super::decide::may_hold_keys;
 use super::event::Event;
 use super::sightings::Sightings;
 use super::state::{Node, State};
-use crate::types::{Comment, Digest, Enrolment, Kid, NodeName, Span, Time};
+use crate::types::{CERTIFICATE_LIFE, Comment, Digest, Enrolment, Kid, NodeName, RENEWABLE_FOR, Span, Time};
 
-/// How long it is remembered which key a node was let in by: as long as a certificate for it may still be shown, which lives 30 days and
-/// can be renewed for 60 more.
-const REMEMBERED_FOR: Span = Span::hours(90 * 24);
+/// How long it is remembered which key a node was let in by: as long as a certificate for it may still be shown.
+const REMEMBERED_FOR: Span = Span(CERTIFICATE_LIFE.0 + RENEWABLE_FOR.0);
 
 /// A node that is in the node table no more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+pub use super::authority::CaFacts;
 pub use super::cause::{Cause, Evidence, Grounds, Leaving, Why};
 use super::clock::Vote;
 use super::ended::Farewell;
@@ -193,6 +194,9 @@ pub enum Event {
         node: NodeName,
         /// When it stops to work.
         expires_at: Time,
+        /// The number of the CA that it pins.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ca: Option<u32>,
     },
     /// A node joined.
     Enrolled {
@@ -208,6 +212,9 @@ pub enum Event {
         witness_key: WitnessKey,
         /// Revocations that the node of this name before it never confirmed (rule R8).
         unconfirmed: Vec<Kid>,
+        /// The number of the CA that its certificate is signed with.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ca: Option<u32>,
     },
     /// A join token works no more: an operator took it back before it was used.
     TokenRevoked {
@@ -320,6 +327,65 @@ pub enum Event {
         from: MasterKeyName,
         /// The master key from now on.
         to: MasterKeyName,
+    },
+    /// The leader has another certificate: it makes one at each start, and at a third of its life.
+    LeaderCertified {
+        /// The CA that signs. As long as one before it is trusted, that signs one too, for who does not know this one.
+        by: CaFacts,
+        /// The last instant at which the certificate is good.
+        good_until: Time,
+    },
+    /// A node is given another certificate for the key that it enrolled with.
+    NodeCertified {
+        /// The node.
+        node: NodeName,
+        /// Its enrolment.
+        enrolment: Enrolment,
+        /// The number of the CA that signs.
+        by: u32,
+        /// The last instant at which the certificate is good.
+        good_until: Time,
+    },
+    /// Two machines use the identity of a node: it was cloned.
+    NodeCloned {
+        /// The node.
+        node: NodeName,
+        /// Its enrolment.
+        enrolment: Enrolment,
+    },
+    /// Another CA is to take over: an operator asked for it, or the one that signs comes to its end.
+    CaAsked {
+        /// Its number.
+        number: u32,
+        /// The operator's words.
+        comment: Option<Comment>,
+    },
+    /// A CA is made: nodes are told to trust it, and nothing is signed with it yet.
+    CaMade {
+        /// What it is.
+        #[serde(flatten)]
+        facts: CaFacts,
+        /// Its certificate, DER in base64.
+        certificate: String,
+    },
+    /// Certificates are signed with this CA from now on: every node in service trusts it.
+    CaActivated {
+        /// Its number.
+        number: u32,
+        /// The confirmations that allowed it.
+        evidence: Evidence,
+    },
+    /// A CA is trusted no more: nobody can show a certificate of it, or a join token that pins it.
+    CaDropped {
+        /// Its number.
+        number: u32,
+        /// The nodes that have shown a certificate of another.
+        evidence: Evidence,
+    },
+    /// The leader destroyed the private half of a CA.
+    CaDestroyed {
+        /// Its number.
+        number: u32,
     },
     /// An authenticated caller was refused.
     Refused {

@@ -51,6 +51,14 @@ impl State {
             | Event::Restored { .. } => self.evolve_leader(event, at),
             Event::Adopted { .. } | Event::Recovered { .. } => self.evolve_adoption(event, at),
             Event::ReportedCompromised { .. } | Event::BackedUp | Event::Rekeyed { .. } | Event::Refused { .. } => {}
+            Event::CaActivated { number, .. } => self.hand_over(*number, at),
+            Event::NodeCloned { node, .. } => self.nodes.get_mut(node).into_iter().for_each(|row| row.is_cloned = true),
+            Event::LeaderCertified { .. }
+            | Event::NodeCertified { .. }
+            | Event::CaAsked { .. }
+            | Event::CaMade { .. }
+            | Event::CaDropped { .. }
+            | Event::CaDestroyed { .. } => self.evolve_authority(event),
         }
     }
 
@@ -142,12 +150,18 @@ impl State {
 
     fn evolve_nodes(&mut self, event: &Event, at: Time) {
         match event {
-            Event::TokenIssued { token, node, expires_at } => {
+            Event::TokenIssued {
+                token,
+                node,
+                expires_at,
+                ca,
+            } => {
                 self.tokens.retain(|_, token| token.expires_at > at);
                 let row = JoinToken {
                     node: node.clone(),
                     expires_at: *expires_at,
                     used: false,
+                    ca: *ca,
                 };
                 self.tokens.insert(*token, row);
             }
@@ -158,6 +172,7 @@ impl State {
                 tls_key,
                 witness_key,
                 unconfirmed,
+                ca,
             } => {
                 if let Some(token) = self.tokens.get_mut(token) {
                     token.used = true;
@@ -174,6 +189,8 @@ impl State {
                     tls_key,
                     witness_key,
                     standing,
+                    ca: *ca,
+                    is_cloned: false,
                 };
                 self.nodes.insert(node.clone(), row);
             }

@@ -98,6 +98,10 @@ pub struct KeySet {
     pub straggler_after: Span,
     /// Every key, ordered by profile and then from the oldest to the newest.
     pub members: Vec<Member>,
+    /// The certificates of the CAs that nodes trust, DER in base64, oldest first. Empty as long as they are those that a node was given
+    /// when it joined.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cas: Vec<String>,
 }
 
 impl KeySet {

@@ -48,6 +48,8 @@ impl State {
                 | Event::Adopted { .. }
                 | Event::BackedUp
                 | Event::Rekeyed { .. }
+                | Event::LeaderCertified { .. }
+                | Event::NodeCertified { .. }
         );
         if let Some(halted) = self.halted.as_ref().filter(|_| decides) {
             return Err(format!("the leader had stopped deciding (rule R5): {halted}"));
@@ -113,6 +115,14 @@ impl State {
             Event::Adopted { .. } | Event::Recovered { .. } => self.admits_adoption(event),
             Event::Rekeyed { from, to } => holds(from != to, || format!("{to} is the master key that it had")),
             Event::DistrustedAll | Event::Halted { .. } | Event::BackedUp | Event::Refused { .. } => Ok(()),
+            Event::NodeCloned { node, enrolment } => self.standing(node, *enrolment).map(drop),
+            Event::LeaderCertified { .. }
+            | Event::NodeCertified { .. }
+            | Event::CaAsked { .. }
+            | Event::CaMade { .. }
+            | Event::CaActivated { .. }
+            | Event::CaDropped { .. }
+            | Event::CaDestroyed { .. } => self.admits_authority(event, at),
         }
     }
 

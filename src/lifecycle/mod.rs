@@ -6,6 +6,7 @@
 
 mod action;
 mod adoption;
+mod authority;
 mod cause;
 mod clock;
 mod decide;
@@ -35,6 +36,7 @@ mod view;
 
 pub use action::Action;
 pub use adoption::{Adopt, Adoption, MAX_GIVEN_UP, Shown, Told};
+pub use authority::{Authority, Ca, CaEnding, CaFacts, CaPhase, Papers, ca_rotation_due_at, distrusting};
 pub use cause::{Cause, Evidence, Grounds, Leaving, Why};
 pub use clock::{Doubt, Reading, Vote};
 pub use decide::{

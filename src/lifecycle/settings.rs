@@ -88,20 +88,44 @@ impl Profile {
 /// A node holds the keys of all profiles in one view and has one clock and one stream, so four of the windows are answered once
 /// for the fleet: each time with the value that keeps what the most careful profile asked for. Without profiles they are the
 /// defaults.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// The profiles.
     pub profiles: BTreeMap<ProfileName, Profile>,
     /// What verifiers are told to cache by whatever serves the JWKS in front of jkeys' files; none when that is not known.
     pub served_max_age: Option<Span>,
+    /// How long before its end the CA that signs is replaced.
+    #[serde(default = "ca_rotate_before", skip_serializing_if = "is_usual")]
+    pub ca_rotate_before: Span,
+}
+
+const CA_ROTATE_BEFORE: Span = Span::hours(365 * 24);
+
+fn ca_rotate_before() -> Span {
+    CA_ROTATE_BEFORE
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "for serde")]
+fn is_usual(rotate_before: &Span) -> bool {
+    *rotate_before == CA_ROTATE_BEFORE
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            profiles: BTreeMap::new(),
+            served_max_age: None,
+            ca_rotate_before: CA_ROTATE_BEFORE,
+        }
+    }
 }
 
 impl FromIterator<Profile> for Settings {
     fn from_iter<T: IntoIterator<Item = Profile>>(profiles: T) -> Self {
         Self {
             profiles: profiles.into_iter().map(|profile| (profile.name.clone(), profile)).collect(),
-            served_max_age: None,
+            ..Self::default()
         }
     }
 }

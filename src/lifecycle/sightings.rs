@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::authority::Papers;
 use super::clock::Reading;
 use super::decide::owing_since;
 use super::mutant::{Mutant, is_out};
@@ -47,6 +48,9 @@ pub struct Sighting {
     /// Keys whose private half the leader does not have, and neither does the node.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub lacking: BTreeSet<Kid>,
+    /// What the node last said of its certificate, and whom it trusts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub papers: Option<Papers>,
 }
 
 /// A view that a node has confirmed.

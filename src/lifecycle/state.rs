@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::adoption::Adoption;
+use super::authority::Authority;
 use super::clock::{Doubt, Reading};
 use super::ended::Ended;
 use super::generation::KeySet;
@@ -76,6 +77,9 @@ pub struct State {
     /// Enrolments whose word on what they have seen counts for nothing: an operator said so.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub disbelieved: BTreeSet<Enrolment>,
+    /// The fleet's CAs.
+    #[serde(default, skip_serializing_if = "Authority::is_new")]
+    pub authority: Authority,
 }
 
 /// What a fleet is known by. Made once, by `jkeys init leader`.
@@ -137,6 +141,12 @@ pub struct Node {
     pub witness_key: WitnessKey,
     /// Whether it is in service.
     pub standing: Standing,
+    /// The number of the CA that its newest certificate is signed with; none where an earlier release signed that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<u32>,
+    /// Whether two machines were seen to use its identity.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_cloned: bool,
 }
 
 /// Whether a node is in service.
@@ -166,6 +176,9 @@ pub struct JoinToken {
     pub expires_at: Time,
     /// Whether it has been used.
     pub used: bool,
+    /// The number of the CA that it pins; none where an earlier release made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<u32>,
 }
 
 impl JoinToken {
@@ -201,6 +214,10 @@ pub enum Wait {
     Publish(ProfileName),
     /// An encryption key could be removed, but a node has not confirmed that it publishes it no more (rule E2).
     Discard(Kid),
+    /// A CA is made, but a node in service has not confirmed that it trusts it.
+    TrustCa(u32),
+    /// A CA signs no more, but certificates or join tokens of it may still be shown.
+    EndCa(u32),
 }
 
 /// A node has seen a leader that was further on.
@@ -251,6 +268,7 @@ impl State {
             straggler_after,
         } = self.head;
         let members = keys.into_iter().map(Key::member).collect();
+        let named = self.authority.trusted().filter(|_| self.authority.is_named);
         KeySet {
             generation,
             epoch,
@@ -259,6 +277,7 @@ impl State {
             max_age,
             straggler_after,
             members,
+            cas: named.map(|ca| ca.certificate.clone()).collect(),
         }
     }
 

@@ -24,7 +24,15 @@ impl Event {
                 | Self::Discarded { .. }
                 | Self::Adopted { .. }
                 | Self::Recovered { .. }
+                | Self::CaMade { .. }
+                | Self::CaDropped { .. }
         ) || matches!(self, Self::Restored { lost, .. } if !lost.is_empty())
+    }
+
+    /// Whether another CA is trusted, or signs, after it.
+    #[must_use]
+    pub fn changes_cas(&self) -> bool {
+        matches!(self, Self::CaMade { .. } | Self::CaActivated { .. } | Self::CaDropped { .. })
     }
 
     /// The public half that it brings into the key set.
@@ -96,6 +104,8 @@ impl Event {
             | Self::Enrolled { node: own, .. }
             | Self::EnteredService { node: own, .. }
             | Self::LeftService { node: own, .. }
+            | Self::NodeCertified { node: own, .. }
+            | Self::NodeCloned { node: own, .. }
             | Self::Halted {
                 halt: Halt { node: own, .. },
             } => own == node,

@@ -28,6 +28,7 @@ fn set(members: Vec<Member>) -> KeySet {
         clock_skew: Span::mins(5),
         max_age: Span::mins(10),
         straggler_after: Span::hours(24),
+        cas: vec![],
         members,
     }
 }

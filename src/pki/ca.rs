@@ -2,6 +2,8 @@
 
 use std::time::UNIX_EPOCH;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rcgen::string::Ia5String;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -10,13 +12,14 @@ use rcgen::{
 use rustls::pki_types::CertificateDer;
 use zeroize::Zeroizing;
 
+use super::choice::common_name;
 use super::identity::{not_after, parse, uri_name};
 use super::keys::{generate_p256, p256, random, spki_digest};
 use super::{NodeCsr, PkiError, TlsIdentity};
-use crate::types::{Digest, NodeName, Secret, Span, SpiffeId, Time, TrustDomain};
+use crate::types::{CERTIFICATE_LIFE, Digest, NodeName, Secret, Span, SpiffeId, Time, TrustDomain};
 
-/// How long a certificate of a node or of the leader lives.
-pub const LEAF_LIFE: Span = Span::hours(30 * 24);
+/// How long a CA lives. It is replaced long before.
+const LIFE: Span = Span::hours(5 * 365 * 24);
 
 /// How long before its making a certificate is good already, for clocks that are behind.
 const BACKDATED: Span = Span::mins(5);
@@ -31,12 +34,17 @@ pub struct Ca {
 }
 
 impl Ca {
-    /// Makes the CA of `trust_domain`: P-256, for ten years from `now`.
+    /// Makes a CA of `trust_domain`: P-256, for five years from `now`.
     pub fn new(trust_domain: &TrustDomain, now: Time) -> Result<Self, PkiError> {
         let private = generate_p256()?;
         let key = p256("the CA's key", &private)?;
         // SPIFFE's X.509-SVID, section 3: a signing certificate has the trust domain for a name, without a path.
-        let mut params = params("jkeys fleet CA", &format!("spiffe://{trust_domain}"), now, Span::TEN_YEARS)?;
+        let mut params = params(
+            &common_name(spki_digest(&key)),
+            &format!("spiffe://{trust_domain}"),
+            now,
+            LIFE,
+        )?;
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let der = params.self_signed(&*key)?.der().clone();
@@ -74,6 +82,21 @@ impl CaCertificate {
             key,
             not_after,
         })
+    }
+
+    /// Reads the form in which it is stored and sent: DER in base64.
+    ///
+    /// # Errors
+    /// It isn't that, or as for [`Self::from_der`].
+    pub fn from_base64(text: &str) -> Result<Self, PkiError> {
+        let der = STANDARD.decode(text).map_err(|why| PkiError::Certificate(why.to_string()))?;
+        Self::from_der(der.into())
+    }
+
+    /// That form.
+    #[must_use]
+    pub fn to_base64(&self) -> String {
+        STANDARD.encode(&self.der)
     }
 
     /// The certificate, DER.
@@ -150,7 +173,7 @@ impl CaSigner {
         public: &impl PublicKeyData,
         now: Time,
     ) -> Result<Vec<CertificateDer<'static>>, PkiError> {
-        let mut params = params(name, &id.to_string(), now, LEAF_LIFE)?;
+        let mut params = params(name, &id.to_string(), now, CERTIFICATE_LIFE)?;
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![usage];

@@ -4,7 +4,7 @@ use rustls::pki_types::CertificateDer;
 
 use super::tls::{client_verifier, unix_time};
 use super::{CaCertificate, JoinToken, NodeKeys, PeerIdentity, PkiError};
-use crate::types::{NodeName, SpiffeId, Time, TrustDomain};
+use crate::types::{Generation, NodeName, SpiffeId, Time, TrustDomain};
 
 /// A node's papers. All of it is public.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct Membership {
     pub chain: Vec<CertificateDer<'static>>,
     /// Every CA that the node must trust.
     pub roots: Vec<CaCertificate>,
+    /// The generation in force when it had to.
+    pub roots_of: Generation,
     /// The fleet's trust domain.
     pub trust_domain: TrustDomain,
     /// The audit log's Ed25519 key.

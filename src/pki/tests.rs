@@ -52,7 +52,7 @@ impl Fleet {
     }
 
     fn serve(&self, identity: &TlsIdentity) -> Arc<ServerConfig> {
-        server_config(identity, &self.roots(), &self.clock).unwrap()
+        server_config(std::slice::from_ref(identity), &self.roots(), &self.clock).unwrap()
     }
 
     fn dial(&self, identity: &TlsIdentity) -> Arc<ClientConfig> {

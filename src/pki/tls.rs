@@ -10,8 +10,10 @@ use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::time_provider::TimeProvider;
 use rustls::version::TLS13;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, DistinguishedName, RootCertStore, ServerConfig};
 
+use super::choice::{Choice, subject};
+use super::renewable::Renewable;
 use super::verify::{LeaderVerifier, Trust};
 use super::{CaCertificate, PkiError, TlsIdentity};
 use crate::clock::Clock;
@@ -19,17 +21,21 @@ use crate::types::{Digest, Time, TrustDomain};
 
 const HTTP2: &[u8] = b"h2";
 
-/// The leader's side. A client certificate is optional here, and checked against `roots` where there is one; who needs one is decided for each
-/// call.
+/// The leader's side. A client certificate is optional here, and checked against `roots` where there is one; who needs one, and what one
+/// that is over is still good for, is decided for each call.
+///
+/// `leader` is its certificates, of the oldest CA first: more than one while one CA takes over from another. A client is shown the newest that
+/// it says it knows, and else the oldest.
 ///
 /// # Errors
-/// Certificate and key don't fit, or there is no root.
-pub fn server_config(leader: &TlsIdentity, roots: &[CaCertificate], clock: &Clock) -> Result<Arc<ServerConfig>, PkiError> {
+/// Certificate and key don't fit, or there is no certificate, or no root.
+pub fn server_config(leader: &[TlsIdentity], roots: &[CaCertificate], clock: &Clock) -> Result<Arc<ServerConfig>, PkiError> {
+    let own: Vec<CertifiedKey> = leader.iter().map(certified).collect::<Result<_, _>>()?;
     let mut config = ServerConfig::builder_with_details(provider(), time(clock))
         .with_protocol_versions(&[&TLS13])
         .map_err(tls)?
-        .with_client_cert_verifier(client_verifier(roots)?)
-        .with_cert_resolver(Arc::new(certified(leader)?));
+        .with_client_cert_verifier(Arc::new(Renewable(client_verifier(roots)?)))
+        .with_cert_resolver(Arc::new(Choice::new(own)?));
     config.alpn_protocols = vec![HTTP2.to_vec()];
     // A resumed session would skip the check of the client's certificate.
     config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -47,8 +53,9 @@ pub fn node_client_config(
     trust_domain: &TrustDomain,
     clock: &Clock,
 ) -> Result<Arc<ClientConfig>, PkiError> {
-    let trust = Trust::Roots(root_store(roots)?, trust_domain.clone());
-    client(trust, clock, Some(node))
+    let roots = root_store(roots)?;
+    let names = roots.subjects();
+    client(Trust::Roots(roots, trust_domain.clone()), names, clock, Some(node))
 }
 
 /// A new node's side, without a certificate. The server must be a leader under the CA whose public key has this hash.
@@ -56,19 +63,24 @@ pub fn node_client_config(
 /// # Errors
 /// TLS can't be set up.
 pub fn enroll_client_config(ca_key: Digest, clock: &Clock) -> Result<Arc<ClientConfig>, PkiError> {
-    client(Trust::CaKey(ca_key), clock, None)
+    client(Trust::CaKey(ca_key), vec![subject(ca_key)?], clock, None)
 }
 
-fn client(trust: Trust, clock: &Clock, own: Option<&TlsIdentity>) -> Result<Arc<ClientConfig>, PkiError> {
+fn client(
+    trust: Trust,
+    names: Vec<DistinguishedName>,
+    clock: &Clock,
+    own: Option<&TlsIdentity>,
+) -> Result<Arc<ClientConfig>, PkiError> {
     let provider = provider();
-    let verifier = LeaderVerifier::new(trust, provider.signature_verification_algorithms);
+    let verifier = LeaderVerifier::new(trust, names, provider.signature_verification_algorithms);
     let config = ClientConfig::builder_with_details(provider, time(clock))
         .with_protocol_versions(&[&TLS13])
         .map_err(tls)?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier));
     let mut config = match own {
-        Some(own) => config.with_client_cert_resolver(Arc::new(certified(own)?)),
+        Some(own) => config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified(own)?))),
         None => config.with_no_client_auth(),
     };
     config.alpn_protocols = vec![HTTP2.to_vec()];
@@ -93,13 +105,13 @@ fn root_store(roots: &[CaCertificate]) -> Result<RootCertStore, PkiError> {
     Ok(store)
 }
 
-fn certified(identity: &TlsIdentity) -> Result<SingleCertAndKey, PkiError> {
+pub(super) fn certified(identity: &TlsIdentity) -> Result<CertifiedKey, PkiError> {
     // Borrowed, so that no copy of the private half is left behind.
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(identity.key.expose()));
     let key = ring::sign::any_ecdsa_type(&key).map_err(tls)?;
     let certified = CertifiedKey::new(identity.chain.clone(), key);
     certified.keys_match().map_err(tls)?;
-    Ok(certified.into())
+    Ok(certified)
 }
 
 fn provider() -> Arc<CryptoProvider> {
@@ -114,6 +126,13 @@ fn tls(why: impl ToString) -> PkiError {
 /// An instant as rustls has it.
 pub(super) fn unix_time(time: Time) -> UnixTime {
     UnixTime::since_unix_epoch(std::time::Duration::from_millis(time.0))
+}
+
+/// The time by which a server checks certificates, in whole seconds.
+#[must_use]
+pub fn time_of(config: &ServerConfig) -> Option<Time> {
+    let now = config.time_provider.current_time()?;
+    Some(Time(now.as_secs() * 1000))
 }
 
 fn time(clock: &Clock) -> Arc<dyn TimeProvider> {

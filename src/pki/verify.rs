@@ -5,7 +5,7 @@ use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{DigitallySignedStruct, Error, PeerIncompatible, RootCertStore, SignatureScheme};
+use rustls::{DigitallySignedStruct, DistinguishedName, Error, PeerIncompatible, RootCertStore, SignatureScheme};
 
 use super::identity::parse;
 use super::{PeerIdentity, PkiError};
@@ -24,12 +24,18 @@ pub(super) enum Trust {
 #[derive(Debug)]
 pub(super) struct LeaderVerifier {
     trust: Trust,
+    /// The names of the CAs that it goes by, which the leader is told.
+    names: Vec<DistinguishedName>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl LeaderVerifier {
-    pub(super) fn new(trust: Trust, algorithms: WebPkiSupportedAlgorithms) -> Self {
-        Self { trust, algorithms }
+    pub(super) fn new(trust: Trust, names: Vec<DistinguishedName>, algorithms: WebPkiSupportedAlgorithms) -> Self {
+        Self {
+            trust,
+            names,
+            algorithms,
+        }
     }
 
     fn check_chain(
@@ -48,7 +54,8 @@ impl LeaderVerifier {
 fn pinned(ca_key: Digest, chain: &[CertificateDer<'_>]) -> Result<RootCertStore, Error> {
     let is_pinned = |der: &&CertificateDer<'_>| parse(der).is_ok_and(|ca| Digest::of(ca.public_key().raw) == ca_key);
     let ca = chain.iter().find(is_pinned).ok_or_else(|| {
-        words("the leader's CA is not the one that the join token names: the token is another fleet's, or somebody stands between; make a new token")
+        words("the leader's CA is not the one that the join token names: the fleet's CA was replaced since it was made, or the token is another \
+             fleet's, or somebody stands between; make a new token")
     })?;
     let mut roots = RootCertStore::empty();
     roots.add(ca.clone().into_owned())?;
@@ -113,6 +120,10 @@ impl ServerCertVerifier for LeaderVerifier {
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         verify_tls13_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn root_hint_subjects(&self) -> Option<&[DistinguishedName]> {
+        Some(&self.names)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -15,7 +15,7 @@ use super::accounts::account_name;
 use super::authz::Caller;
 use super::connection::{Connection, ConnectionInfo};
 use super::registry::Registry;
-use crate::pki::PeerIdentity;
+use crate::pki::{PeerIdentity, time_of};
 use crate::types::TrustDomain;
 
 /// How long accepting pauses when the machine refuses, as it does when it is out of file descriptors.
@@ -81,13 +81,17 @@ async fn accept_tls(tcp: TcpStream, tls: Tls) -> Result<(TlsStream<TcpStream>, C
     // Confirmations are small, and somebody waits for each.
     tcp.set_nodelay(true).map_err(|why| why.to_string())?;
     let config = tls.config.borrow().clone();
-    let io = TlsAcceptor::from(config).accept(tcp).await.map_err(|why| why.to_string())?;
+    let io = TlsAcceptor::from(config.clone())
+        .accept(tcp)
+        .await
+        .map_err(|why| why.to_string())?;
     let (_, session) = io.get_ref();
     let caller = match session.peer_certificates().and_then(<[_]>::first) {
         None => Caller::Anonymous,
         Some(own) => {
             let identity = PeerIdentity::from_certificate(own).map_err(|why| why.to_string())?;
-            Caller::from_certificate(identity, &tls.domain).map_err(|why| why.to_string())?
+            let now = time_of(&config).ok_or("the time is not known")?;
+            Caller::from_certificate(identity, &tls.domain, now).map_err(|why| why.to_string())?
         }
     };
     Ok((io, caller))
@@ -145,7 +149,7 @@ mod tests {
         let ca = Ca::new(&domain, clock.now()).unwrap();
         let signer = CaSigner::load(ca.certificate, &ca.private).unwrap();
         let leader = signer.issue_leader(clock.now()).unwrap();
-        let config = server_config(&leader, &[signer.certificate().clone()], &clock).unwrap();
+        let config = server_config(&[leader], &[signer.certificate().clone()], &clock).unwrap();
         let tls = Tls {
             config: watch::channel(config).1,
             domain,

@@ -19,6 +19,8 @@ pub enum Caller {
         key: Digest,
         /// Until when its certificate is good.
         not_after: Time,
+        /// Whether it was over when the connection was made: it can be renewed then, and nothing else.
+        is_over: bool,
     },
     /// Over TLS, with a leader's certificate.
     Leader,
@@ -34,16 +36,17 @@ pub enum Caller {
 }
 
 impl Caller {
-    /// Who shows that certificate, to a leader of `domain`.
+    /// Who shows that certificate, to a leader of `domain`, at `now`.
     ///
     /// # Errors
     /// It speaks for another trust domain.
-    pub fn from_certificate(identity: PeerIdentity, domain: &TrustDomain) -> Result<Self, Denied> {
+    pub fn from_certificate(identity: PeerIdentity, domain: &TrustDomain, now: Time) -> Result<Self, Denied> {
         match identity.id {
             SpiffeId::Node(theirs, name) if theirs == *domain => Ok(Self::Node {
                 name,
                 key: identity.key,
                 not_after: identity.not_after,
+                is_over: identity.not_after < now,
             }),
             SpiffeId::Leader(theirs) if theirs == *domain => Ok(Self::Leader),
             other => Err(Denied::Domain(other)),
@@ -82,6 +85,16 @@ pub enum Denied {
     /// It needs a node's certificate.
     #[error("{0} needs a node's certificate; enroll the node first, with `jkeys enroll TOKEN`")]
     NeedsNode(&'static str),
+    /// The caller's certificate is over.
+    #[error(
+        "the certificate of node {node} ended at {ended_at}: it can be renewed, which the agent does by itself, and nothing else"
+    )]
+    Over {
+        /// The node.
+        node: NodeName,
+        /// When it ended.
+        ended_at: Time,
+    },
     /// It is for a machine without a certificate.
     #[error("{0} is for a machine that has no certificate yet; call it without one")]
     NeedsNoCertificate(&'static str),
@@ -97,7 +110,7 @@ impl From<Denied> for Failure {
     fn from(denied: Denied) -> Self {
         let kind = match denied {
             Denied::UnknownMethod(_) => ErrorKind::Refused,
-            Denied::NeedsNode(_) => ErrorKind::Unauthenticated,
+            Denied::NeedsNode(_) | Denied::Over { .. } => ErrorKind::Unauthenticated,
             Denied::NeedsNoCertificate(_) | Denied::NeedsSocket(_) | Denied::Domain(_) => ErrorKind::Denied,
         };
         Self::new(kind, denied.to_string())
@@ -111,6 +124,8 @@ enum Who {
     Anonymous,
     /// Only a node.
     Node,
+    /// Only a node, also with a certificate that is over.
+    NodeOfOld,
     /// Only somebody on the leader's machine, whom the socket's file mode has let in.
     Local,
 }
@@ -118,7 +133,7 @@ enum Who {
 /// Every method there is. What is not here is refused.
 const TABLE: &[(&str, Who)] = &[
     ("/jkeys.v1.Enrollment/Enroll", Who::Anonymous),
-    ("/jkeys.v1.Fleet/Renew", Who::Node),
+    ("/jkeys.v1.Fleet/Renew", Who::NodeOfOld),
     ("/jkeys.v1.Fleet/Sync", Who::Node),
     ("/jkeys.v1.Admin/Ping", Who::Local),
     ("/jkeys.v1.Admin/Rotate", Who::Local),
@@ -138,6 +153,8 @@ const TABLE: &[(&str, Who)] = &[
     ("/jkeys.v1.Admin/Backup", Who::Local),
     ("/jkeys.v1.Admin/ShowNode", Who::Local),
     ("/jkeys.v1.Admin/EndNode", Who::Local),
+    ("/jkeys.v1.Admin/ShowCas", Who::Local),
+    ("/jkeys.v1.Admin/RotateCa", Who::Local),
     ("/jkeys.v1.Admin/CreateToken", Who::Local),
     ("/jkeys.v1.Admin/ListTokens", Who::Local),
     ("/jkeys.v1.Admin/RevokeTokens", Who::Local),
@@ -152,9 +169,16 @@ pub fn authorise(method: &str, caller: &Caller) -> Result<(), Denied> {
         return Err(Denied::UnknownMethod(method.chars().take(80).collect()));
     };
     match (who, caller) {
-        (Who::Anonymous, Caller::Anonymous) | (Who::Node, Caller::Node { .. }) | (Who::Local, Caller::Local { .. }) => Ok(()),
+        (Who::Anonymous, Caller::Anonymous)
+        | (Who::Node, Caller::Node { is_over: false, .. })
+        | (Who::NodeOfOld, Caller::Node { .. })
+        | (Who::Local, Caller::Local { .. }) => Ok(()),
+        (Who::Node, Caller::Node { name, not_after, .. }) => Err(Denied::Over {
+            node: name.clone(),
+            ended_at: *not_after,
+        }),
         (Who::Anonymous, _) => Err(Denied::NeedsNoCertificate(path)),
-        (Who::Node, _) => Err(Denied::NeedsNode(path)),
+        (Who::Node | Who::NodeOfOld, _) => Err(Denied::NeedsNode(path)),
         (Who::Local, _) => Err(Denied::NeedsSocket(path)),
     }
 }
@@ -164,18 +188,19 @@ mod tests {
     use super::super::proto::METHODS;
     use super::*;
 
-    fn callers() -> [Caller; 4] {
-        let node = Caller::Node {
+    fn callers() -> [Caller; 5] {
+        let node = |is_over| Caller::Node {
             name: "vm-1".parse().unwrap(),
             key: Digest([0; 32]),
             not_after: Time(0),
+            is_over,
         };
         let local = Caller::Local {
             uid: 0,
             gid: 0,
             account: "root".into(),
         };
-        [Caller::Anonymous, node, Caller::Leader, local]
+        [Caller::Anonymous, node(false), node(true), Caller::Leader, local]
     }
 
     #[test]
@@ -200,9 +225,9 @@ mod tests {
         let allowed = |method: &str| callers().map(|caller| authorise(method, &caller).is_ok());
         for method in METHODS {
             let expected = match method.split('/').nth(1).unwrap() {
-                "jkeys.v1.Enrollment" => [true, false, false, false],
-                "jkeys.v1.Fleet" => [false, true, false, false],
-                _ => [false, false, false, true],
+                "jkeys.v1.Enrollment" => [true, false, false, false, false],
+                "jkeys.v1.Fleet" => [false, true, method.ends_with("/Renew"), false, false],
+                _ => [false, false, false, false, true],
             };
             assert_eq!(allowed(method), expected, "{method}");
         }
@@ -216,7 +241,7 @@ mod tests {
             not_after: Time(0),
         };
         let domain = "op.example".parse().unwrap();
-        let caller = |id: &str| Caller::from_certificate(identity(id), &domain);
+        let caller = |id: &str| Caller::from_certificate(identity(id), &domain, Time(0));
         assert!(matches!(caller("spiffe://op.example/node/vm-1"), Ok(Caller::Node { .. })));
         assert!(matches!(caller("spiffe://op.example/leader"), Ok(Caller::Leader)));
         assert!(matches!(caller("spiffe://other.example/node/vm-1"), Err(Denied::Domain(_))));

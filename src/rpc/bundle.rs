@@ -19,6 +19,7 @@ use super::limits::{CHECKPOINT_BYTES, CONSISTENCY_BYTES, PRIVATE_HALF_BYTES, PUB
 use super::proto;
 use crate::audit::{CheckpointError, MAX_PROOF_HASHES, RecordProof, public_form};
 use crate::lifecycle::KeySet;
+use crate::pki::{CaCertificate, PkiError};
 use crate::types::{Digest, Kid, NameError, Secret, Seq};
 
 /// What is wrong with a generation.
@@ -43,6 +44,9 @@ pub enum BundleError {
     /// The public form says the same as another text would: its digest would mean nothing.
     #[error("the generation's public form is not in canonical form (RFC 8785), so it was altered on its way; it is refused")]
     NotCanonical,
+    /// A CA that can't be one.
+    #[error("the generation names a CA that can't be read ({0}); it is refused")]
+    Ca(#[from] PkiError),
     /// Two members have one kid.
     #[error("the generation holds the key {0} twice; it is refused")]
     Twice(Kid),
@@ -79,6 +83,9 @@ impl Bundle {
         privates: BTreeMap<Kid, Secret>,
     ) -> Result<Self, BundleError> {
         within("public form", public_form.len(), PUBLIC_FORM_BYTES)?;
+        for ca in &set.cas {
+            CaCertificate::from_base64(ca)?;
+        }
         let mut seen = BTreeSet::new();
         for member in &set.members {
             let kid = &member.public.kid;

@@ -27,6 +27,7 @@ fn set() -> KeySet {
         clock_skew: Span::mins(5),
         max_age: Span::mins(10),
         straggler_after: Span::hours(24),
+        cas: vec![],
         members: vec![
             member("retiring", Stage::Retiring),
             member("active", Stage::Active),
@@ -171,6 +172,20 @@ fn a_leader_can_not_make_what_a_node_would_refuse() {
         Bundle::new(twice, privates(&["active", "armed"])),
         Err(BundleError::Twice(_))
     ));
+}
+
+#[test]
+fn a_generation_that_names_what_is_no_ca_is_refused() {
+    let domain = "op.example".parse().unwrap();
+    let ca = crate::pki::Ca::new(&domain, Time(1_800_000_000_000)).unwrap().certificate;
+    let naming = |ca: String| KeySet { cas: vec![ca], ..set() };
+    let named = Bundle::new(naming(ca.to_base64()), privates(&["active", "armed"])).unwrap();
+    let form = wire(&named.public_form, &["active", "armed"]);
+    assert_eq!(arrives(&form).unwrap().set.cas, named.set.cas);
+    for wrong in ["", "AAAA", &ca.to_base64()[4..]] {
+        let refused = Bundle::new(naming(wrong.to_owned()), privates(&["active", "armed"])).unwrap_err();
+        assert!(refused.to_string().contains("names a CA that can't be read"), "{refused}");
+    }
 }
 
 #[test]

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hyper_util::rt::TokioIo;
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, ClientConfig};
+use tokio::io::AsyncBufReadExt as _;
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -98,7 +99,11 @@ async fn dial_tls(address: &HostPort, tls: Arc<ClientConfig>) -> Result<TlsStrea
         // Confirmations are small, and somebody waits for each.
         tcp.set_nodelay(true)?;
         let name = ServerName::try_from("jkeys-leader").map_err(io::Error::other)?;
-        TlsConnector::from(tls).connect(name, tcp).await
+        let mut tls = TlsConnector::from(tls).connect(name, tcp).await?;
+        // In TLS 1.3 a client is done before its certificate is looked at. The leader speaks first, so what it thinks of that is known
+        // here, where the next address can be tried.
+        tls.fill_buf().await?;
+        Ok(tls)
     };
     match tokio::time::timeout(HANDSHAKE_DEADLINE, dialed).await {
         Ok(dialed) => dialed.map_err(|why| Dial(tls_words(&why))),
@@ -106,10 +111,16 @@ async fn dial_tls(address: &HostPort, tls: Arc<ClientConfig>) -> Result<TlsStrea
     }
 }
 
+/// What a node is told whose CA the leader does not know.
+const UNKNOWN_CA: &str = "the leader does not know the CA of this node's certificate: it was set back to before that CA, or its fleet is another. \
+                          Restore the leader with its later records; if that can't be, make a join token there with `jkeys node token NAME`, \
+                          and use it here with `jkeys enroll -`";
+
 /// The words of our own check of the leader's certificate, or rustls's, or the machine's.
 fn tls_words(why: &io::Error) -> String {
     match why.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         Some(rustls::Error::General(words)) => words.clone(),
+        Some(rustls::Error::AlertReceived(AlertDescription::UnknownCA)) => UNKNOWN_CA.to_owned(),
         Some(other) => other.to_string(),
         None => why.to_string(),
     }

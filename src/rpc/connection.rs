@@ -36,7 +36,7 @@ pub(super) struct Connection<IO> {
 impl<IO> Connection<IO> {
     pub(super) fn new(io: IO, info: ConnectionInfo, registry: &Registry) -> Self {
         let life = match info.caller {
-            Caller::Anonymous => Some(ANONYMOUS_LIFE),
+            Caller::Anonymous | Caller::Node { is_over: true, .. } => Some(ANONYMOUS_LIFE),
             Caller::Node { .. } | Caller::Leader | Caller::Local { .. } => None,
         };
         Self::with_life(io, info, registry, life)
@@ -57,7 +57,7 @@ impl<IO> Connection<IO> {
         if let Some(end) = &mut self.end
             && end.as_mut().poll(cx).is_ready()
         {
-            let why = "a connection without a certificate lasts a minute";
+            let why = "a connection without a certificate that is good lasts a minute";
             return Err(io::Error::new(io::ErrorKind::TimedOut, why));
         }
         Ok(())
@@ -128,15 +128,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_a_connection_without_a_certificate_has_a_bounded_life() {
+    async fn only_a_connection_without_a_good_certificate_has_a_bounded_life() {
         let registry = Registry::default();
         let life = |caller| {
             Connection::<DuplexStream>::new(duplex(1).0, info(caller), &registry)
                 .end
                 .is_some()
         };
-        assert!(life(Caller::Anonymous));
-        assert!(!life(Caller::Leader));
+        let node = |is_over| Caller::Node {
+            name: "vm-1".parse().unwrap(),
+            key: crate::types::Digest([0; 32]),
+            not_after: crate::types::Time(0),
+            is_over,
+        };
+        assert!(life(Caller::Anonymous) && life(node(true)));
+        assert!(!life(Caller::Leader) && !life(node(false)));
 
         let (near, _far) = duplex(16);
         let mut connection = Connection::with_life(near, info(Caller::Anonymous), &registry, Some(Duration::ZERO));

@@ -1,5 +1,7 @@
 //! Protobuf messages of the fleet service to domain types and back.
 
+use std::num::NonZeroU64;
+
 use super::bundle::{BundleError, Outgoing, hashes, sent_hashes};
 use super::fleet::{AgentMessage, Answer, Consistency, Cosignature, Hello, LeaderMessage, Logged, Welcome};
 use super::limits::{CAPABILITIES, COSIGNATURE_BYTES, PROBLEM_CHARS, REPORTED_KIDS, SHORT_TEXT_BYTES};
@@ -104,6 +106,7 @@ impl From<AgentMessage> for proto::AgentReport {
                 protocol_version: hello.protocol_version,
                 capabilities: hello.capabilities,
                 release: hello.release,
+                instance: hello.instance.map_or(0, NonZeroU64::get),
             }),
             AgentMessage::Report(report) => agent_report::Message::Report(proto::Report {
                 sent_at_ms: report.sent_at.0,
@@ -120,6 +123,7 @@ impl From<AgentMessage> for proto::AgentReport {
                 signature: cosignature.bytes,
             }),
             AgentMessage::Shown(exhibit) => agent_report::Message::Shown(exhibit.into()),
+            AgentMessage::Papers(papers) => agent_report::Message::Papers(papers.into()),
         };
         let message = Some(message);
         Self { message }
@@ -135,6 +139,7 @@ impl TryFrom<proto::AgentReport> for AgentMessage {
                 protocol_version: hello.protocol_version,
                 capabilities: capabilities(hello.capabilities)?,
                 release: short_text("release", hello.release)?,
+                instance: NonZeroU64::new(hello.instance),
             })),
             agent_report::Message::Report(report) => Ok(Self::Report(Report {
                 sent_at: Time(number("sent_at_ms", report.sent_at_ms)?),
@@ -150,6 +155,7 @@ impl TryFrom<proto::AgentReport> for AgentMessage {
                 gone: kids(report.gone)?,
             })),
             agent_report::Message::Shown(shown) => Ok(Self::Shown(shown.try_into()?)),
+            agent_report::Message::Papers(papers) => Ok(Self::Papers(papers.try_into()?)),
             agent_report::Message::Cosignature(cosignature) => Ok(Self::Cosigned(Cosignature {
                 head: cosignature
                     .checkpoint

@@ -35,6 +35,7 @@ fn what_an_agent_says_survives_the_wire() {
         protocol_version: 1,
         capabilities: vec!["x".into()],
         release: "0.1.0".into(),
+        instance: std::num::NonZeroU64::new(7),
     };
     let cosignature = Cosignature {
         head: report().checkpoint.unwrap(),
@@ -118,6 +119,7 @@ fn a_hello_with_too_much_in_it_is_refused() {
             protocol_version: 1,
             capabilities,
             release,
+            instance: 0,
         }));
         AgentMessage::try_from(proto::AgentReport { message })
     };

@@ -1,11 +1,13 @@
 //! What an operator reads, as documents: the leader fills them, the command line shows them or prints them as JSON.
 
+mod cas;
 mod dry_run;
 mod nodes;
 mod plan;
 mod tokens;
 mod version;
 
+pub use cas::{CaName, CaPage, CaRotation, CaRow, NodePapers};
 pub use dry_run::{DryRun, KeyChange, NodeOutlook, RelyingParties, Trust, UnheldKey, YoungKey};
 pub use nodes::{EnrolledNode, HeldKey, NodeEnded, NodePage};
 pub use plan::{Awaited, Away, BrokenRule, Deadline, Happening, JwksSize, Plan, Planned, PlannedKey, ProfileSize, Subject};
@@ -246,6 +248,12 @@ pub struct NodeStatus {
     pub clock_wrong_by_ms: Option<i64>,
     /// What keeps it from going on.
     pub problem: Option<String>,
+    /// What it last said of its certificate, and of whom it trusts.
+    #[serde(default)]
+    pub papers: Option<NodePapers>,
+    /// Whether two machines were seen to use its identity.
+    #[serde(default)]
+    pub is_cloned: bool,
 }
 
 /// A revocation that some node has not confirmed (rule R8).

@@ -1,10 +1,10 @@
 //! Enrolling and renewing: protobuf messages to domain types and back.
 
-use super::convert::WireError;
+use super::convert::{WireError, number};
 use super::fleet::PROTOCOL_VERSION;
 use super::proto;
 use crate::pki::{CaCertificate, CertificateDer, JoinToken, Membership, NodeCsr, NodeKeys, PkiError, TokenSecret};
-use crate::types::NodeName;
+use crate::types::{Generation, NodeName};
 
 /// A node's wish to join, as the leader gets it. Nothing in it is proved but that the sender holds the key of the request.
 #[derive(Debug)]
@@ -66,6 +66,7 @@ impl From<Membership> for proto::EnrollResponse {
             ca_roots_der: membership.roots.iter().map(|root| root.der().to_vec()).collect(),
             trust_domain: membership.trust_domain.into(),
             log_public_key: membership.log_public_key.to_vec(),
+            ca_generation: membership.roots_of.0,
         }
     }
 }
@@ -78,6 +79,7 @@ impl TryFrom<proto::EnrollResponse> for Membership {
         Ok(Self {
             chain: certificates(response.certificate_chain_der),
             roots: roots(response.ca_roots_der)?,
+            roots_of: Generation(number("ca_generation", response.ca_generation)?),
             trust_domain: response.trust_domain.parse()?,
             log_public_key: ed25519("log_public_key", &response.log_public_key)?,
         })
@@ -90,6 +92,7 @@ impl From<Membership> for proto::RenewResponse {
         Self {
             certificate_chain_der: whole.certificate_chain_der,
             ca_roots_der: whole.ca_roots_der,
+            ca_generation: whole.ca_generation,
         }
     }
 }
@@ -103,6 +106,7 @@ impl proto::RenewResponse {
         Ok(Membership {
             chain: certificates(self.certificate_chain_der),
             roots: roots(self.ca_roots_der)?,
+            roots_of: Generation(number("ca_generation", self.ca_generation)?),
             ..before.clone()
         })
     }
@@ -151,6 +155,7 @@ mod tests {
         let membership = Membership {
             chain: signer.issue_node(&token.node, &csr, NOW).unwrap(),
             roots: vec![signer.certificate().clone()],
+            roots_of: Generation(4),
             trust_domain: domain,
             log_public_key: token.log_public_key,
         };

@@ -1,10 +1,11 @@
 //! What leader and agent say to each other on a `Sync` stream, as types.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 
 use super::status::Failure;
 use crate::audit::{GoesOn, NoteKey, RecordProof, Sent, accept};
-use crate::lifecycle::{KeySet, Report};
+use crate::lifecycle::{KeySet, Papers, Report};
 use crate::types::{Digest, Epoch, Kid, Secret, Seq, Span, Time, TreeHead};
 
 /// The version of the protocol that this build speaks. A leader serves agents one release older and newer.
@@ -83,6 +84,8 @@ pub struct AdoptedRecord {
 
 /// What a leader says that it can take.
 pub const SHOWN: &str = "shown";
+/// The same of what a node says of its papers.
+pub const PAPERS: &str = "papers";
 
 /// The newest generation that a node accepted, without private halves, and the proof that it was in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,6 +128,8 @@ pub struct Hello {
     pub capabilities: Vec<String>,
     /// The release that the agent runs, for display.
     pub release: String,
+    /// A random number that the agent made when it started, by which two with one identity are told apart; none where it made none.
+    pub instance: Option<NonZeroU64>,
 }
 
 /// A message from an agent to its leader.
@@ -138,6 +143,8 @@ pub enum AgentMessage {
     Cosigned(Cosignature),
     /// What the node holds, where it refuses what the leader sends.
     Shown(Exhibit),
+    /// What is on the node's disk of its certificate, and whom it trusts.
+    Papers(Papers),
 }
 
 /// A message from the leader to one agent. The agent gets a [`Logged`]; the leader sends an [`Outgoing`](super::Outgoing), whose

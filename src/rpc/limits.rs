@@ -36,6 +36,8 @@ pub const HEADERS_BYTES: u32 = 64 * 1024;
 pub const PROBLEM_CHARS: usize = 2000;
 /// The most kids in one list of a report: what a node holds and what it has not yet swept away.
 pub const REPORTED_KIDS: usize = 400;
+/// The most CAs that a node says it trusts. A fleet has two at most, and a restored one may have nodes with more.
+pub const TRUSTED_CAS: usize = 16;
 /// The most nodes that one request names in a list.
 pub const NAMED_NODES: usize = 256;
 /// The most names of capabilities in one message.

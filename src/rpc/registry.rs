@@ -116,6 +116,7 @@ mod tests {
             name: name.parse().unwrap(),
             key: Digest([key; 32]),
             not_after: Time(0),
+            is_over: false,
         }
     }
 

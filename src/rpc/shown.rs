@@ -1,12 +1,13 @@
-//! On the wire: what a node shows of what it holds, and the record by which a leader gave up what the node remembers.
+//! On the wire: what a node shows of what it holds, what it says of its papers, and the record by which a leader gave up what the node remembers.
 
 use super::bundle::{hashes, sent_hashes, within};
 use super::convert::{WireError, number};
 use super::fleet::{AdoptedRecord, Exhibit};
-use super::limits::{CHECKPOINT_BYTES, RECORD_BYTES, SHOWN_BYTES};
+use super::limits::{CHECKPOINT_BYTES, RECORD_BYTES, SHOWN_BYTES, TRUSTED_CAS};
 use super::{BundleError, proto};
 use crate::audit::{CheckpointError, RecordProof};
-use crate::types::Seq;
+use crate::lifecycle::Papers;
+use crate::types::{Seq, Time};
 
 impl Exhibit {
     /// Whether it is small enough to be sent.
@@ -45,6 +46,34 @@ impl TryFrom<proto::Shown> for Exhibit {
                 hashes: hashes(&shown.inclusion)?,
                 checkpoint: note.map_err(BundleError::from)?,
             },
+        })
+    }
+}
+
+impl From<Papers> for proto::Papers {
+    fn from(papers: Papers) -> Self {
+        Self {
+            trusts: papers.trusts.iter().map(|key| key.0.to_vec()).collect(),
+            certified_by: papers.certified_by.0.to_vec(),
+            good_until_ms: papers.good_until.0,
+        }
+    }
+}
+
+impl TryFrom<proto::Papers> for Papers {
+    type Error = WireError;
+
+    fn try_from(papers: proto::Papers) -> Result<Self, WireError> {
+        if papers.trusts.len() > TRUSTED_CAS {
+            return Err(WireError::field("trusts", format!("at most {TRUSTED_CAS} CAs")));
+        }
+        let [certified_by] = hashes(&[papers.certified_by])?[..] else {
+            return Err(WireError::Missing("the CA of the node's certificate"));
+        };
+        Ok(Self {
+            trusts: hashes(&papers.trusts)?.into_iter().collect(),
+            certified_by,
+            good_until: Time(number("good_until_ms", papers.good_until_ms)?),
         })
     }
 }

@@ -4,6 +4,7 @@
 
 mod actor;
 mod anchor;
+mod certificate;
 mod host_port;
 mod ids;
 mod issuer;
@@ -17,6 +18,7 @@ mod tree_head;
 
 pub use actor::{Actor, Comment, Reason};
 pub use anchor::{Anchor, AnchorError};
+pub use certificate::{CERTIFICATE_LIFE, RENEWABLE_FOR};
 pub use host_port::{HostPort, HostPortError};
 pub use ids::{Enrolment, Epoch, Generation, Seq, Version};
 pub use issuer::Issuer;

@@ -54,6 +54,8 @@ const CALLS: &[(&str, For)] = &[
     ("/jkeys.v1.Admin/Backup", For::Operators),
     ("/jkeys.v1.Admin/ShowNode", For::Operators),
     ("/jkeys.v1.Admin/EndNode", For::Operators),
+    ("/jkeys.v1.Admin/ShowCas", For::Operators),
+    ("/jkeys.v1.Admin/RotateCa", For::Operators),
     ("/jkeys.v1.Admin/CreateToken", For::Operators),
     ("/jkeys.v1.Admin/ListTokens", For::Operators),
     ("/jkeys.v1.Admin/RevokeTokens", For::Operators),
@@ -67,6 +69,8 @@ enum Caller {
     ForeignCa,
     /// A certificate of a node in the table, for its very key, that is out of date.
     Expired,
+    /// One that has been for so long that it is not renewed any more.
+    LongExpired,
     LeaderCertificate,
     Node,
     /// A certificate for the name of a node in the table, with another key.
@@ -95,13 +99,14 @@ enum Outcome {
     NoConnection,
 }
 
-fn expected(caller: Caller, to: For) -> Outcome {
+fn expected(caller: Caller, method: &str, to: For) -> Outcome {
     use Outcome::{LetIn, NoConnection, Refused};
     match (caller, to) {
-        (Caller::ForeignCa | Caller::Expired | Caller::LeaderCertificate | Caller::Anyone, _) => NoConnection,
+        (Caller::ForeignCa | Caller::LongExpired | Caller::LeaderCertificate | Caller::Anyone, _) => NoConnection,
         (Caller::NoCertificate, For::Strangers)
         | (Caller::Node, For::Nodes)
         | (Caller::Owner | Caller::InGroup, For::Operators) => LetIn,
+        (Caller::Expired, For::Nodes) if method.ends_with("/Renew") => LetIn,
         // Who is to show a certificate, and shows none that is in the node table.
         (_, For::Nodes) => Refused(ErrorKind::Unauthenticated),
         (_, For::Strangers | For::Operators) => Refused(ErrorKind::Denied),
@@ -143,7 +148,7 @@ async fn check(caller: Caller, channel: Option<Channel>) {
             Some(channel) => call(channel, method).await,
             None => Outcome::NoConnection,
         };
-        assert_eq!(outcome, expected(caller, *to), "{caller:?} calls {method}");
+        assert_eq!(outcome, expected(caller, method, *to), "{caller:?} calls {method}");
     }
 }
 
@@ -209,6 +214,10 @@ async fn no_call_over_tls_is_open_to_anybody_but_whom_it_is_for() {
     let certificates = [
         (Caller::ForeignCa, issued(&foreign, "a", &node.keys, now)),
         (Caller::Expired, issued(&signer, "a", &node.keys, now - Span::hours(31 * 24))),
+        (
+            Caller::LongExpired,
+            issued(&signer, "a", &node.keys, now - Span::hours(91 * 24)),
+        ),
         (Caller::LeaderCertificate, signer.issue_leader(now).unwrap()),
         (Caller::Node, node.tls_identity()),
         (Caller::AnothersName, issued(&signer, "a", &replaced.keys, now)),

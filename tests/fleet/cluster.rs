@@ -248,6 +248,11 @@ impl Cluster {
         self.agents[name].status.borrow().clone()
     }
 
+    /// The agent's own status, as it changes.
+    pub fn agent_watch(&self, name: &str) -> watch::Receiver<agent::core::Status> {
+        self.agents[name].status.clone()
+    }
+
     pub async fn admin(&self) -> AdminClient<Channel> {
         admin_client(connect_admin(&self.config().admin_socket).await.unwrap())
     }

@@ -215,3 +215,82 @@ async fn a_node_that_joins_another_fleet_while_it_runs_begins_anew_there() {
     ours.until_agent("a", |status| status.highest_epoch == epoch && status.problem.is_none())
         .await;
 }
+
+/// Days in which a node is off, and the rest of its fleet goes on.
+fn days(days: u64) -> Span {
+    Span::hours(days * 24)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_certificate_ended_while_it_was_off_renews_it_and_comes_back() {
+    let mut cluster = Cluster::with_nodes(ES256, &["a", "b"]).await;
+    cluster.stop_agent("b").await;
+    let folder = cluster.agent_folder("b");
+    let first = good_until(&folder, cluster.clock.now());
+    for _ in 0..9 {
+        cluster.stepper.advance(days(9));
+        cluster.rest().await;
+    }
+    assert!(first + days(50) < cluster.clock.now());
+    cluster.start_agent("b");
+    cluster.rest().await;
+    assert!(good_until(&folder, cluster.clock.now()) > cluster.clock.now() + days(29));
+    assert!(cluster.agent_status("b").no_stream.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_certificate_ended_too_long_ago_is_told_how_to_come_back() {
+    let mut cluster = Cluster::with_nodes(ES256, &["a", "b"]).await;
+    cluster.stop_agent("b").await;
+    for _ in 0..13 {
+        cluster.stepper.advance(days(7));
+        cluster.rest().await;
+    }
+    cluster.start_agent("b");
+    let advice = ["does so no more", "jkeys node token", "jkeys enroll -"];
+    cluster
+        .until_agent("b", |status| {
+            let said = status.no_stream.as_deref().unwrap_or_default();
+            advice.iter().all(|words| said.contains(words))
+        })
+        .await;
+    let token = cluster.token("b").await.unwrap();
+    cluster.enroll("b", &token).await.unwrap();
+    cluster.stop_agent("b").await;
+    cluster.start_agent("b");
+    cluster.rest().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_was_cloned_is_noticed_once_and_shown_and_one_that_starts_anew_is_not() {
+    let mut cluster = Cluster::with_nodes(ES256, &["a"]).await;
+    for _ in 0..3 {
+        cluster.stop_agent("a").await;
+        cluster.start_agent("a");
+        cluster.rest().await;
+    }
+    assert!(!cluster.node("a").await.is_cloned);
+    let (own, copied) = (cluster.agent_folder("a"), cluster.agent_folder("copy"));
+    std::fs::create_dir_all(copied.join("keys")).unwrap();
+    std::fs::copy(own.join("identity.json"), copied.join("identity.json")).unwrap();
+    for key in std::fs::read_dir(own.join("keys")).unwrap() {
+        let key = key.unwrap();
+        std::fs::copy(key.path(), copied.join("keys").join(key.file_name())).unwrap();
+    }
+    // Each stream takes the place of the other's.
+    cluster.start_agent("copy");
+    cluster.until(|status| status.nodes[0].is_cloned).await;
+    cluster.stop_agent("copy").await;
+    cluster.rest().await;
+    assert_eq!(cluster.count("node_cloned").await, 1);
+    assert!(
+        cluster.node("a").await.is_cloned,
+        "it is shown until the node is enrolled anew"
+    );
+    let token = cluster.token("a").await.unwrap();
+    cluster.enroll("a", &token).await.unwrap();
+    cluster.stop_agent("a").await;
+    cluster.start_agent("a");
+    cluster.rest().await;
+    assert!(!cluster.node("a").await.is_cloned);
+}

@@ -2,6 +2,7 @@
 
 mod adopting;
 mod authorisation;
+mod cas;
 mod clocks;
 mod cluster;
 mod emergency;

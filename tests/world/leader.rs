@@ -297,7 +297,8 @@ impl World {
                 self.leader.answer = Some(answer);
             }
             Effect::Answer { node, enrolment, answer } => self.send(&node, enrolment, Down::Answer(answer)),
-            Effect::Note(_) => {}
+            // Nothing is certified in this world, so no CA is replaced.
+            Effect::Note(_) | Effect::MakeCa { .. } | Effect::Certify | Effect::DestroyCas(_) => {}
         }
     }
 

@@ -78,6 +78,7 @@ pub struct CacheHolds {
 
 /// Something that the core must know.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "an input is taken as it comes, one at a time")]
 pub enum Input {
     /// The stream stands, and the leader has said its welcome.
     Connected(Welcome),

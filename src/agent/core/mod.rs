@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub use io::{CacheHolds, DiskResult, DiskWork, Effect, Found, Input, Proofs, Settings, Wake};
-pub use status::Status;
+pub use status::{NamedCas, Status};
 pub use trusted::{GoingBack, Measured, Newest, Standing, Trusted, ViewId};
 pub use verify::{Refusal, verify, verify_cached};
 
@@ -56,6 +56,8 @@ pub struct State {
     link: Link,
     contact: Contact,
     refusal: Option<Refused>,
+    /// Whom to trust.
+    cas: NamedCas,
     /// The key of the fleet's audit log.
     log: Option<NoteKey>,
     found_problem: Option<String>,
@@ -137,6 +139,7 @@ pub fn start(settings: Settings, proofs: Proofs, found: Found, now: Now) -> (Sta
         hooks: Work::default(),
         link: Link::Down,
         refusal: None,
+        cas: NamedCas::default(),
         log: found.log,
         found_problem: found.problem,
         stale: false,
@@ -146,6 +149,7 @@ pub fn start(settings: Settings, proofs: Proofs, found: Found, now: Now) -> (Sta
     let mut effects = Vec::new();
     if let Some(bundle) = found.cached {
         state.take_cached(bundle, found.proof.map(Arc::new), now, &mut effects);
+        state.note_cas();
     }
     if let Some(mut installed) = found.installed {
         installed.hooks_succeeded = !settings.has_hooks || state.trusted.hooked.as_ref() == Some(&ViewId::from(&installed));
@@ -296,7 +300,10 @@ impl State {
 
     fn disk_ended(&mut self, result: DiskResult, now: Now) {
         match result {
-            DiskResult::CacheWritten(holds) => self.cache = Some(holds),
+            DiskResult::CacheWritten(holds) => {
+                self.cache = Some(holds);
+                self.note_cas();
+            }
             DiskResult::TrustedSaved(trusted) => self.durable = *trusted,
             DiskResult::Installed(installed) => {
                 let as_written = self.installing.take().is_some_and(|view| shows(&installed, &view));

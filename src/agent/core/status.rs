@@ -29,9 +29,35 @@ pub struct Status {
     pub leader_time: Option<Time>,
     /// What keeps the node from going on.
     pub problem: Option<String>,
+    /// The CAs that the node's generation names, as far as that is durable; none before the start.
+    pub cas: Option<NamedCas>,
+    /// Why there is no stream to the leader, and what to do, as the last attempt found; none before one has failed.
+    pub no_stream: Option<String>,
+}
+
+/// Whom to trust, by the newest durable generation that says so.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct NamedCas {
+    /// That generation; 0 where none has said so yet.
+    pub generation: Generation,
+    /// The certificates of the CAs, DER in base64, oldest first.
+    pub certificates: Vec<String>,
 }
 
 impl State {
+    /// What is in the sealed cache is durable.
+    pub(super) fn note_cas(&mut self) {
+        let Some(content) = &self.content else { return };
+        let (set, digest) = (&content.bundle.set, content.bundle.digest);
+        let is_durable = self.cache.as_ref().is_some_and(|cache| cache.digest == digest);
+        if is_durable && !set.cas.is_empty() {
+            self.cas = NamedCas {
+                generation: set.generation,
+                certificates: set.cas.clone(),
+            };
+        }
+    }
+
     /// Whether work on the disk is under way.
     #[must_use]
     pub fn is_writing(&self) -> bool {
@@ -52,6 +78,8 @@ impl State {
             next_change: self.next_change(),
             leader_time: self.contact.leader_time(now),
             problem: self.problem(),
+            cas: Some(self.cas.clone()),
+            no_stream: None,
         }
     }
 }

@@ -13,7 +13,7 @@ use tracing::{debug, error, info, warn};
 pub use monitor::Monitor;
 
 use super::blocking::blocking;
-use super::core::{self, Effect, Found, Input, Now, Proofs, Settings, State, ViewId, Wake};
+use super::core::{self, Effect, Found, Input, Now, Proofs, Settings, State, Status, ViewId, Wake};
 use super::disk::{Disk, DiskError};
 use crate::audit::{Adopted, GoesOn, NoteKey, Sent, accept};
 use crate::clock::Clock;
@@ -92,9 +92,12 @@ pub async fn run(
 ) -> Result<(), DiskError> {
     monitor.begin();
     let (mut shell, mut state, mut stepped_at) = Shell::start(config, clock, reports).await?;
-    let mut link_open = true;
+    let (mut link_open, mut no_stream) = (true, None);
     loop {
-        monitor.show(state.status(shell.now()));
+        monitor.show(Status {
+            no_stream: no_stream.clone(),
+            ..state.status(shell.now())
+        });
         let input = tokio::select! {
             _ = shutdown.wait_for(|stop| *stop) => break,
             number = monitor.asked() => {
@@ -103,6 +106,11 @@ pub async fn run(
             }
             event = link.recv(), if link_open => {
                 link_open = event.is_some();
+                no_stream = match &event {
+                    Some(LinkEvent::Lost(why)) => Some(why.clone()),
+                    Some(LinkEvent::Connected(_)) => None,
+                    _ => no_stream,
+                };
                 event.map_or(Input::Lost, heard)
             }
             Some(done) = ended(&mut shell.tasks) => done,

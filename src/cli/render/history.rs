@@ -95,6 +95,16 @@ fn action(event: &Event) -> String {
         Event::Adopted { .. } | Event::Recovered { .. } => adoption(event),
         Event::BackedUp => "backup handed out".to_owned(),
         Event::Rekeyed { from, to } => format!("keystore written again under another master key, {to} instead of {from}"),
+        Event::NodeCloned { node, enrolment } => {
+            format!("node {node}, number {enrolment}, was cloned: two machines use its identity")
+        }
+        Event::LeaderCertified { .. }
+        | Event::NodeCertified { .. }
+        | Event::CaAsked { .. }
+        | Event::CaMade { .. }
+        | Event::CaActivated { .. }
+        | Event::CaDropped { .. }
+        | Event::CaDestroyed { .. } => authority(event),
         Event::Refused { request, refusal } => format!("refused {}: {}", plain(request), plain(refusal)),
     }
 }
@@ -140,6 +150,27 @@ fn adoption(event: &Event) -> String {
             key.kid
         ),
         Event::Recovered { profile, key, .. } => format!("key {} of profile {profile} is as nodes have it", key.kid),
+        _ => String::new(),
+    }
+}
+
+/// Certificates, and the CAs that sign them.
+fn authority(event: &Event) -> String {
+    match event {
+        Event::LeaderCertified { by, good_until } => {
+            format!("leader has another certificate, of CA {}, good until {good_until}", by.number)
+        }
+        Event::NodeCertified {
+            node, by, good_until, ..
+        } => format!("node {node} has another certificate, of CA {by}, good until {good_until}"),
+        Event::CaAsked { number, .. } => format!("CA {number} is to take over"),
+        Event::CaMade { facts, .. } => format!(
+            "CA {} made, good until {}: nodes are told to trust it, and nothing is signed with it yet",
+            facts.number, facts.good_until
+        ),
+        Event::CaActivated { number, .. } => format!("CA {number} signs: every node in service trusts it"),
+        Event::CaDropped { number, .. } => format!("CA {number} is trusted no more: nobody can show a certificate of it"),
+        Event::CaDestroyed { number } => format!("private half of CA {number} destroyed"),
         _ => String::new(),
     }
 }
@@ -217,6 +248,8 @@ pub(super) fn waited(wait: &Wait) -> String {
         Wait::Discard(kid) => {
             format!("key {kid} could be removed, but a node has not confirmed that it publishes it no more (rule E2)")
         }
+        Wait::TrustCa(number) => format!("CA {number} is made, but a node has not confirmed that it trusts it"),
+        Wait::EndCa(number) => format!("CA {number} signs no more, but certificates or join tokens of it may still be shown"),
     }
 }
 
@@ -233,7 +266,7 @@ fn why(event: &Event) -> String {
         Event::Activated { why, .. } | Event::Published { why, .. } | Event::Hastened { why, .. } => given(why),
         Event::Revoked { reason, comment, .. } => (Some(*reason), comment.as_ref()),
         Event::Adopted { comment, .. } => (None, Some(comment)),
-        Event::ReportedCompromised { comment, .. } => (None, comment.as_ref()),
+        Event::ReportedCompromised { comment, .. } | Event::CaAsked { comment, .. } => (None, comment.as_ref()),
         other => (None, other.farewell().and_then(|farewell| farewell.comment.as_ref())),
     };
     let reason = reason.map(|reason| reason.to_string());

@@ -3,6 +3,7 @@
 //! JSON is given on as it came.
 
 mod audit;
+mod cas;
 mod decision;
 mod dry_run;
 mod explain;
@@ -23,6 +24,7 @@ mod tokens;
 pub(super) use audit::{
     checkpoint_json, consistency, consistency_json, exported, proof_written, proved, whole_log, whole_log_json,
 };
+pub(super) use cas::{ca_rotation, cas};
 pub(super) use decision::{REVOKES_NOTHING, confirmed, decided, finished};
 pub(super) use dry_run::dry_run;
 pub(super) use explain::explanation;

@@ -1,9 +1,10 @@
 //! The node table.
 
+use super::cas;
 use super::table::Table;
 use super::text::{elapsed, lines, list, plain, relative};
 use crate::lifecycle::{Ended, Ending};
-use crate::rpc::documents::{EnrolledNode, HeldKey, NodeEnded, NodePage, NodeStatus, Status};
+use crate::rpc::documents::{EnrolledNode, HeldKey, NodeEnded, NodePage, NodePapers, NodeStatus, Status};
 use crate::types::{Kid, Span, Time};
 
 /// `jkeys node list`, and a part of `jkeys status`.
@@ -60,7 +61,12 @@ fn remarks(node: &NodeStatus, now: Time) -> String {
         .on_disk
         .filter(|generation| Some(*generation) != node.confirmed)
         .map(|generation| format!("generation {generation} on disk"));
-    let parts = [debt, disk, clock(node), node.problem.as_deref().map(plain)];
+    let papers = node.papers.as_ref().and_then(|papers| cas::remark(papers, now));
+    let cloned = node.is_cloned.then(|| {
+        let name = &node.node;
+        format!("two machines use its identity: `jkeys node revoke {name}`, then enroll the true one anew")
+    });
+    let parts = [cloned, debt, disk, clock(node), papers, node.problem.as_deref().map(plain)];
     parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
@@ -82,6 +88,7 @@ pub(in crate::cli) fn node(page: &NodePage) -> String {
 fn enrolled_node(node: &EnrolledNode, now: Time) -> String {
     let connected = if node.is_connected { "connected" } else { "not connected" };
     let remark = remarks(&node.status, now);
+    let papers = |of: fn(&NodePapers) -> String| node.status.papers.as_ref().map_or_else(|| "not told yet".to_owned(), of);
     let facts = [
         ("node", node.status.node.to_string()),
         (
@@ -89,7 +96,9 @@ fn enrolled_node(node: &EnrolledNode, now: Time) -> String {
             format!("{} {}, {connected}", standing(&node.status), elapsed(node.status.since, now)),
         ),
         ("enrolled", format!("{} (number {})", node.enrolled_at, node.enrolment)),
-        ("certificate", format!("for the key with SHA-256 {}", node.tls_key)),
+        ("key", format!("SHA-256 {}", node.tls_key)),
+        ("certificate", papers(cas::certificate)),
+        ("trusts", papers(cas::trusted)),
         ("confirmed", confirmed(&node.status, now)),
         (
             "heard",

@@ -339,7 +339,9 @@ async fn a_node_is_shown_and_taken_out_with_what_follows_from_that() {
 node         vm-1
 standing     in service 2d 1h, connected
 enrolled     2026-11-06T14:05:04.000Z (number 7)
-certificate  for the key with SHA-256 0101010101010101010101010101010101010101010101010101010101010101
+key          SHA-256 0101010101010101010101010101010101010101010101010101010101010101
+certificate  not told yet
+trusts       not told yet
 confirmed    42 (9m ago)
 heard        12s ago
 remark       none

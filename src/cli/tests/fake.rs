@@ -7,8 +7,9 @@ use tempfile::TempDir;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
+use super::cas;
 use crate::cli::samples::{NOW, a_node, a_plan, a_version, kid, node_ended, quiet, tokens};
-use crate::rpc::admin::{Document, EndNodeCall, Progress, Tokens, schema};
+use crate::rpc::admin::{Document, EndNodeCall, Progress, RotateCaCall, Tokens, schema};
 use crate::rpc::documents::VersionsPage;
 use crate::rpc::proto::admin_server::Admin;
 use crate::rpc::proto::{self, HistoryRequest, RotateRequest};
@@ -260,6 +261,15 @@ impl Admin for Fake {
     async fn end_node(&self, request: Request<proto::EndNodeRequest>) -> Result<Response<proto::Document>, Status> {
         let ended = node_ended(EndNodeCall::try_from(request.into_inner())?);
         Ok(Response::new(Document::write(schema::NODE_ENDED, &ended).unwrap().into()))
+    }
+
+    async fn show_cas(&self, _: Request<proto::ShowCasRequest>) -> Result<Response<proto::Document>, Status> {
+        Ok(Response::new(Document::write(schema::CAS, &cas::page()).unwrap().into()))
+    }
+
+    async fn rotate_ca(&self, request: Request<proto::RotateCaRequest>) -> Result<Response<proto::Document>, Status> {
+        let rotation = cas::rotation(&RotateCaCall::try_from(request.into_inner())?);
+        Ok(Response::new(Document::write(schema::CA_ROTATION, &rotation).unwrap().into()))
     }
 
     async fn list_tokens(&self, _: Request<proto::ListTokensRequest>) -> Result<Response<proto::Document>, Status> {

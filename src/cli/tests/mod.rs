@@ -1,5 +1,6 @@
 //! The command line as it is typed, against a leader on a real socket.
 
+mod cas;
 mod changing;
 mod explaining;
 mod fake;

@@ -46,6 +46,7 @@ fn files_with(published: &[&NewKey], kept: &[&NewKey], privates: &[&NewKey]) -> 
         clock_skew: Span(200),
         max_age: Span::secs(1),
         straggler_after: Span::secs(5),
+        cas: vec![],
         members: published.iter().chain(kept).map(member).collect(),
     };
     let view = view(&set, &Switches::new(), START);

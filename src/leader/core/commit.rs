@@ -43,6 +43,10 @@ impl Leader {
         let keep = kids(decision, |event| event.new_key().is_some());
         let destroyed = kids(decision, |event| matches!(event, Event::Destroyed { .. }));
         let (state, lists) = (self.state.clone(), decision.lists.clone());
+        let cas: Vec<u32> = decision.events.iter().filter_map(destroyed_ca).collect();
+        if !cas.is_empty() {
+            effects.push(Effect::DestroyCas(cas));
+        }
         if !destroyed.is_empty() {
             // Effects are carried out in order: what the record says has happened by then.
             effects.push(Effect::Destroy(destroyed));
@@ -57,6 +61,9 @@ impl Leader {
             keep,
             generation,
         })));
+        if decision.events.iter().any(Event::changes_cas) {
+            effects.push(Effect::Certify);
+        }
         if decision.events.contains(&Event::DistrustedAll) {
             self.making.clear();
         }
@@ -87,6 +94,13 @@ impl Leader {
             generation,
             digest,
         }
+    }
+}
+
+fn destroyed_ca(event: &Event) -> Option<u32> {
+    match event {
+        Event::CaDestroyed { number } => Some(*number),
+        _ => None,
     }
 }
 

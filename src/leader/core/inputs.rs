@@ -1,7 +1,9 @@
 //! What goes into the leader's core and what comes out.
 
+use std::num::NonZeroU64;
+
 use crate::leader::core::Commit;
-use crate::lifecycle::{Command, Decision, Halt, Profile, Refusal, Report, Settings, Shown, Sighting};
+use crate::lifecycle::{CaFacts, Command, Decision, Halt, Papers, Profile, Refusal, Report, Settings, Shown, Sighting};
 use crate::rpc::fleet::Answer;
 use crate::types::{Actor, Enrolment, Generation, Kid, NodeName, ProfileName, PublicKey, Time};
 
@@ -51,6 +53,31 @@ pub enum Input {
         /// What it holds.
         shown: Shown,
     },
+    /// A node has opened a stream.
+    Came {
+        /// The node.
+        node: NodeName,
+        /// The enrolment that its certificate belongs to.
+        enrolment: Enrolment,
+        /// The number that its agent made when it started.
+        instance: NonZeroU64,
+    },
+    /// A node says what is on its disk of its certificate, and whom it trusts.
+    Papers {
+        /// The enrolment that its certificate belongs to.
+        enrolment: Enrolment,
+        /// What it says.
+        papers: Papers,
+    },
+    /// A CA has been made.
+    CaMade {
+        /// What it is.
+        facts: CaFacts,
+        /// Its certificate, DER in base64.
+        certificate: String,
+    },
+    /// A CA could not be made.
+    CaFailed,
     /// The reports so far are to be made durable.
     Settle,
     /// The observations of the last [`Effect::Observe`] are durable.
@@ -114,6 +141,15 @@ pub enum Effect {
     },
     /// Drop a key that was made and is not used.
     Drop(Kid),
+    /// Make a CA, then say [`Input::CaMade`] or [`Input::CaFailed`].
+    MakeCa {
+        /// Its number.
+        number: u32,
+    },
+    /// The CAs have changed: sign with the one that signs now, and let in whom those that are trusted have signed for.
+    Certify,
+    /// Destroy the private halves of these CAs, in the kept snapshots too. Those that are gone already are left at that.
+    DestroyCas(Vec<u32>),
     /// Answer a caller.
     Reply {
         /// The caller.

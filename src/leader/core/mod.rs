@@ -3,6 +3,8 @@
 //! Effects are values, carried out in order by the shell. A commit that fails ends the leader, so the core goes on as if every
 //! effect before had succeeded: nothing is sent that is not durable (rule R7).
 
+mod authority;
+mod clones;
 mod commit;
 mod inputs;
 mod memory;
@@ -17,6 +19,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+use clones::Instances;
 pub use commit::Commit;
 pub use inputs::{Ask, Effect, Input, Ticket};
 use memory::Memories;
@@ -25,7 +28,9 @@ use timekeeper::{Finding, Timekeeper};
 
 use crate::audit::public_form;
 use crate::lifecycle::mutant::{Mutant, is_out};
-use crate::lifecycle::{Absence, Command, Decision, Event, Reading, Sighting, Sightings, State, Vote, decide, next_due, wanted};
+use crate::lifecycle::{
+    Absence, Command, Decision, Event, Papers, Reading, Sighting, Sightings, State, Vote, decide, next_due, wanted,
+};
 use crate::types::{Actor, Digest, Enrolment, Generation, NodeName, Now, ProfileName, PublicKey, Seq, Span, Time};
 
 /// What the leader knows.
@@ -37,6 +42,12 @@ pub struct Leader {
     unsettled: Sightings,
     answers: Vec<(NodeName, Enrolment, Time)>,
     making: BTreeMap<ProfileName, Making>,
+    /// Whether a CA is being made.
+    makes_ca: bool,
+    /// What nodes have said of their papers since the last look.
+    papers: BTreeMap<Enrolment, Papers>,
+    /// The agents that have come.
+    instances: Instances,
     /// The newest generation that each node has refused.
     refused: BTreeMap<Enrolment, Generation>,
     memories: Memories,
@@ -67,6 +78,9 @@ impl Leader {
             unsettled,
             answers,
             making,
+            makes_ca: false,
+            papers: BTreeMap::new(),
+            instances: Instances::default(),
             refused: BTreeMap::new(),
             memories: Memories::default(),
             asked: 0,
@@ -155,7 +169,7 @@ impl Leader {
                 self.timekeeper.start(&self.state, last_known, now);
             }
             // Ten thousand nodes report in a row: the clocks are looked at once, after the last of them.
-            Input::Report { .. } | Input::ForeignLog { .. } | Input::Shown { .. } => {}
+            Input::Report { .. } | Input::ForeignLog { .. } | Input::Shown { .. } | Input::Papers { .. } => {}
             _ => self.look(now, &mut effects),
         }
         let clock = self.reading(now);
@@ -183,6 +197,16 @@ impl Leader {
             Input::Report { .. } => {}
             Input::ForeignLog { enrolment, halt } => self.foreign_log(enrolment, halt, clock, &mut effects),
             Input::Shown { node, enrolment, shown } => self.shown(&node, enrolment, shown),
+            Input::Came {
+                node,
+                enrolment,
+                instance,
+            } => self.came(&node, enrolment, instance, now, &mut effects),
+            Input::Papers { enrolment, papers } => {
+                self.papers.insert(enrolment, papers);
+            }
+            Input::CaMade { facts, certificate } => self.ca_made(facts, certificate, now, &mut effects),
+            Input::CaFailed => self.makes_ca = false,
             Input::Settle => self.settle(now, &mut effects),
             Input::Settled => self.settled(now, &mut effects),
             Input::KeyMade { profile, serial, key } => self.key_made(profile, serial, key, now, &mut effects),
@@ -312,6 +336,7 @@ impl Leader {
                 });
             }
         }
+        self.want_ca(effects);
     }
 
     /// The enrolments that end when `decision` is applied.
@@ -328,6 +353,8 @@ impl Leader {
         self.seen.remove(&enrolment);
         self.unsettled.remove(&enrolment);
         self.reports.forget(enrolment);
+        self.papers.remove(&enrolment);
+        self.instances.forget(enrolment);
         self.refused.remove(&enrolment);
         self.memories.forget(enrolment);
         self.timekeeper.forget(enrolment);

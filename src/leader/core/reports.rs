@@ -136,6 +136,7 @@ impl Leader {
             let before = unsettled.remove(&enrolment).or_else(|| seen.get(&enrolment).cloned());
             unsettled.insert(enrolment, becomes(before.unwrap_or_default()));
         });
+        self.settle_papers();
         if is_out(Mutant::R7Observed) {
             self.settled(now, effects);
         }

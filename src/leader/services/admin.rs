@@ -18,8 +18,8 @@ use crate::leader::plan;
 use crate::leader::status::{decided, status};
 use crate::lifecycle::{Adopt, Command, Compromised, Event, RotateNow, Why};
 use crate::rpc::admin::{
-    self, Accepted, AdoptCall, Document, EndNodeCall, HistoryCall, PlanCall, Progress, RevokeCall, RotateCall, TokenCall, Tokens,
-    schema,
+    self, Accepted, AdoptCall, Document, EndNodeCall, HistoryCall, PlanCall, Progress, RevokeCall, RotateCaCall, RotateCall,
+    TokenCall, Tokens, schema,
 };
 use crate::rpc::documents;
 use crate::rpc::fleet::PROTOCOL_VERSION;
@@ -28,8 +28,8 @@ use crate::rpc::proto::{
     self, AdoptRequest, AuditLogPart, AuditLogRequest, BackupPart, BackupRequest, CreateTokenRequest, CreateTokenResponse,
     EndNodeRequest, HistoricalKeysRequest, HistoricalKeysResponse, HistoryRequest, ListTokensRequest, PingRequest, PingResponse,
     PlanRequest, ProveConsistencyRequest, ProveConsistencyResponse, ProveRecordsRequest, ProvedRecord, RevokeRequest,
-    RevokeTokensRequest, RevokeTokensResponse, RotateProgress, RotateRequest, ShowKeyRequest, ShowNodeRequest,
-    ShowVersionRequest, StatusRequest, VersionsRequest, WatchRequest, audit_log_part,
+    RevokeTokensRequest, RevokeTokensResponse, RotateCaRequest, RotateProgress, RotateRequest, ShowCasRequest, ShowKeyRequest,
+    ShowNodeRequest, ShowVersionRequest, StatusRequest, VersionsRequest, WatchRequest, audit_log_part,
 };
 use crate::rpc::{Caller, ErrorKind, Failure};
 use crate::types::{Actor, Enrolment, Kid, NameError, Now, Seq, Span};
@@ -230,6 +230,17 @@ impl Admin for AdminService {
             schema::NODE_ENDED,
             &self.0.end_node(actor, call).await?,
         )?))
+    }
+
+    async fn show_cas(&self, _: Request<ShowCasRequest>) -> Answer<proto::Document> {
+        Ok(Response::new(document(schema::CAS, &self.0.cas().await?)?))
+    }
+
+    async fn rotate_ca(&self, request: Request<RotateCaRequest>) -> Answer<proto::Document> {
+        let actor = actor(&request)?;
+        let call = RotateCaCall::try_from(request.into_inner())?;
+        let rotation = self.0.rotate_ca(actor, call).await?;
+        Ok(Response::new(document(schema::CA_ROTATION, &rotation)?))
     }
 
     async fn create_token(&self, request: Request<CreateTokenRequest>) -> Answer<CreateTokenResponse> {

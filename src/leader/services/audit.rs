@@ -49,7 +49,7 @@ fn invalid(why: &NameError) -> Failure {
 impl Context {
     /// The newest checkpoint, and what nodes have cosigned.
     pub(super) async fn audit_head(&self) -> Result<(TreeHead, AuditLogHead), Failure> {
-        let domain = self.authority.fleet.trust_domain.clone();
+        let domain = self.authority().fleet.trust_domain.clone();
         let leader = self.shared.leader().await?;
         let witnesses: Vec<_> = (leader.state().nodes.iter())
             .map(|(node, row)| {

@@ -7,8 +7,8 @@ use tokio::sync::{oneshot, watch};
 use crate::clock::Clock;
 use crate::config::{BackupHook, LeaderConfig};
 use crate::keystore::Keystore;
+use crate::leader::authority::Authority;
 use crate::leader::engine::Shared;
-use crate::leader::founding::Authority;
 use crate::leader::log::Log;
 use crate::leader::message::{Decided, Message};
 use crate::lifecycle::Command;
@@ -23,7 +23,7 @@ pub(in crate::leader) struct Context {
     pub(in crate::leader) shared: Shared,
     pub(in crate::leader) keystore: Arc<Keystore>,
     pub(in crate::leader) log: Arc<Log>,
-    pub(in crate::leader) authority: Arc<Authority>,
+    pub(in crate::leader) authority: watch::Receiver<Arc<Authority>>,
     pub(in crate::leader) terms: watch::Receiver<Terms>,
     pub(in crate::leader) clock: Clock,
     /// How the backup hook went.
@@ -53,7 +53,7 @@ impl From<&LeaderConfig> for Terms {
 
 impl Context {
     /// Asks the engine. The answer comes once the decision, or the refusal, is durable.
-    pub(super) async fn ask(&self, actor: Actor, request: String, command: Command) -> Result<Decided, Failure> {
+    pub(in crate::leader) async fn ask(&self, actor: Actor, request: String, command: Command) -> Result<Decided, Failure> {
         let (answer, answered) = oneshot::channel();
         let message = Message::Ask {
             actor,
@@ -65,6 +65,11 @@ impl Context {
         answered.await.map_err(|_| stopping())
     }
 
+    /// Tells the engine something that has no answer.
+    pub(super) async fn tell(&self, message: Message) -> Result<(), Failure> {
+        self.shared.inbox.send(message).await.map_err(|_| stopping())
+    }
+
     /// Has the refusal of an authenticated caller recorded (rule R7), and gives it back.
     pub(super) async fn refuse(&self, actor: Actor, request: String, failure: Failure) -> Failure {
         let refusal = failure.message.clone();
@@ -74,12 +79,19 @@ impl Context {
         failure
     }
 
+    /// The CAs as they are now.
+    pub(in crate::leader) fn authority(&self) -> Arc<Authority> {
+        self.authority.borrow().clone()
+    }
+
     /// A node's papers around its certificate.
     pub(super) fn membership(&self, chain: Vec<CertificateDer<'static>>) -> Membership {
-        let fleet = &self.authority.fleet;
+        let authority = self.authority();
+        let fleet = &authority.fleet;
         Membership {
             chain,
-            roots: vec![self.authority.signer.certificate().clone()],
+            roots: authority.roots.clone(),
+            roots_of: authority.roots_of,
             trust_domain: fleet.trust_domain.clone(),
             log_public_key: fleet.log_public_key.0,
         }

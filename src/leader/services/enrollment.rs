@@ -7,7 +7,8 @@ use tonic::{Request, Response, Status};
 
 use super::attempts::Attempts;
 use super::context::{Context, internal};
-use crate::lifecycle::Command;
+use crate::leader::authority::Authority;
+use crate::lifecycle::{Command, Event};
 use crate::pki::CertificateDer;
 use crate::rpc::fleet::agree;
 use crate::rpc::proto::enrollment_server::Enrollment;
@@ -48,14 +49,12 @@ impl EnrollmentService {
             // At once: who asks a thousand times at the same moment is held up as well.
             self.refused(from);
         }
-        let issue = || {
-            let issued = context
-                .authority
-                .signer
-                .issue_node(&call.node, &call.csr, context.clock.now());
+        let issue = |authority: &Authority| {
+            let issued = authority.signer().issue_node(&call.node, &call.csr, context.clock.now());
             issued.map_err(|why| internal(&why))
         };
-        let signed = if is_known { Some(issue()?) } else { None };
+        let authority = context.authority();
+        let signed = if is_known { Some(issue(&authority)?) } else { None };
         let (actor, request) = (Actor::Node(call.node.clone()), format!("enroll node {}", call.node));
         let command = Command::Enrol {
             token,
@@ -63,13 +62,23 @@ impl EnrollmentService {
             tls_key: call.csr.key(),
             witness_key: WitnessKey(call.witness_public_key),
         };
-        if let Err(refusal) = context.ask(actor, request, command).await? {
-            if is_known {
-                self.refused(from);
+        let decision = match context.ask(actor, request, command).await? {
+            Ok((decision, _)) => decision,
+            Err(refusal) => {
+                if is_known {
+                    self.refused(from);
+                }
+                return Err(Failure::refused(refusal.to_string()));
             }
-            return Err(Failure::refused(refusal.to_string()));
+        };
+        // What is handed out is of the CA that the record names, also where that has just taken over.
+        let is_by_another =
+            |event: &Event| matches!(event, Event::Enrolled { ca: Some(ca), .. } if authority.signer_if(*ca).is_none());
+        let signed = signed.filter(|_| !decision.events.iter().any(is_by_another));
+        match signed {
+            Some(chain) => Ok(chain),
+            None => issue(&context.authority()),
         }
-        signed.map_or_else(issue, Ok)
     }
 
     /// Whoever was refused too often waits, even with a good token: else a right guess would be let in.

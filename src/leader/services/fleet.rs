@@ -18,7 +18,9 @@ use crate::leader::message::Message;
 use crate::leader::store::Published;
 use crate::lifecycle::{Ended, Halt, Report, Shown};
 use crate::pki::NodeCsr;
-use crate::rpc::fleet::{AgentMessage, Answer, Consistency, Cosignature, Exhibit, Hello, LeaderMessage, SHOWN, Welcome, agree};
+use crate::rpc::fleet::{
+    AgentMessage, Answer, Consistency, Cosignature, Exhibit, Hello, LeaderMessage, PAPERS, SHOWN, Welcome, agree,
+};
 use crate::rpc::limits::CALL_DEADLINE;
 use crate::rpc::proto::fleet_server::Fleet;
 use crate::rpc::proto::{AgentReport, LeaderUpdate, RenewRequest, RenewResponse};
@@ -54,10 +56,8 @@ impl Fleet for FleetService {
                 .refuse(actor, "renew its certificate".to_owned(), Failure::refused(advice));
             return Err(refused.await.into());
         }
-        let context = &self.0;
-        let issued = context.authority.signer.issue_node(&member.name, &csr, context.clock.now());
-        let chain = issued.map_err(|why| internal(&why))?;
-        Ok(Response::new(context.membership(chain).into()))
+        let chain = self.0.certify(&member.name, member.enrolment, &csr).await?;
+        Ok(Response::new(self.0.membership(chain).into()))
     }
 
     async fn sync(&self, request: Request<Streaming<AgentReport>>) -> Result<Response<Self::SyncStream>, Status> {
@@ -175,6 +175,10 @@ impl Session {
                         self.prove_from(said).await?;
                     }
                     Some(AgentMessage::Cosigned(cosignature)) => self.keep(cosignature).await?,
+                    Some(AgentMessage::Papers(papers)) => {
+                        let enrolment = self.member.enrolment;
+                        self.context.tell(Message::Papers { enrolment, papers }).await?;
+                    }
                     Some(AgentMessage::Shown(exhibit)) => self.take_shown(&exhibit).await?,
                     Some(AgentMessage::Hello(_)) => return Err(Failure::invalid("Hello is only the first message of a stream")),
                     None => return Ok(()),
@@ -210,10 +214,20 @@ impl Session {
         let report_every = self.context.terms.borrow_and_update().report_every;
         let welcome = Welcome {
             protocol_version,
-            capabilities: vec![SHOWN.to_owned()],
+            capabilities: vec![SHOWN.to_owned(), PAPERS.to_owned()],
             epoch,
             report_every,
         };
+        if let (None, Some(instance)) = (&self.welcomed, hello.instance) {
+            let (node, enrolment) = (self.member.name.clone(), self.member.enrolment);
+            self.context
+                .tell(Message::Came {
+                    node,
+                    enrolment,
+                    instance,
+                })
+                .await?;
+        }
         self.welcomed = Some((hello.clone(), epoch));
         self.send(LeaderMessage::Welcome(welcome)).await
     }
@@ -285,8 +299,7 @@ impl Session {
             checkpoint: Some(head),
         };
         let enrolment = self.member.enrolment;
-        let message = Message::ForeignLog { enrolment, halt };
-        self.context.shared.inbox.send(message).await.map_err(|_| stopping())?;
+        self.context.tell(Message::ForeignLog { enrolment, halt }).await?;
         Ok(Remembered::Foreign(head))
     }
 
@@ -317,8 +330,7 @@ impl Session {
         let gone_here = gone_here.await?;
         let (set, enrolment) = (Arc::new(set), self.member.enrolment);
         let shown = Shown { set, gone_here };
-        let message = Message::Shown { node, enrolment, shown };
-        self.context.shared.inbox.send(message).await.map_err(|_| stopping())
+        self.context.tell(Message::Shown { node, enrolment, shown }).await
     }
 
     /// Keeps a cosignature that verifies, of a checkpoint that is in the log.
@@ -332,7 +344,7 @@ impl Session {
         drop(leader);
         let (log, head) = (&self.context.log, cosignature.head);
         let is_in_log = tokio::task::block_in_place(|| log.holds(head)).map_err(|why| internal(&why))?;
-        let witness = NoteKey::of_witness(&witness_name(&self.context.authority.fleet.trust_domain, node), witness_key);
+        let witness = NoteKey::of_witness(&witness_name(&self.context.authority().fleet.trust_domain, node), witness_key);
         let checkpoint = Checkpoint {
             origin: log.key().name().to_owned(),
             head,
@@ -341,8 +353,7 @@ impl Session {
             tracing::warn!(%node, %head, "a cosignature that does not hold was dropped");
             return Ok(());
         }
-        let message = Message::Cosigned { enrolment, cosignature };
-        self.context.shared.inbox.send(message).await.map_err(|_| stopping())
+        self.context.tell(Message::Cosigned { enrolment, cosignature }).await
     }
 
     /// Why no answer comes any more. A node that was taken out of the fleet is told to erase first.
@@ -367,8 +378,7 @@ impl Session {
 
     async fn pass_on(&self, report: Report) -> Result<(), Failure> {
         let (node, enrolment) = (self.member.name.clone(), self.member.enrolment);
-        let message = Message::Report { node, enrolment, report };
-        self.context.shared.inbox.send(message).await.map_err(|_| stopping())
+        self.context.tell(Message::Report { node, enrolment, report }).await
     }
 
     async fn send(&self, message: LeaderMessage<Outgoing>) -> Result<(), Failure> {

@@ -4,6 +4,7 @@ mod admin;
 mod attempts;
 mod audit;
 mod backup;
+mod cas;
 mod context;
 mod enrollment;
 mod farewell;

@@ -25,13 +25,21 @@ impl Context {
             expires_at,
         };
         let words = format!("node token {node}");
-        self.ask(actor, words, command)
+        let (decision, _) = self
+            .ask(actor, words, command)
             .await?
             .map_err(|refusal| Failure::refused(refusal.to_string()))?;
+        let authority = self.authority();
+        let pinned = decision.events.iter().find_map(|event| match event {
+            Event::TokenIssued { ca, .. } => authority.signer_if((*ca)?),
+            _ => None,
+        });
+        // The record names the CA, so no other can be pinned.
+        let pinned = pinned.ok_or_else(|| internal(&"the fleet's CA changed in this moment; make another token"))?;
         let token = JoinToken {
             addresses,
-            ca_key: self.authority.signer.certificate().key(),
-            log_public_key: self.authority.fleet.log_public_key.0,
+            ca_key: pinned.certificate().key(),
+            log_public_key: authority.fleet.log_public_key.0,
             node,
             secret,
         };

@@ -8,13 +8,14 @@ use crate::lifecycle::event::{Event, Leaving};
 use crate::lifecycle::mutant::{Mutant, is_out};
 use crate::lifecycle::sightings::Sightings;
 use crate::lifecycle::state::{JoinToken, Standing, State};
-use crate::types::{Comment, Digest, Kid, NodeName, Time, WitnessKey};
+use crate::types::{Comment, Digest, Enrolment, Kid, NodeName, Time, WitnessKey};
 
-pub(super) fn issue_token(token: Digest, node: &NodeName, expires_at: Time) -> Decision {
+pub(super) fn issue_token(state: &State, token: Digest, node: &NodeName, expires_at: Time) -> Decision {
     Decision::from(vec![Event::TokenIssued {
         token,
         node: node.clone(),
         expires_at,
+        ca: signing(state),
     }])
 }
 
@@ -64,8 +65,13 @@ pub(super) fn enrol(
         tls_key,
         witness_key,
         unconfirmed: unconfirmed_by(state, seen, node),
+        ca: signing(state),
     });
     Ok(decision)
+}
+
+fn signing(state: &State) -> Option<u32> {
+    state.authority.signing().map(|ca| ca.facts.number)
 }
 
 /// An operator takes a node out of the fleet. What it left behind stands, and no token lets it in again.
@@ -90,6 +96,19 @@ pub(super) fn end(
         unconfirmed: unconfirmed_by(state, seen, node),
     }));
     Ok(decision)
+}
+
+/// Two machines use the identity of a node. That is said once.
+pub(super) fn cloned(state: &State, node: &NodeName, enrolment: Enrolment) -> Decision {
+    let row = state
+        .nodes
+        .get(node)
+        .filter(|row| row.enrolment == enrolment && !row.is_cloned);
+    let event = row.map(|_| Event::NodeCloned {
+        node: node.clone(),
+        enrolment,
+    });
+    Decision::from(event.into_iter().collect::<Vec<_>>())
 }
 
 fn not_there(state: &State, node: &NodeName) -> Refusal {

@@ -1,6 +1,7 @@
 //! What may be decided: `(state, sightings, command, now) -> decision or refusal`. A file for each kind of command.
 
 mod adopt;
+mod authority;
 mod configure;
 mod draft;
 mod emergency;
@@ -15,13 +16,14 @@ mod startup;
 mod succession;
 
 use super::adoption::Adopt;
+use super::authority::CaFacts;
 use super::clock::{Reading, Vote};
 use super::ended::Ending;
 use super::event::{Event, Why};
 use super::settings::Settings;
 use super::sightings::Sightings;
 use super::state::{Absence, Halt, State};
-use crate::types::{Comment, Digest, Kid, NodeName, ProfileName, PublicKey, Reason, Time, WitnessKey};
+use crate::types::{Comment, Digest, Enrolment, Kid, NodeName, ProfileName, PublicKey, Reason, Time, WitnessKey};
 
 pub use minting::{Wanted, successor_due_at, wanted};
 pub use refusal::Refusal;
@@ -123,6 +125,51 @@ pub enum Command {
     Adopt(Adopt),
     /// `jkeys backup`: it is on record before the first byte is handed out (rule R7).
     BackUp,
+    /// Two agents with the identity of a node have come in turns.
+    NodeCloned {
+        /// The node.
+        node: NodeName,
+        /// Its enrolment.
+        enrolment: Enrolment,
+    },
+    /// `jkeys ca rotate`.
+    RotateCa {
+        /// The operator's words.
+        comment: Option<Comment>,
+    },
+    /// A CA that was asked for has been made.
+    CaMade {
+        /// What it is.
+        facts: CaFacts,
+        /// Its certificate, DER in base64.
+        certificate: String,
+    },
+    /// The leader makes itself another certificate.
+    CertifyLeader {
+        /// The CA that signs it.
+        by: CaFacts,
+        /// The last instant at which it is good.
+        good_until: Time,
+    },
+    /// A node asks for another certificate.
+    CertifyNode {
+        /// The node.
+        node: NodeName,
+        /// Its enrolment.
+        enrolment: Enrolment,
+        /// The last instant at which it is good.
+        good_until: Time,
+    },
+}
+
+impl Command {
+    /// Whether it says nothing of keys, and is carried out by a leader that decides nothing more (rule R5).
+    fn is_for_the_halted(&self) -> bool {
+        matches!(
+            self,
+            Self::Start { .. } | Self::Adopt(_) | Self::BackUp | Self::CertifyLeader { .. } | Self::CertifyNode { .. }
+        )
+    }
 }
 
 /// `jkeys rotate --now`.
@@ -175,9 +222,7 @@ pub struct Decision {
 pub fn decide(state: &State, seen: &Sightings, command: &Command, clock: impl Into<Reading>) -> Result<Decision, Refusal> {
     let clock = clock.into();
     let now = state.time(clock);
-    // A leader that has stopped deciding is the one to make a copy of.
-    let goes_on = matches!(command, Command::Start { .. } | Command::Adopt(_) | Command::BackUp);
-    if let (Some(halt), false) = (&state.halted, goes_on) {
+    if let (Some(halt), false) = (&state.halted, command.is_for_the_halted()) {
         return Err(Refusal::Halted(halt.clone()));
     }
     match command {
@@ -193,7 +238,7 @@ pub fn decide(state: &State, seen: &Sightings, command: &Command, clock: impl In
             comment,
             destroy,
         } => emergency::revoke(state, seen, kid, *reason, comment.as_ref(), *destroy, now),
-        Command::IssueToken { token, node, expires_at } => Ok(membership::issue_token(*token, node, *expires_at)),
+        Command::IssueToken { token, node, expires_at } => Ok(membership::issue_token(state, *token, node, *expires_at)),
         Command::RevokeTokens { node } => membership::revoke_tokens(state, node.as_ref(), now),
         Command::Enrol {
             token,
@@ -215,6 +260,15 @@ pub fn decide(state: &State, seen: &Sightings, command: &Command, clock: impl In
             vote: *vote,
         }])),
         Command::BackUp => Ok(Decision::from(vec![Event::BackedUp])),
+        Command::NodeCloned { node, enrolment } => Ok(membership::cloned(state, node, *enrolment)),
+        Command::RotateCa { comment } => authority::ask(state, comment.as_ref()),
+        Command::CaMade { facts, certificate } => authority::made(state, *facts, certificate),
+        Command::CertifyLeader { by, good_until } => authority::certify_leader(state, *by, *good_until),
+        Command::CertifyNode {
+            node,
+            enrolment,
+            good_until,
+        } => authority::certify_node(state, node, *enrolment, *good_until),
         Command::Adopt(request) => adopt::adopt(state, seen, request, now),
         Command::NodeAhead(halt) => Ok(Decision::from(vec![Event::Halted { halt: halt.clone() }])),
     }

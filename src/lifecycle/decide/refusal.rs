@@ -14,6 +14,18 @@ pub enum Refusal {
         advice = .0.advice()
     )]
     Halted(Halted),
+    /// No leader has certified itself yet, so its CA is not known.
+    #[error("the leader is starting, and has no certificate yet; try again in a moment")]
+    NoCa,
+    /// One CA takes over at a time.
+    #[error("the rotation to CA {0} is under way; `jkeys ca show` says what it waits for")]
+    CaRotating(u32),
+    /// A CA that nobody waits for.
+    #[error("CA {0} was not asked for, or is there already")]
+    CaNotAsked(u32),
+    /// Another CA has taken over meanwhile.
+    #[error("CA {0} does not sign any more; try again")]
+    CaNotSigning(u32),
     /// A profile that is not configured.
     #[error("there is no profile {0}; `jkeys keys list` shows the profiles")]
     NoProfile(ProfileName),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::draft::Draft;
 use super::startup::holds_schedule;
-use super::{Decision, encryption, service};
+use super::{Decision, authority, encryption, service};
 use crate::lifecycle::clock::Reading;
 use crate::lifecycle::event::{Cause, Event, Why};
 use crate::lifecycle::mutant::{Mutant, is_out};
@@ -26,6 +26,7 @@ pub(super) fn tick(state: &State, seen: &Sightings, clock: Reading) -> Decision 
     decision
         .events
         .extend(state.doomed.iter().map(|kid| Event::Destroyed { kid: kid.clone() }));
+    authority::destroy(state, &mut decision);
     complete_revocations(state, seen, &mut decision);
     let mut waits = Waits::new();
     match holds_schedule(state, seen, clock) {
@@ -49,6 +50,7 @@ fn scheduled(state: &State, seen: &Sightings, now: Time, decision: &mut Decision
             encryption::publish_due(state, seen, profile, now, decision, waits);
         }
     }
+    authority::rotate(state, seen, now, decision, waits);
     for key in state.keys.values() {
         remove(state, seen, key, now, decision, waits);
         encryption::discard_due(state, seen, key, now, decision, waits);

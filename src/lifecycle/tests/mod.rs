@@ -1,6 +1,7 @@
 //! The rules, one file each; every test here fails when its rule is taken out.
 
 mod bench;
+mod cas;
 mod e1_publish;
 mod e2_keep;
 mod emergency;

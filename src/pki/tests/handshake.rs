@@ -8,7 +8,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::super::keys::{generate_p256, p256};
 use super::*;
-use crate::types::{Span, SpiffeId};
+use crate::types::{CERTIFICATE_LIFE, RENEWABLE_FOR, Span, SpiffeId};
 
 /// What one side knows after a handshake and one byte each way.
 struct Side {
@@ -150,18 +150,61 @@ async fn a_foreign_ca_is_refused_on_both_sides() {
 async fn a_certificate_is_good_for_its_time_only() {
     let fleet = Fleet::new();
     let (server, client) = (fleet.serve(&fleet.leader()), fleet.dial(&fleet.node()));
-    fleet.stepper.advance(LEAF_LIFE - Span::mins(1));
+    fleet.stepper.advance(CERTIFICATE_LIFE - Span::mins(1));
     assert!(meet(&client, &server).await.1.is_ok());
 
     fleet.stepper.advance(Span::mins(2));
     refused(meet(&client, &server).await.0, "expired");
-    let fresh_server = fleet.serve(&fleet.signer.issue_leader(fleet.clock.now()).unwrap());
-    refused(meet(&client, &fresh_server).await.1, "expired");
+    // A node's own is let through to be renewed, for a while, and says that it is over.
+    let fresh_server = || fleet.serve(&fleet.signer.issue_leader(fleet.clock.now()).unwrap());
+    let seen = meet(&client, &fresh_server()).await.1.unwrap().peer.unwrap();
+    assert!(seen.not_after < time_of(&fresh_server()).unwrap());
+    fleet.stepper.advance(RENEWABLE_FOR - Span::mins(2));
+    assert!(meet(&client, &fresh_server()).await.1.is_ok());
+    fleet.stepper.advance(Span::mins(2));
+    refused(meet(&client, &fresh_server()).await.1, "expired");
+
+    // A leader whose clock is behind has signed it all the same, when it was not.
+    let ahead = fleet.dial(&fleet.node());
+    fleet.stepper.set_wall(NOW - Span::hours(50));
+    assert!(meet(&ahead, &fresh_server()).await.1.is_ok());
+
+    // Over or not, it must be of this fleet, and a node's.
+    let (foreign, id) = (Fleet::new(), SpiffeId::Leader(fleet.domain.clone()));
+    let for_servers = careless(&fleet, &id, ExtendedKeyUsagePurpose::ServerAuth);
+    fleet.stepper.set_wall(NOW + CERTIFICATE_LIFE + Span::mins(1));
+    for stranger in [foreign.node(), for_servers] {
+        let dialling = node_client_config(&stranger, &fleet.roots(), &fleet.domain, &fleet.clock).unwrap();
+        refused(meet(&dialling, &fresh_server()).await.1, "invalid peer certificate");
+    }
 
     fleet.stepper.set_wall(NOW - Span::mins(4));
     assert!(meet(&client, &server).await.1.is_ok());
     fleet.stepper.set_wall(NOW - Span::mins(6));
     refused(meet(&client, &server).await.0, "not valid yet");
+}
+
+#[tokio::test]
+async fn the_leader_shows_who_dials_a_certificate_of_the_newest_ca_that_it_knows() {
+    let (old, new) = (Fleet::new(), Fleet::new());
+    let both = [old.signer.certificate().clone(), new.signer.certificate().clone()];
+    let leader = [old.leader(), new.leader()];
+    let server = server_config(&leader, &both, &old.clock).unwrap();
+    let shown = async |client: Arc<ClientConfig>| meet(&client, &server).await.0.map(|side| side.peer.unwrap().key);
+    let [by_old, by_new] = leader.map(|own| own.identity().unwrap().key);
+    let node = old.node();
+    let trusting = |roots: &[CaCertificate]| node_client_config(&node, roots, &old.domain, &old.clock).unwrap();
+    assert_eq!(shown(trusting(&both[..1])).await, Ok(by_old), "it was away");
+    assert_eq!(shown(trusting(&both[1..])).await, Ok(by_new), "the old one is gone");
+    assert_eq!(shown(trusting(&both)).await, Ok(by_new));
+    for (ca, shows) in both.iter().zip([by_old, by_new]) {
+        let joining = enroll_client_config(ca.key(), &old.clock).unwrap();
+        assert_eq!(shown(joining).await, Ok(shows), "a join token pins one CA");
+    }
+    // Certificates of both are let in as long as both are trusted, and then no more.
+    assert!(meet(&trusting(&both), &server).await.1.is_ok());
+    let later = server_config(&[new.leader()], &both[1..], &old.clock).unwrap();
+    refused(meet(&trusting(&both), &later).await.1, "invalid peer certificate");
 }
 
 #[tokio::test]

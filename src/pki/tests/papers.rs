@@ -2,7 +2,7 @@ use rcgen::string::Ia5String;
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, SanType};
 
 use super::*;
-use crate::types::Span;
+use crate::types::{CERTIFICATE_LIFE, Span};
 
 fn uri(text: &str) -> SanType {
     SanType::URI(Ia5String::try_from(text).unwrap())
@@ -29,7 +29,7 @@ fn names_in_a_request_count_for_nothing() {
     let identity = PeerIdentity::from_certificate(&chain[0]).unwrap();
     assert_eq!(identity.id.to_string(), "spiffe://op.example/node/vm-1");
     assert_eq!(identity.key, csr.key());
-    assert_eq!(identity.not_after, Time((NOW + LEAF_LIFE).0 / 1000 * 1000));
+    assert_eq!(identity.not_after, Time((NOW + CERTIFICATE_LIFE).0 / 1000 * 1000));
     assert!(CaCertificate::from_der(chain[0].clone()).is_err(), "a node is no CA");
     let own = super::super::identity::parse(&chain[0]).unwrap();
     let usage = own.extended_key_usage().unwrap().unwrap().value;
@@ -77,10 +77,10 @@ fn a_ca_signs_with_its_own_key_only() {
 }
 
 #[test]
-fn a_ca_lives_ten_years_and_knows_its_domain() {
+fn a_ca_lives_five_years_and_knows_its_domain() {
     let ca = Ca::new(&"a.example".parse().unwrap(), NOW).unwrap().certificate;
     assert_eq!(ca.trust_domain().as_str(), "a.example");
-    assert_eq!(ca.not_after(), Time((NOW + Span::TEN_YEARS).0 / 1000 * 1000));
+    assert_eq!(ca.not_after(), Time((NOW + Span::hours(5 * 365 * 24)).0 / 1000 * 1000));
     assert_eq!(CaCertificate::from_der(ca.der().clone()).unwrap(), ca);
 }
 
@@ -120,6 +120,7 @@ fn enrolled(fleet: &Fleet, keys: &NodeKeys) -> (Membership, JoinToken) {
     let membership = Membership {
         chain: fleet.signer.issue_node(&token.node, &csr, NOW).unwrap(),
         roots: fleet.roots(),
+        roots_of: crate::types::Generation(0),
         trust_domain: fleet.domain.clone(),
         log_public_key: token.log_public_key,
     };
@@ -153,7 +154,7 @@ fn a_node_takes_only_what_its_token_promised() {
     });
     refuse("do not belong together", &|answer| answer.chain = fleet.node().chain);
     let late = good
-        .check_enrolled(&token, &keys, NOW + LEAF_LIFE + Span::mins(1))
+        .check_enrolled(&token, &keys, NOW + CERTIFICATE_LIFE + Span::mins(1))
         .unwrap_err();
     assert!(late.to_string().contains("expired"), "{late}");
 }
@@ -163,6 +164,7 @@ fn tls_is_not_set_up_with_another_certificates_key() {
     let fleet = Fleet::new();
     let mut leader = fleet.leader();
     leader.key = fleet.leader().key;
-    assert!(server_config(&leader, &fleet.roots(), &fleet.clock).is_err());
-    assert!(server_config(&fleet.leader(), &[], &fleet.clock).is_err(), "no root");
+    assert!(server_config(&[leader], &fleet.roots(), &fleet.clock).is_err());
+    assert!(server_config(&[fleet.leader()], &[], &fleet.clock).is_err(), "no root");
+    assert!(server_config(&[], &fleet.roots(), &fleet.clock).is_err(), "no certificate");
 }

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod calls;
+mod cas;
 mod history;
 mod nodes;
 mod progress;
@@ -9,6 +10,7 @@ mod tokens;
 
 pub use adopt::AdoptCall;
 pub use calls::{Compromised, PlanCall, RevokeCall, RotateCall};
+pub use cas::RotateCaCall;
 pub use history::{HistoryCall, HistoryPage, Who};
 pub use nodes::EndNodeCall;
 pub use progress::{Accepted, Confirmation, Document, Finished, Progress, Trusted};
@@ -30,6 +32,10 @@ pub mod schema {
     pub const NODE: &str = "jkeys.node/1";
     /// A node that was revoked or removed.
     pub const NODE_ENDED: &str = "jkeys.node-ended/1";
+    /// The fleet's CAs.
+    pub const CAS: &str = "jkeys.cas/1";
+    /// What a rotation of the CA has before it.
+    pub const CA_ROTATION: &str = "jkeys.ca-rotation/1";
     /// The join tokens.
     pub const TOKENS: &str = "jkeys.tokens/1";
     /// What a rotation or a revocation would do.

@@ -100,6 +100,12 @@ impl Admin for Mirror {
     async fn end_node(&self, _: Request<proto::EndNodeRequest>) -> Result<Response<proto::Document>, Status> {
         nothing()
     }
+    async fn show_cas(&self, _: Request<proto::ShowCasRequest>) -> Result<Response<proto::Document>, Status> {
+        nothing()
+    }
+    async fn rotate_ca(&self, _: Request<proto::RotateCaRequest>) -> Result<Response<proto::Document>, Status> {
+        nothing()
+    }
     async fn list_tokens(&self, _: Request<proto::ListTokensRequest>) -> Result<Response<proto::Document>, Status> {
         nothing()
     }

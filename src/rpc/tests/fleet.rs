@@ -43,6 +43,7 @@ fn hello() -> AgentMessage {
         protocol_version: fleet::PROTOCOL_VERSION,
         capabilities: vec![],
         release: "0.1.0".into(),
+        instance: std::num::NonZeroU64::new(7),
     })
 }
 

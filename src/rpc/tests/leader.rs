@@ -60,6 +60,7 @@ pub(super) fn bundle() -> Bundle {
         clock_skew: Span::mins(5),
         max_age: Span::mins(10),
         straggler_after: Span::hours(24),
+        cas: vec![],
         members: vec![],
     };
     Bundle::new(set, BTreeMap::new()).unwrap()
@@ -79,7 +80,7 @@ impl Leader {
             domain: domain.clone(),
         });
         let identity = authority.signer.issue_leader(NOW).unwrap();
-        let (tls, current) = watch::channel(server_config(&identity, &authority.roots(), &clock).unwrap());
+        let (tls, current) = watch::channel(server_config(&[identity], &authority.roots(), &clock).unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string().parse().unwrap();
         let registry = Registry::default();
@@ -108,7 +109,7 @@ impl Leader {
 
     pub(super) fn fresh_config(&self) -> Arc<ServerConfig> {
         let identity = self.authority.signer.issue_leader(NOW).unwrap();
-        server_config(&identity, &self.authority.roots(), &self.clock).unwrap()
+        server_config(&[identity], &self.authority.roots(), &self.clock).unwrap()
     }
 
     pub(super) fn token(&self) -> JoinToken {
@@ -154,6 +155,7 @@ impl Enrollment for Echo {
         assert_eq!(Caller::of(&request)?, &Caller::Anonymous);
         let call = EnrollCall::try_from(request.into_inner())?;
         let membership = Membership {
+            roots_of: Generation(0),
             chain: self.0.signer.issue_node(&call.node, &call.csr, NOW).unwrap(),
             roots: self.0.roots(),
             trust_domain: self.0.domain.clone(),
@@ -210,7 +212,7 @@ async fn echo(
                     leader_time: Some(NOW),
                     in_service: true,
                 })],
-                Ok(AgentMessage::Cosigned(_) | AgentMessage::Shown(_)) => vec![],
+                Ok(AgentMessage::Cosigned(_) | AgentMessage::Shown(_) | AgentMessage::Papers(_)) => vec![],
                 Err(why) => {
                     let _ = updates.send(Err(why.into())).await;
                     return;

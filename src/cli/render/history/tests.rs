@@ -236,6 +236,7 @@ fn what_operators_report_in_words() {
 fn what_happens_to_nodes_in_words() {
     let node = || "vm-1".parse().unwrap();
     let issued = Event::TokenIssued {
+        ca: None,
         token: Digest([0; 32]),
         node: node(),
         expires_at: NOW,
@@ -250,6 +251,7 @@ fn what_happens_to_nodes_in_words() {
     };
     assert_eq!(words(revoked), "join token for node vm-1 revoked");
     let enrolled = Event::Enrolled {
+        ca: None,
         node: node(),
         enrolment: Enrolment(3),
         token: Digest([0; 32]),
