@@ -126,8 +126,9 @@ impl Oracle {
             .past
             .iter()
             .filter(|(enrolment, _)| self.leader.heard.contains(enrolment));
-        // A key that was encrypted to leaves the JWKS long before it is gone.
-        let signs = |kid: &&Kid| self.keys.contains_key(*kid);
+        // A key that was encrypted to leaves the JWKS long before it is gone. One that this leader dropped as unused, and that nodes
+        // have gone on to under the leader that was lost, is served for their tokens, though not where it is known as gone.
+        let signs = |kid: &&Kid| self.keys.contains_key(*kid) && !self.dropped_unused.contains(*kid);
         let mut gone = heard.flat_map(|(_, past)| &past.gone).filter(signs);
         if let Some(kid) = gone.find(|kid| after.keys.contains_key(*kid)).cloned() {
             self.breaks("R8", format!("{kid} comes back, and a node that was heard knows it as gone"));
@@ -257,7 +258,13 @@ impl Oracle {
                     self.breaks("R8", how);
                 }
             }
-            Event::Removed { kid, .. } | Event::Discarded { kid, .. } => drop(self.removed.insert(kid.clone())),
+            Event::Removed { kid, last_signature, .. } => {
+                self.removed.insert(kid.clone());
+                if last_signature.is_none() {
+                    self.dropped_unused.insert(kid.clone());
+                }
+            }
+            Event::Discarded { kid, .. } => drop(self.removed.insert(kid.clone())),
             Event::Recovered {
                 key,
                 windows,

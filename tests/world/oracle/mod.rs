@@ -28,6 +28,8 @@ pub struct Oracle {
     sealing: BTreeMap<Kid, Sealing>,
     /// Those of both that were removed.
     removed: BTreeSet<Kid>,
+    /// Those of the signing keys that were removed because nobody ever signed with them, for all that the leader knew.
+    dropped_unused: BTreeSet<Kid>,
     profiles: BTreeMap<ProfileName, Standards>,
     /// Every generation that was sent and that some node may hold.
     sent: BTreeMap<Digest, Arc<Bundle>>,
@@ -211,6 +213,7 @@ impl Oracle {
         });
         let (keys, sealing) = (&self.keys, &self.sealing);
         self.removed.retain(|kid| keys.contains_key(kid) || sealing.contains_key(kid));
+        self.dropped_unused.retain(|kid| keys.contains_key(kid));
     }
 }
 
