@@ -228,18 +228,17 @@ pub fn unconfirmed(state: &State, seen: &Sightings, kid: &Kid) -> Vec<NodeName> 
 }
 
 /// Whether a node may have been sent private halves: it has been in service, or has reported since it joined, as far as that is known.
-/// One that joined before the leader started may have reported a moment before the leader ended, which then noted nothing of it.
 #[must_use]
 pub fn may_hold_keys(state: &State, seen: &Sightings, node: &Node) -> bool {
-    let is_of_this_term = node.enrolled_at >= state.started_at;
-    seen.contains_key(&node.enrolment) || is_unknown(state, seen, node) || !is_of_this_term
+    seen.contains_key(&node.enrolment) || is_unknown(state, seen, node)
 }
 
 /// Whether what a node holds and has confirmed is not known, though it may have reported: what was seen of it is lost, because the leader
-/// was put back, and it has not been heard since.
+/// was put back, or ended before it had noted the first report of a node that joined; and it has not been heard since.
 #[must_use]
 pub fn is_unknown(state: &State, seen: &Sightings, node: &Node) -> bool {
-    let may_have_reported = node.standing != Standing::Joining || state.put_back_at.is_some_and(|at| node.enrolled_at <= at);
+    let was_there_before = node.enrolled_at < state.started_at || state.put_back_at.is_some_and(|at| node.enrolled_at <= at);
+    let may_have_reported = node.standing != Standing::Joining || was_there_before;
     may_have_reported && !seen.contains_key(&node.enrolment)
 }
 
