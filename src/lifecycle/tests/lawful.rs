@@ -345,3 +345,29 @@ fn a_clock_that_the_nodes_did_not_agree_with_is_not_confirmed() {
     });
     assert!(refused.unwrap().contains("rule R9"));
 }
+
+/// What is said of a confirmation of the clock by nobody, where this is so of the node table.
+fn confirmed_by_nobody(is_so: fn(&State) -> bool) -> Option<String> {
+    told(move |state, events, at| {
+        let now = is_so(state);
+        if now {
+            events.push(Event::ClockConfirmed {
+                doubted_since: *at,
+                from: *at,
+                to: *at,
+                vote: Vote::default(),
+            });
+        }
+        now
+    })
+}
+
+#[test]
+fn a_clock_that_nobody_has_agreed_with_counts_only_where_there_is_no_node() {
+    assert!(
+        confirmed_by_nobody(|state| !state.nodes.is_empty())
+            .unwrap()
+            .contains("rule R9")
+    );
+    assert_eq!(confirmed_by_nobody(|state| state.nodes.is_empty()), None);
+}

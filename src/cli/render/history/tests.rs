@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::cli::samples::{NOW, kid, names};
-use crate::lifecycle::{Doubt, Evidence, Halt, Settings, Windows};
+use crate::lifecycle::{Doubt, Evidence, Halt, Settings, Vote, Windows};
 use crate::types::{
     Actor, Digest, Enrolment, Epoch, Generation, KeySpec, MasterKeyName, PublicJwk, PublicKey, Seq, Span, WitnessKey,
 };
@@ -36,6 +36,27 @@ fn words(event: Event) -> String {
     });
     let words = line.strip_prefix("     7  2026-11-23T06:05:04.000Z  schedule  ").unwrap();
     words.strip_suffix('\n').unwrap().to_owned()
+}
+
+#[test]
+fn a_clock_that_counts_again_says_who_agreed_with_it() {
+    let confirmed = |heard, differing| {
+        words(Event::ClockConfirmed {
+            doubted_since: NOW,
+            from: NOW,
+            to: NOW + Span::hours(1),
+            vote: Vote { heard, differing },
+        })
+    };
+    let (from, to) = (NOW, NOW + Span::hours(1));
+    assert_eq!(
+        confirmed(3, 1),
+        format!("leader's clock confirmed by 2 of 3 nodes heard: it is {to}, not {from}")
+    );
+    assert_eq!(
+        confirmed(0, 0),
+        format!("leader's clock believed, with no node left to ask: it is {to}, not {from}")
+    );
 }
 
 #[test]
