@@ -90,13 +90,7 @@ fn grown_by_versions(versions: u64) {
         version += 1;
     });
     drop(store);
-    timed("start, as a leader", 3, || {
-        drop(Keystore::start(&dir, &master).expect("the same keystore"));
-    });
-    timed("open, checked", 3, || {
-        drop(Keystore::open(&dir, &master).expect("the same keystore"));
-    });
-    println!("  the database has {} MiB", mebibytes(&dir.join("db")));
+    timed_openings(&dir, &master, 3);
 }
 
 /// A step with the confirmations of many nodes each.
@@ -116,11 +110,16 @@ fn grown_by_lists(lists: u64) {
         version += 1;
     });
     drop(store);
+    timed_openings(&dir, &master, 3);
+}
+
+/// How long it takes until a keystore that was closed is there again, and how large it is.
+fn timed_openings(dir: &Path, master: &MasterKey, openings: u64) {
     timed("start, as a leader", 3, || {
-        drop(Keystore::start(&dir, &master).expect("the same keystore"));
+        drop(Keystore::start(dir, master).expect("the same keystore"));
     });
-    timed("open, checked", 3, || {
-        drop(Keystore::open(&dir, &master).expect("the same keystore"));
+    timed("open, checked", openings, || {
+        drop(Keystore::open(dir, master).expect("the same keystore"));
     });
     println!("  the database has {} MiB", mebibytes(&dir.join("db")));
 }
@@ -307,13 +306,7 @@ fn grown_by_records(records: u64) {
     });
     told.keep_privates(&store);
     drop(store);
-    timed("start, as a leader", 3, || {
-        drop(Keystore::start(&dir, &master).expect("the same keystore"));
-    });
-    timed("open, checked", 1, || {
-        drop(Keystore::open(&dir, &master).expect("the same keystore"));
-    });
-    println!("  the database has {} MiB", mebibytes(&dir.join("db")));
+    timed_openings(&dir, &master, 1);
     ask(root, &middle);
 }
 

@@ -201,6 +201,17 @@ async fn r5_a_leader_that_was_put_back_goes_on_and_no_node_is_split_from_the_res
     check_log(&cluster).await;
 }
 
+/// Adopts, as a dry run has said that it would, and waits for these nodes.
+pub async fn adopted_as_foreseen(cluster: &Cluster, nodes: &[&str]) {
+    let look = AdoptCall {
+        dry_run: true,
+        ..adopt(&[])
+    };
+    assert_eq!(foreseen(cluster, &look).await.refused, None);
+    ask(cluster, adopt(&[])).await.unwrap();
+    confirmed_by(cluster, nodes).await;
+}
+
 /// A dry run, once every node that runs has been heard.
 pub async fn foreseen(cluster: &Cluster, call: &AdoptCall) -> DryRun {
     for _ in 0..1000 {
