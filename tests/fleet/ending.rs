@@ -78,6 +78,10 @@ async fn a_node_that_was_away_when_it_was_removed_erases_when_it_calls() {
     let mut cluster = Cluster::with_nodes(ES256, &["a", "b"]).await;
     let folder = cluster.agent_folder("b");
     cluster.stop_agent("b").await;
+    // The agent is gone before the leader has seen the end of its stream.
+    while page(&cluster, "b").await.enrolled.unwrap().is_connected {
+        tokio::task::yield_now().await;
+    }
     let ended = cluster.end("b", Ending::Removed).await.unwrap();
     assert!(!ended.was_connected && ended.held.len() == 1, "{ended:?}");
     assert_eq!(secret_files(&folder).len(), 2);
