@@ -1,7 +1,7 @@
 //! For tests: generations as a leader would send them, with real keys.
 
 use std::collections::BTreeSet;
-use std::sync::{LazyLock, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 pub(super) use super::shell::PROOFS;
 use crate::audit::testing::{Log, record};
@@ -62,7 +62,7 @@ pub(super) fn key_set(number: u64, members: &[(usize, Stage)]) -> KeySet {
             .iter()
             .map(|(n, stage)| Member {
                 profile: "main".parse().unwrap(),
-                public: KEYS[*n].public.clone(),
+                public: Arc::new(KEYS[*n].public.clone()),
                 stage: *stage,
                 inherited: false,
             })

@@ -133,17 +133,17 @@ fn key_status(state: &State, seen: &Sightings, key: &Key) -> KeyStatus {
             Keeping::of(state, seen, key).map(|Keeping { missing, kept_until, .. }| change("removed", kept_until, missing))
         }
     };
-    let public = key.public.clone();
+    let public = &key.public;
     KeyStatus {
-        kid: public.kid,
+        kid: public.kid.clone(),
         profile: key.profile.clone(),
         spec: public.spec,
         state: key.phase.name().to_owned(),
         published_at: key.published_at,
         next,
-        thumbprint: public.thumbprint,
-        jwk: public.jwk,
-        x5c: STANDARD.encode(public.certificate_der),
+        thumbprint: public.thumbprint.clone(),
+        jwk: public.jwk.clone(),
+        x5c: STANDARD.encode(&public.certificate_der),
     }
 }
 

@@ -202,7 +202,7 @@ impl State {
                     format!("key {} is of the other use", key.kid)
                 })?;
                 let known = self.keys.get(&key.kid);
-                let is_same = known.is_none_or(|known| known.public == **key && known.profile == *profile);
+                let is_same = known.is_none_or(|known| *known.public == **key && known.profile == *profile);
                 holds(is_same, || format!("key {} is another one", key.kid))?;
                 holds(known.map_or(*inherited, |known| known.inherited == *inherited), || {
                     format!("who has the private half of key {} is not what it was", key.kid)

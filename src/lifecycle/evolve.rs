@@ -1,6 +1,7 @@
 //! How events change the state. Total: an event that does not fit changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::ended::Ending;
 use super::event::{Cause, Event};
@@ -314,7 +315,7 @@ impl State {
 
     pub(super) fn add_key(&mut self, profile: &ProfileName, public: &PublicKey, windows: Windows, phase: Phase, at: Time) {
         let key = Key {
-            public: public.clone(),
+            public: Arc::new(public.clone()),
             profile: profile.clone(),
             windows,
             published_at: at,

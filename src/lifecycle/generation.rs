@@ -1,5 +1,7 @@
 //! A generation: one immutable version of the key set, as every node holds it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::mutant::{Mutant, is_out};
@@ -64,7 +66,7 @@ pub struct Member {
     /// The profile that the key serves.
     pub profile: ProfileName,
     /// The public half and what was made with it.
-    pub public: PublicKey,
+    pub public: Arc<PublicKey>,
     /// What the generation says of it.
     #[serde(flatten)]
     pub stage: Stage,

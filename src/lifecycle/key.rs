@@ -1,5 +1,7 @@
 //! A key of the key set, and where it is in its life.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::generation::{Member, Stage};
@@ -11,7 +13,7 @@ use crate::types::{Generation, KeyUse, Kid, ProfileName, PublicKey, Time};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Key {
     /// The public half and what was made with it.
-    pub public: PublicKey,
+    pub public: Arc<PublicKey>,
     /// The profile that it serves.
     pub profile: ProfileName,
     /// Its times: those of its profile when it was made.

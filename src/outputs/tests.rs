@@ -14,7 +14,7 @@ const NOW: Time = Time(1_795_413_904_123);
 fn member(profile: &str, key: &NewKey, stage: Stage) -> Member {
     Member {
         profile: profile.parse().unwrap(),
-        public: key.public.clone(),
+        public: key.public.clone().into(),
         stage,
         inherited: false,
     }

@@ -7,13 +7,13 @@ use crate::types::{Epoch, Generation, KeySpec, PublicJwk, PublicKey, Span, Time}
 fn member(kid: &str, stage: Stage) -> Member {
     Member {
         profile: "main".parse().unwrap(),
-        public: PublicKey {
+        public: Arc::new(PublicKey {
             kid: kid.parse().unwrap(),
             spec: KeySpec::Es256,
             jwk: PublicJwk::try_from(BTreeMap::from([("kty".to_owned(), "EC".to_owned())])).unwrap(),
             thumbprint: "t".into(),
             certificate_der: vec![1, 2, 3],
-        },
+        }),
         stage,
         inherited: false,
     }

@@ -30,7 +30,7 @@ fn files_with(published: &[&NewKey], kept: &[&NewKey], privates: &[&NewKey]) -> 
     let signs = |key: &NewKey| signing.iter().any(|signing| signing.public.kid == key.public.kid);
     let member = |key: &&NewKey| Member {
         profile: "web".parse().unwrap(),
-        public: key.public.clone(),
+        public: key.public.clone().into(),
         stage: match (key.public.spec.key_use(), signs(key)) {
             (KeyUse::Sig, true) => Stage::Active,
             (KeyUse::Sig, false) => Stage::Retiring,

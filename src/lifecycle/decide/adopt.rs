@@ -305,7 +305,7 @@ fn recover(draft: &mut Draft, shown: &Shown, member: &Member, gone: &BTreeSet<Ki
     windows.clock_skew = settings.clock_skew().max(shown.set.clock_skew);
     draft.push(Event::Recovered {
         profile: member.profile.clone(),
-        key: Box::new(member.public.clone()),
+        key: Box::new((*member.public).clone()),
         stage,
         since: shown.set.committed_at.min(draft.now),
         windows,

@@ -217,7 +217,7 @@ fn a_profile_that_has_come_to_its_algorithm_does_not_go_back_by_its_schedule() {
     bench.pass(Span::hours(30), STEP, &NODES);
     // The standby that relying parties know is of an algorithm before; the one after it is not ready on time.
     let old = bench.standby();
-    bench.state.keys.get_mut(&old).unwrap().public.spec = KeySpec::Ed25519;
+    std::sync::Arc::make_mut(&mut bench.state.keys.get_mut(&old).unwrap().public).spec = KeySpec::Ed25519;
     let (planned, name) = (START + Span::hours(40), profile(RSA));
     let next = NextUp::of(&bench.state, &bench.seen, &name, planned, bench.now).unwrap();
     assert!(*next.key.kid() != old && next.activate_at > planned, "{next:?}");

@@ -6,7 +6,7 @@ use crate::audit::testing::{Log, record};
 use crate::audit::{Record, RecordProof};
 use crate::lifecycle::{Event, NamedNodes};
 use crate::rpc::fleet::{AdoptedRecord, SHOWN};
-use crate::types::{Epoch, Seq, TreeHead};
+use crate::types::{Epoch, PublicKey, Seq, TreeHead};
 
 /// A node of the log of this seed, which holds generations 6 and 7. Key 0 signs, and key 3 is gone.
 fn in_log(log: &mut Log) -> Node {
@@ -277,9 +277,10 @@ fn a_private_half_is_not_kept_for_another_key_of_the_same_name() {
     let mut set = without_half(0).set;
     let other = key_set(9, &[(4, Active)]).members[0].public.clone();
     let own = set.members.iter_mut().find(|member| member.public.kid == kid(0)).unwrap();
-    own.public.jwk = other.jwk.clone();
-    own.public.certificate_der = other.certificate_der.clone();
-    own.public.thumbprint = other.thumbprint;
+    own.public = Arc::new(PublicKey {
+        kid: kid(0),
+        ..(*other).clone()
+    });
     node.send(bundle_of(set));
     assert_eq!(node.generation(), 7, "{}", node.problem());
     assert!(!node.problem().is_empty());

@@ -164,7 +164,7 @@ fn a_public_key_in_a_wrong_form_is_refused() {
         .into_iter()
         .filter(|(name, _)| name != "x")
         .collect::<std::collections::BTreeMap<_, _>>();
-    set.members[2].public.jwk = jwk.try_into().unwrap();
+    Arc::make_mut(&mut set.members[2].public).jwk = jwk.try_into().unwrap();
     refuses(&mut node, bundle_of(set), "is not in order");
 }
 

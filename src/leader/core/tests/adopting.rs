@@ -279,7 +279,7 @@ fn r5_what_was_shown_counts_for_one_adoption() {
     let mut leader = leader_with(&["a"]);
     let mut set = leader.state().key_set();
     tells(&mut leader, "a", 90);
-    set.members[0].public = key("lost");
+    set.members[0].public = key("lost").into();
     shows(&mut leader, "a", set);
     leader.step(operator(Command::Adopt(adopt())), START);
     let lost: Kid = "lost".parse().unwrap();
