@@ -49,7 +49,7 @@ pub(crate) fn on_small_disk(name: &str, body: impl FnOnce(&Path)) {
 
 /// Says that a test showed nothing here, and why. The harness hides what a test prints that passes, so `scripts/test.sh` names a file
 /// for it.
-fn skipped(why: &str) {
+pub(crate) fn skipped(why: &str) {
     eprintln!("skipped: {why}");
     if let Some(list) = env::var_os(SKIPPED) {
         let list = OpenOptions::new().create(true).append(true).open(list);

@@ -38,7 +38,8 @@ impl Disk {
         self.stage(bundle, view)?.swap()?.clean()
     }
 
-    /// Writes the files of a view into a folder of their own and proves them as they stand there. Files of a staging that a crash cut
+    /// Step 10, stage, and step 11, fsync: writes the files of a view into a folder of their own, each durable, and proves them as they stand
+    /// there. Files of a staging that a crash cut
     /// short are replaced. The folder of the live view is never written to: the same view goes beside it, and a reader sees one or
     /// the other.
     pub fn stage(&self, bundle: &Bundle, view: &View) -> Result<Staged<'_>, DiskError> {
@@ -134,7 +135,7 @@ impl Disk {
 }
 
 impl<'a> Staged<'a> {
-    /// Makes the view live: one rename(2) of the link.
+    /// Step 12, swap, and step 13, fsync: makes the view live by one rename(2) of the link, which is durable when this returns.
     pub fn swap(self) -> Result<Live<'a>, DiskError> {
         let target = Path::new("views").join(&self.name);
         durable::swap_link(&self.disk.root.join("live"), &target)?;
@@ -143,7 +144,7 @@ impl<'a> Staged<'a> {
 }
 
 impl Live<'_> {
-    /// Removes what views before this one left, and reads back what is there.
+    /// Step 14, read back: removes what views before this one left, and reads what is there.
     pub fn clean(self) -> Result<Installed, DiskError> {
         self.disk.remove_other_views()?;
         self.disk.read_back()?.ok_or_else(|| DiskError::Read {

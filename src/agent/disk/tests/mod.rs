@@ -2,6 +2,8 @@
 
 mod cache;
 mod crash;
+mod killed;
+mod reader;
 mod swap;
 
 use std::fs;

@@ -1,12 +1,6 @@
-use std::fs::File;
-use std::io::Read as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use super::*;
-use crate::outputs;
 use crate::types::Generation;
 
 #[test]
@@ -92,58 +86,4 @@ fn staged_files_that_do_not_prove_are_never_live() {
     assert!(matches!(why, DiskError::NotProved { .. }), "{why}");
     assert_eq!(disk.read_back().unwrap().unwrap().signing, kids(&[1]));
     assert_eq!(names(&root.path().join("views")), ["000001.1"]);
-}
-
-/// One look at the live view, as the manual tells readers to look: the folder once, and again when a file is gone.
-fn look(root: &Path) -> (BTreeSet<Kid>, BTreeSet<Kid>) {
-    loop {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let folder = openat(CWD, root.join("live"), flags, Mode::empty()).expect("live always points to a folder");
-        let read = |name: &str| {
-            let mut bytes = Vec::new();
-            let file = openat(&folder, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
-            File::from(file).read_to_end(&mut bytes).unwrap();
-            Some(bytes)
-        };
-        if let (Some(public), Some(private)) = (read("jwks.json"), read("private.jwks.json")) {
-            return (
-                outputs::kids_of_public(&public).unwrap(),
-                outputs::kids_of_private(&private).unwrap().signing,
-            );
-        }
-    }
-}
-
-#[test]
-fn r6_a_reader_sees_one_view_during_hundreds_of_swaps() {
-    let root = tempfile::tempdir().unwrap();
-    let disk = open(root.path());
-    // Odd generations publish and sign with other keys than even ones, so that a mixture shows.
-    let sent: Vec<Bundle> = (1..=300)
-        .map(|number| match number % 2 {
-            0 => bundle(number, &[(0, Active), (2, Prepublished)]),
-            _ => bundle(number, &[(1, Active), (3, Prepublished)]),
-        })
-        .collect();
-    install(&disk, &sent[0]);
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let reader = scope.spawn(|| {
-            let (mut looks, mut seen) = (0, BTreeSet::new());
-            while !done.load(Ordering::Relaxed) {
-                let (published, signing) = look(root.path());
-                let whole = [(kids(&[0, 2]), kids(&[0])), (kids(&[1, 3]), kids(&[1]))];
-                assert!(whole.contains(&(published, signing.clone())), "a mixture of two views");
-                looks += 1;
-                seen.insert(signing);
-            }
-            (looks, seen.len())
-        });
-        for sent in &sent[1..] {
-            install(&disk, sent);
-        }
-        done.store(true, Ordering::Relaxed);
-        let (looks, seen) = reader.join().unwrap();
-        assert!(looks > 10 && seen == 2, "{looks} looks saw {seen} views");
-    });
 }
