@@ -420,6 +420,40 @@ fn every_test_that_a_document_names_is_there() {
     assert!(seen > 50, "only {seen} names were found");
 }
 
+/// "Step 5, epoch" in the comments of the agent is the row "| 5 epoch |" of SECURITY.md.
+#[test]
+fn the_steps_of_a_node_are_numbered_alike_in_code_and_document() {
+    let mut in_code = BTreeSet::new();
+    for file in files_under(&repository().join("src/agent"), ".rs") {
+        let text = fs::read_to_string(file).unwrap().replace("//!", "").replace("///", "");
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let words = words.join(" ");
+        for rest in words.to_lowercase().split("step ").skip(1) {
+            let Some((number, name)) = rest.split_once(", ") else {
+                continue;
+            };
+            if number.parse::<u32>().is_ok() {
+                let end = name.find([':', '.', ',']).unwrap_or(name.len());
+                in_code.insert(format!("{number} {}", &name[..end]));
+            }
+        }
+    }
+    let text = fs::read_to_string(repository().join("SECURITY.md")).unwrap();
+    let (_, table) = text.split_once("\n## How a node takes a generation\n").unwrap();
+    let rows = table
+        .split("\n## ")
+        .next()
+        .unwrap()
+        .lines()
+        .filter_map(|line| line.strip_prefix("| "));
+    let steps = rows
+        .filter_map(|row| row.split(" |").next())
+        .filter(|step| step.starts_with(|c: char| c.is_ascii_digit()));
+    let in_document: BTreeSet<String> = steps.map(str::to_owned).collect();
+    assert_eq!(in_code, in_document);
+    assert_eq!(in_document.len(), 16);
+}
+
 #[test]
 fn every_dependency_has_its_reason() {
     let manifest = fs::read_to_string(repository().join("Cargo.toml")).unwrap();

@@ -175,6 +175,8 @@ impl Link {
         Renewal::new(papers, channel, self.folder.clone(), self.clock.clone())
     }
 
+    /// Step 1, limits: the client takes no message beyond `rpc::limits`. Step 2, identity: TLS 1.3, with the leader's SPIFFE ID under a CA
+    /// that this node trusts, and the node's own.
     async fn dial(&mut self, papers: &Papers) -> Result<Channel, LinkError> {
         let roots = Held::of(papers)?.roots(&trust::named(&mut self.status).await);
         let config = node_client_config(&papers.tls_identity(), &roots, &papers.membership.trust_domain, &self.clock)?;

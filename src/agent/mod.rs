@@ -1,5 +1,7 @@
 //! A node: it verifies what the leader sends, puts one view in the place of another, runs the hooks, and reports what is on its disk.
 //!
+//! The steps by which it takes a generation are numbered, here in the comments and in SECURITY.md ("How a node takes a generation").
+//!
 //! `core` decides, `disk` does what it decided, and [`run`] is the shell around both.
 
 pub(crate) mod blocking;

@@ -181,6 +181,7 @@ pub fn step(mut state: State, input: Input, now: Now) -> (State, Vec<Effect>) {
 }
 
 impl State {
+    /// Step 3, epoch: a leader of an earlier term is not listened to.
     fn connected(&mut self, welcome: &Welcome, effects: &mut Vec<Effect>) {
         self.contact.lost();
         let judged = self.trusted.judge_leader(welcome.epoch);
@@ -199,7 +200,7 @@ impl State {
         }
     }
 
-    /// The log comes first: a node takes nothing that is not in it, and remembers what it has seen of it whatever else it refuses.
+    /// Step 4, log proofs. They come before the generation: a node takes nothing that is not in it, and remembers what it has seen of it whatever else it refuses.
     fn take_sent(&mut self, logged: Logged, now: Now, effects: &mut Vec<Effect>) {
         let Some(log) = &self.log else { return };
         match self.link {

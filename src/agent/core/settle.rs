@@ -78,6 +78,9 @@ impl State {
         }
     }
 
+    /// Step 8, view complete: what is put in place is the whole view of a generation whose keys this node has. Step 9, disk space: the
+    /// generation is durable in the cache before anything else is touched, and what does not fit changes nothing.
+    ///
     /// The order: the cache of a new generation, the trusted state, the cache of the view, the view. After a crash between any two
     /// the node knows how to go on, with or without its leader.
     fn next_disk_work(&self, target: Option<&View>, now: Now) -> Option<DiskWork> {
@@ -132,6 +135,7 @@ impl State {
         }
     }
 
+    /// Step 15, hooks: they run for what was read back, until they succeed.
     fn next_hooks(&self, now: Now) -> Option<ViewId> {
         let installed = self.installed.as_ref()?;
         let wanted = !installed.hooks_succeeded && self.content.is_some() && !self.erase;
@@ -181,6 +185,7 @@ impl State {
         }
     }
 
+    /// Step 16, confirm: what the disk holds and whether the hooks have succeeded, never what was meant to be.
     fn report(&self, now: Now) -> Report {
         Report {
             sent_at: now.wall,

@@ -1,14 +1,12 @@
 //! What is checked of a generation before anything of it is used, in this order:
 //!
-//! 1. its sizes are within the limits;
-//! 2. the digest is that of the public form, and the public form says what the generation says;
-//! 3. rule R5: neither its epoch nor its number goes back, its content is not another than before, no key in it is known as gone;
-//! 4. no kid stands twice, each stage is one of its key's use, and no profile has two active keys (rule R4), or two that are
-//!    encrypted to;
-//! 5. the form of every public key;
-//! 6. private halves are there for exactly the keys whose stage gives them to nodes;
-//! 7. each private half belongs to its public half: it signs, and the public half verifies; or it opens what is encrypted to the
-//!    public half.
+//! - Step 5, generation: its sizes are within the limits; the digest is that of the public form, and the public form says what the
+//!   generation says; rule R5: neither its epoch nor its number goes back, its content is not another than before, no key in it is known
+//!   as gone.
+//! - Step 6, form of every key: no kid stands twice, each stage is one of its key's use, and no profile has two active keys (rule R4), or
+//!   two that are encrypted to; each public key is in order.
+//! - Step 7, private halves: they are there for exactly the keys whose stage gives them to nodes, and each belongs to its public half: it
+//!   signs, and the public half verifies; or it opens what is encrypted to the public half.
 
 use std::collections::BTreeSet;
 
@@ -93,7 +91,7 @@ pub fn verify_cached(bundle: &Bundle, trusted: &Trusted, needed: &BTreeSet<Kid>,
     Ok(standing)
 }
 
-/// Steps 1 to 4.
+/// What step 5 is, and of step 6 what the members are.
 fn check_content(bundle: &Bundle, trusted: &Trusted) -> Result<Standing, Refusal> {
     within("bytes of public form", bundle.public_form.len(), PUBLIC_FORM_BYTES)?;
     within("keys", bundle.set.members.len(), MAX_PUBLISHED)?;
@@ -124,7 +122,7 @@ fn check_content(bundle: &Bundle, trusted: &Trusted) -> Result<Standing, Refusal
     Ok(standing)
 }
 
-/// Steps 5 to 7.
+/// Of step 6 the public keys, and what step 7 says.
 fn check_keys<'a>(bundle: &Bundle, mut needed: impl Iterator<Item = &'a Kid>, proofs: Proofs) -> Result<(), Refusal> {
     for member in &bundle.set.members {
         let kid = || member.public.kid.clone();
