@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
+use super::safe::Unsafe;
+
 /// What was being done to a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
@@ -66,6 +68,10 @@ pub(super) fn failed<E: Into<io::Error>>(step: Step, path: &Path) -> impl FnOnce
 
 /// What to do about an error of the system.
 pub fn advice(cause: &io::Error) -> &'static str {
+    if cause.get_ref().is_some_and(|why| why.is::<Unsafe>()) {
+        return "files with keys go only where this folder and all above it belong to root or to the account that runs jkeys, and nobody \
+                else can write to them";
+    }
     match cause.raw_os_error().map(Errno::from_raw_os_error) {
         Some(Errno::NOSPC | Errno::DQUOT) => "free some space on that file system or raise the quota",
         Some(Errno::ACCESS | Errno::PERM) => "give the account that runs jkeys the right to do this there",

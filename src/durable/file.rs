@@ -51,12 +51,17 @@ fn write(path: &Path, bytes: &[u8], attrs: &FileAttrs, over: Over) -> Result<(),
     file.put(over)
 }
 
-/// The mode comes after the owner: chown(2) may clear bits of it, and the wrong group must not have it for an instant.
+/// The mode comes after the group, which must be the right one before it may read; and before the owner, while the file is still ours:
+/// to change it later would take one more capability (`CAP_FOWNER`).
 pub(super) fn own(file: &OwnedFd, attrs: &FileAttrs) -> Result<(), Errno> {
-    if attrs.owner.is_some() || attrs.group.is_some() {
-        rustix::fs::fchown(file, attrs.owner.map(Uid::from_raw), attrs.group.map(Gid::from_raw))?;
+    if let Some(group) = attrs.group {
+        rustix::fs::fchown(file, None, Some(Gid::from_raw(group)))?;
     }
-    rustix::fs::fchmod(file, Mode::from_raw_mode(attrs.mode))
+    rustix::fs::fchmod(file, Mode::from_raw_mode(attrs.mode))?;
+    match attrs.owner {
+        Some(owner) => rustix::fs::fchown(file, Some(Uid::from_raw(owner)), None),
+        None => Ok(()),
+    }
 }
 
 /// Removes the file or symbolic link at `path`. One that is not there is as good as removed.
@@ -65,10 +70,14 @@ pub fn remove_file(path: &Path) -> Result<(), DurableError> {
         Err(error) if error.cause.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         place => place?,
     };
+    remove_at(&place)
+}
+
+pub(super) fn remove_at(place: &Place<'_>) -> Result<(), DurableError> {
     match rustix::fs::unlinkat(&place.folder, place.name, AtFlags::empty()) {
         Ok(()) => place.sync(),
         Err(Errno::NOENT) => Ok(()),
-        Err(cause) => Err(failed(Step::Remove, path)(cause)),
+        Err(cause) => Err(failed(Step::Remove, place.path)(cause)),
     }
 }
 

@@ -22,6 +22,11 @@ pub(super) struct Place<'a> {
 
 impl<'a> Place<'a> {
     pub fn of(path: &'a Path) -> Result<Self, DurableError> {
+        Self::in_folder(path, open_folder)
+    }
+
+    /// The same in a folder that is opened in this way.
+    pub fn in_folder(path: &'a Path, open: impl FnOnce(&Path) -> Result<OwnedFd, DurableError>) -> Result<Self, DurableError> {
         let Some(name) = path.file_name() else {
             let cause = io::Error::new(io::ErrorKind::InvalidInput, "the path does not end in a name");
             return Err(failed(Step::Open, path)(cause));
@@ -31,7 +36,7 @@ impl<'a> Place<'a> {
             _ => Path::new("."),
         };
         Ok(Self {
-            folder: open_folder(folder)?,
+            folder: open(folder)?,
             name,
             path,
         })

@@ -32,7 +32,12 @@ pub enum Over {
 impl<'a> NewFile<'a> {
     /// Begins a file that is to stand at `path`.
     pub fn begin(path: &'a Path, attrs: &FileAttrs) -> Result<Self, DurableError> {
-        let place = Place::of(path)?;
+        Self::begin_in(Place::of(path)?, attrs)
+    }
+
+    /// Begins a file that is to stand in that place.
+    pub(super) fn begin_in(place: Place<'a>, attrs: &FileAttrs) -> Result<Self, DurableError> {
+        let path = place.path;
         let temporary = Place::temporary();
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = rustix::fs::openat(&place.folder, &temporary, flags, Mode::from_raw_mode(0o600))
