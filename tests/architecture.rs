@@ -85,6 +85,7 @@ const MAY_WRITE: &[&str] = &["keystore/lock.rs", "rpc/admin_socket.rs"];
 const WRAPPED: &[(&str, &str)] = &[
     ("clap::", "cli"),
     ("josekit::", "crypto"),
+    ("p12_keystore::", "outputs"),
     ("sd_notify::", "telemetry"),
     ("serde_json_canonicalizer::", "audit"),
     ("sled::", "keystore"),
@@ -384,7 +385,7 @@ fn the_map_names_every_folder() {
                 .to_str()
                 .unwrap()
                 .to_owned();
-            let hidden = folder.contains("/.") || folder.contains("__pycache__");
+            let hidden = ["/.", "__pycache__", "node_modules"].iter().any(|part| folder.contains(part));
             let parts_of_tests = folder.starts_with("src/") && is_test(&format!("{folder}/"));
             let named = map.contains(&format!("`{folder}/`"));
             assert!(hidden || parts_of_tests || named, "ARCHITECTURE.md does not name {folder}/");

@@ -5,7 +5,7 @@ use tokio::task::JoinSet;
 
 use super::blocking::blocking;
 use super::core::Settings;
-use super::disk::{CacheKey, DiskError};
+use super::disk::{CacheKey, DiskError, Layout, Output};
 use super::link::{self, Link, LinkEnd};
 use super::papers::Papers;
 use super::shell::{self, AgentConfig, Monitor};
@@ -13,8 +13,9 @@ use super::{folder, papers};
 use crate::audit::NoteKey;
 use crate::clock::Clock;
 use crate::config;
+use crate::durable::FileAttrs;
 use crate::hooks::Hook;
-use crate::rpc::group_id;
+use crate::rpc::{account_ids, group_id};
 
 /// How many messages of the link may wait for the shell.
 const WAITING_EVENTS: usize = 16;
@@ -28,8 +29,16 @@ pub enum AgentError {
     #[error(transparent)]
     Disk(#[from] DiskError),
     /// Its configuration names a group that is not there.
-    #[error("private_group = {0:?}: there is no such group here; make it with `groupadd --system {0}`, or name another")]
-    NoGroup(String),
+    #[error("{setting} = {name:?}: there is no such group here; make it with `groupadd --system {name}`, or name another")]
+    NoGroup {
+        /// What names it.
+        setting: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// Its configuration names an account that is not there.
+    #[error("owner = {0:?}: there is no such account here; install what brings it first, or name another")]
+    NoAccount(String),
     /// A hook.
     #[error("{0}")]
     Hook(String),
@@ -42,7 +51,8 @@ pub enum AgentError {
 pub async fn check(config: &config::AgentConfig) -> Result<(), AgentError> {
     let own = in_terms_of_the_shell(config, None)?;
     let checked = blocking(move || {
-        folder::prove_writable(&own.folder).map_err(DiskError::from)?;
+        folder::prove_writable(&own.layout.root).map_err(DiskError::from)?;
+        own.layout.check()?;
         own.cache_credential.as_deref().map(CacheKey::load).transpose().map(|_| ())
     });
     Ok(checked.await?)
@@ -109,17 +119,52 @@ async fn serve_in_fleet(
 }
 
 fn in_terms_of_the_shell(config: &config::AgentConfig, log: Option<NoteKey>) -> Result<AgentConfig, AgentError> {
-    let group = |name: &String| group_id(name).ok_or_else(|| AgentError::NoGroup(name.clone()));
     let hooks = config.hooks.iter().map(|hook| Hook::new(hook.argv.clone(), hook.timeout));
     Ok(AgentConfig {
-        folder: config.state_dir.clone(),
+        layout: layout(config)?,
         log,
-        private_group: config.private_group.as_ref().map(group).transpose()?,
         cache_credential: config.cache_key_file.clone(),
         hooks: hooks.collect::<Result<_, _>>().map_err(AgentError::Hook)?,
         settings: Settings {
             cache_ready_for: config.cache_ready_for,
             ..Settings::default()
         },
+    })
+}
+
+/// Names become numbers.
+fn layout(config: &config::AgentConfig) -> Result<Layout, AgentError> {
+    let group = |setting, name: &Option<String>| {
+        let number = |name: &String| {
+            group_id(name).ok_or_else(|| AgentError::NoGroup {
+                setting,
+                name: name.clone(),
+            })
+        };
+        name.as_ref().map(number).transpose()
+    };
+    let account = |name: &String| {
+        let ids = account_ids(name).ok_or_else(|| AgentError::NoAccount(name.clone()));
+        ids.map(|(account, _)| account)
+    };
+    let private_group = group("private_group", &config.private_group)?;
+    let output = |output: &config::Output| {
+        let own = group("group", &output.group)?;
+        Ok(Output {
+            format: output.format.clone(),
+            path: output.path.clone(),
+            attrs: FileAttrs {
+                mode: output.mode,
+                owner: output.owner.as_ref().map(account).transpose()?,
+                group: own.or(private_group.filter(|_| output.format.is_private())),
+            },
+            copy_to: output.copy_to.clone(),
+        })
+    };
+    Ok(Layout {
+        root: config.state_dir.clone(),
+        view_dir: config.view_dir.clone(),
+        private_group,
+        outputs: config.outputs.iter().map(output).collect::<Result<_, AgentError>>()?,
     })
 }

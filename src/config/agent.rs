@@ -6,6 +6,7 @@ use toml::de::DeValue;
 
 use super::CACHE_KEY_CREDENTIAL;
 use super::error::{ConfigError, ConfigErrors};
+use super::output::{self, Output, outputs};
 use super::table::{Document, Fields};
 use super::value;
 use crate::types::{HostPort, Span};
@@ -15,6 +16,8 @@ use crate::types::{HostPort, Span};
 pub struct AgentConfig {
     /// The folder of the identity, of what the node remembers, and of the sealed cache.
     pub state_dir: PathBuf,
+    /// The folder of the views, and of the link `live`.
+    pub view_dir: PathBuf,
     /// Where the leader is, if not where the join token said: after it moved to another machine.
     pub leader_addresses: Vec<HostPort>,
     /// The file that holds the key of the sealed cache; none where the agent makes one of its own in `state_dir`.
@@ -25,6 +28,8 @@ pub struct AgentConfig {
     pub cache_ready_for: Span,
     /// What to run, in this order.
     pub hooks: Vec<Hook>,
+    /// What each view holds besides what it always does.
+    pub outputs: Vec<Output>,
 }
 
 /// A command to run when something has happened.
@@ -67,6 +72,7 @@ impl AgentConfig {
         let state_dir = top
             .get("state_dir", value::path)
             .unwrap_or_else(|| "/var/lib/jkeys/agent".into());
+        let view_dir = top.get("view_dir", output::plain_path).unwrap_or_else(|| state_dir.clone());
         let config = Self {
             leader_addresses: top
                 .get("leader_addresses", |list| value::list(list, value::parsed))
@@ -77,6 +83,8 @@ impl AgentConfig {
             private_group: top.get("private_group", value::name),
             cache_ready_for: top.get("cache_ready_for", value::bounded_span).unwrap_or(Span::hours(7 * 24)),
             hooks: hooks(top.tables("hook"), &mut errors),
+            outputs: outputs(top.tables("output"), &[&state_dir, &view_dir], credentials, &mut errors),
+            view_dir,
             state_dir,
         };
         errors.extend(top.finish());
@@ -87,7 +95,7 @@ impl AgentConfig {
     /// The link through which programs read the current view.
     #[must_use]
     pub fn live_link(&self) -> PathBuf {
-        self.state_dir.join("live")
+        self.view_dir.join("live")
     }
 
     /// The settings in which `next` differs and that only a restart can change.
@@ -95,6 +103,7 @@ impl AgentConfig {
     pub fn needs_restart(&self, next: &Self) -> Vec<&'static str> {
         let fixed = [
             ("state_dir", self.state_dir != next.state_dir),
+            ("view_dir", self.view_dir != next.view_dir),
             ("cache_key_file", self.cache_key_file != next.cache_key_file),
         ];
         fixed

@@ -7,6 +7,7 @@ mod agent;
 mod error;
 pub mod file;
 mod leader;
+mod output;
 mod profile;
 mod table;
 mod value;
@@ -14,6 +15,7 @@ mod value;
 pub use agent::{AgentConfig, Hook, HookEvent};
 pub use error::{ConfigError, ConfigErrors};
 pub use leader::{BackupHook, LeaderConfig};
+pub use output::{Output, OutputFormat};
 
 /// The file in a systemd credentials folder (`$CREDENTIALS_DIRECTORY`) that holds the leader's master key.
 pub const MASTER_KEY_CREDENTIAL: &str = "master-key";

@@ -35,6 +35,12 @@ pub(super) fn argv(value: &DeValue<'_>) -> Result<Vec<String>, String> {
     Ok(argv)
 }
 
+pub(super) fn boolean(value: &DeValue<'_>) -> Result<bool, String> {
+    value
+        .as_bool()
+        .ok_or_else(|| format!("write true or false, not {}", kind(value)))
+}
+
 /// A text with something in it.
 pub(super) fn name(value: &DeValue<'_>) -> Result<String, String> {
     match text(value)? {

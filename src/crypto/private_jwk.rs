@@ -102,7 +102,11 @@ impl PrivateJwk {
         DecryptingKey::from_pkcs8(&self.kid, self.spec, &self.pkcs8()?)
     }
 
-    fn pkcs8(&self) -> Result<Secret, CryptoError> {
+    /// The key as PKCS#8 DER (RFC 5958).
+    ///
+    /// # Errors
+    /// [`CryptoError::Private`] when the members are no whole key.
+    pub fn pkcs8(&self) -> Result<Secret, CryptoError> {
         let jwk = WipedJwk::from_members(self.expose().into_iter());
         let pair = jwk.and_then(|jwk| Pair::from_jwk(self.spec, &jwk));
         let pair = pair.ok_or_else(|| CryptoError::Private {

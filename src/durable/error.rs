@@ -68,7 +68,9 @@ pub(super) fn failed<E: Into<io::Error>>(step: Step, path: &Path) -> impl FnOnce
 
 /// What to do about an error of the system.
 pub fn advice(cause: &io::Error) -> &'static str {
-    if cause.get_ref().is_some_and(|why| why.is::<Unsafe>()) {
+    if let Some(why) = cause.get_ref()
+        && why.is::<Unsafe>()
+    {
         return "files with keys go only where this folder and all above it belong to root or to the account that runs jkeys, and nobody \
                 else can write to them";
     }

@@ -12,6 +12,10 @@ pub enum File {
     PublicJwks,
     /// `private.jwks.json`, for the server that signs and decrypts.
     PrivateJwks,
+    /// A private key and its certificate as text.
+    Pem,
+    /// A Java key store.
+    Pkcs12,
 }
 
 impl fmt::Display for File {
@@ -19,6 +23,8 @@ impl fmt::Display for File {
         f.write_str(match self {
             Self::PublicJwks => "the public JWKS",
             Self::PrivateJwks => "the private JWKS",
+            Self::Pem => "the PEM file",
+            Self::Pkcs12 => "the PKCS#12 file",
         })
     }
 }
@@ -38,6 +44,41 @@ pub enum OutputError {
         /// The column at which it goes wrong, from 1; 0 at the end of a line before.
         column: usize,
     },
+    /// A member is a list that should be none, or the other way round.
+    #[error("{0} has a key in which something else than x5c is a list, or x5c is none; write it again")]
+    ListMember(File),
+    /// It is not of its form.
+    #[error("{file} can't be read back: {why}; write it again")]
+    Form {
+        /// The file.
+        file: File,
+        /// In what way.
+        why: &'static str,
+    },
+    /// It was not made.
+    #[error("{file} can't be made: {why}")]
+    NotMade {
+        /// The file.
+        file: File,
+        /// Why not.
+        why: String,
+    },
+    /// It holds other keys than those of the view, or they stand in other places.
+    #[error("{0} does not hold what the view says; write it again")]
+    OtherKeys(File),
+    /// What stands beside a key is not its own.
+    #[error("{file} has another certificate beside key {kid} than its own; write it again")]
+    OtherCertificate {
+        /// The file.
+        file: File,
+        /// The key.
+        kid: Kid,
+    },
+    /// A password that other programs could not use.
+    #[error(
+        "the password of a PKCS#12 file must be one line of at least 6 printable ASCII characters: Java takes no other; write one"
+    )]
+    Password,
     /// The public file holds private material.
     #[error(
         "the public JWKS holds a private member in key {kid:?}; remove that file at once and revoke the key if anyone could read it"

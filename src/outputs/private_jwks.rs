@@ -6,7 +6,8 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::error::File;
-use super::{OutputError, jwks};
+use super::jwks::{self, Certified};
+use super::{OutputError, used};
 use crate::crypto::{DecryptingKey, PrivateJwk, SigningKey, distinct_kids};
 use crate::lifecycle::{KeySet, View};
 use crate::types::{KeyUse, Kid, PublicKey, Secret};
@@ -15,7 +16,7 @@ const FILE: File = File::PrivateJwks;
 
 #[derive(Serialize)]
 struct Jwks<'a> {
-    keys: Vec<BTreeMap<&'a str, &'a str>>,
+    keys: Vec<Certified<BTreeMap<&'a str, &'a str>>>,
 }
 
 /// The bytes of `private.jwks.json`: the keys that `view` selects for signing, and every encryption key, in the order of the
@@ -24,28 +25,35 @@ struct Jwks<'a> {
 /// # Errors
 /// A key of the view is not in the generation, has no private half in `privates`, or its private half is not one.
 pub fn private_jwks(set: &KeySet, view: &View, privates: &BTreeMap<Kid, Secret>) -> Result<Secret, OutputError> {
-    let mut used = view.signing();
-    used.extend(view.decrypting.iter().cloned());
-    let members = set.members.iter();
-    let selected = members.filter(|member| used.remove(&member.public.kid));
-    let jwk = |public: &PublicKey| {
-        let private = privates
-            .get(&public.kid)
-            .ok_or_else(|| OutputError::NoPrivate(public.kid.clone()))?;
-        PrivateJwk::from_pkcs8(&public.kid, public.spec, private).map_err(OutputError::in_file(FILE))
+    private_jwks_with(set, view, privates, false)
+}
+
+/// The same, with the certificate of each key as its `x5c` where that is asked for.
+pub(super) fn private_jwks_with(
+    set: &KeySet,
+    view: &View,
+    privates: &BTreeMap<Kid, Secret>,
+    has_x5c: bool,
+) -> Result<Secret, OutputError> {
+    let jwk = |(public, private): (&PublicKey, &Secret)| {
+        let jwk = PrivateJwk::from_pkcs8(&public.kid, public.spec, private).map_err(OutputError::in_file(FILE))?;
+        Ok((jwk, has_x5c.then(|| jwks::x5c(&public.certificate_der))))
     };
-    let keys: Vec<PrivateJwk> = selected.map(|member| jwk(&member.public)).collect::<Result<_, _>>()?;
-    match used.pop_first() {
-        Some(unknown) => Err(OutputError::NotInGeneration(unknown)),
-        None => Ok(Secret::new(json(&keys))),
-    }
+    let keys: Vec<_> = used(set, view, privates)?.into_iter().map(jwk).collect::<Result<_, _>>()?;
+    Ok(Secret::new(json(&keys)))
 }
 
 /// Writes into a buffer that never grows: one that did would leave its old bytes behind.
-fn json(keys: &[PrivateJwk]) -> Vec<u8> {
+fn json(keys: &[(PrivateJwk, Option<[String; 1]>)]) -> Vec<u8> {
     const NEVER: &str = "maps of text are always JSON, and memory takes every byte";
     let jwks = Jwks {
-        keys: keys.iter().map(PrivateJwk::expose).collect(),
+        keys: keys
+            .iter()
+            .map(|(jwk, x5c)| Certified {
+                jwk: jwk.expose(),
+                x5c: x5c.clone(),
+            })
+            .collect(),
     };
     let mut length = Length(0);
     serde_json::to_writer(&mut length, &jwks).expect(NEVER);
@@ -127,7 +135,8 @@ pub fn private_keys(bytes: &[u8]) -> Result<PrivateKeys, OutputError> {
 }
 
 fn read(bytes: &[u8]) -> Result<Vec<PrivateJwk>, OutputError> {
-    let keys = jwks::parse(FILE, bytes)?.into_iter().map(PrivateJwk::from_members);
+    let keys = jwks::parse(FILE, bytes)?.into_iter();
+    let keys = keys.map(|key| PrivateJwk::from_members(key.members));
     let keys: Vec<PrivateJwk> = keys.collect::<Result<_, _>>().map_err(OutputError::in_file(FILE))?;
     distinct_kids(keys.iter().map(PrivateJwk::kid)).map_err(OutputError::in_file(FILE))?;
     Ok(keys)
@@ -142,7 +151,7 @@ mod tests {
     fn the_buffer_of_the_private_file_never_grew() {
         let keys = all_small_specs().map(|spec| {
             let key = key(spec);
-            PrivateJwk::from_pkcs8(&key.public.kid, spec, &key.private).unwrap()
+            (PrivateJwk::from_pkcs8(&key.public.kid, spec, &key.private).unwrap(), None)
         });
         let bytes = json(&keys);
         assert!(bytes.len() > 1000);

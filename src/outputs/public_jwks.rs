@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::OutputError;
 use super::error::File;
-use super::jwks::{self, Members};
+use super::jwks::{self, Certified, Members};
 use crate::crypto::PublishedKeys;
 use crate::lifecycle::{KeySet, View};
 use crate::types::{Kid, PublicJwk, Secret};
@@ -15,7 +15,7 @@ const FILE: File = File::PublicJwks;
 
 #[derive(Serialize)]
 struct Jwks<'a> {
-    keys: Vec<&'a PublicJwk>,
+    keys: Vec<Certified<&'a PublicJwk>>,
 }
 
 /// The bytes of `jwks.json`: the public halves that `view` publishes, in the order of the generation.
@@ -26,10 +26,20 @@ struct Jwks<'a> {
 /// Never: maps of text are always JSON.
 #[must_use]
 pub fn public_jwks(set: &KeySet, view: &View) -> Vec<u8> {
+    public_jwks_with(set, view, false)
+}
+
+/// The same, with the certificate of each key as its `x5c` where that is asked for.
+pub(super) fn public_jwks_with(set: &KeySet, view: &View, has_x5c: bool) -> Vec<u8> {
     let members = set.members.iter();
     let published = members.filter(|member| view.published.contains(&member.public.kid));
     let jwks = Jwks {
-        keys: published.map(|member| &member.public.jwk).collect(),
+        keys: published
+            .map(|member| Certified {
+                jwk: &member.public.jwk,
+                x5c: has_x5c.then(|| jwks::x5c(&member.public.certificate_der)),
+            })
+            .collect(),
     };
     serde_json::to_vec(&jwks).expect("maps of text are always JSON")
 }
@@ -48,7 +58,7 @@ pub fn kids_of_public(bytes: &[u8]) -> Result<BTreeSet<Kid>, OutputError> {
 /// Those of [`kids_of_public`].
 pub fn published_keys(bytes: &[u8]) -> Result<PublishedKeys, OutputError> {
     let keys = jwks::parse(FILE, bytes)?;
-    let keys: Vec<PublicJwk> = keys.iter().map(public_jwk).collect::<Result<_, _>>()?;
+    let keys: Vec<PublicJwk> = keys.iter().map(|key| public_jwk(&key.members)).collect::<Result<_, _>>()?;
     PublishedKeys::new(&keys).map_err(OutputError::in_file(FILE))
 }
 

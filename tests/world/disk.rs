@@ -58,6 +58,7 @@ impl Disk {
     /// What an agent finds when it starts.
     pub fn found(&self, booted_at: Time) -> Found {
         Found {
+            unfinished: None,
             log: Some(log::note_key()),
             trusted: self.trusted.clone(),
             cached: self.cache.as_deref().map(keys::copy),
@@ -83,6 +84,8 @@ impl Disk {
                 DiskResult::TrustedSaved(trusted)
             }
             DiskWork::Install { bundle, view } => self.install(&bundle, &view),
+            // The world has no places of other programs.
+            DiskWork::Copy => DiskResult::Installed(self.read_back().expect("a view is live")),
             DiskWork::Erase => {
                 (self.cache, self.is_erased) = (None, true);
                 if let Some(live) = &mut self.live {

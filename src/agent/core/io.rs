@@ -61,10 +61,21 @@ pub struct Found {
     pub proof: Option<RecordProof>,
     /// What was read back through the `live` link.
     pub installed: Option<Installed>,
+    /// What of the live view is not as the configuration wants it.
+    pub unfinished: Option<Unfinished>,
     /// Names the boot of the machine, where the system says; a monotonic clock counts within one.
     pub boot: Option<String>,
     /// Why something could not be read, in words that say what to do.
     pub problem: Option<String>,
+}
+
+/// What of a live view is not as the configuration wants it. Until it is, the node has not confirmed the view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unfinished {
+    /// Files in the view itself: it is put in place anew.
+    Outputs,
+    /// Copies of its files in places of other programs.
+    Copies,
 }
 
 /// What the sealed cache holds, as read back.
@@ -101,8 +112,10 @@ pub enum DiskResult {
     CacheWritten(CacheHolds),
     /// [`DiskWork::SaveTrusted`]: it is durable.
     TrustedSaved(Box<Trusted>),
-    /// [`DiskWork::Install`]: what was read back.
+    /// [`DiskWork::Install`] or [`DiskWork::Copy`]: what was read back.
     Installed(Installed),
+    /// The same, where the view is live and a copy of its files is not in its place: why, in words that say what to do.
+    Uncopied(Installed, String),
     /// [`DiskWork::Erase`]: what was read back, if a view is still there.
     Erased(Option<Installed>),
     /// Any of them failed, in words that say what to do.
@@ -149,7 +162,9 @@ pub enum DiskWork {
         /// The view of it.
         view: View,
     },
-    /// Erase every private file and the sealed cache.
+    /// Put the copies of the live view's files in their places.
+    Copy,
+    /// Erase every private file, copies too, and the sealed cache.
     Erase,
 }
 

@@ -4,6 +4,7 @@
 //! the difference. So the order of inputs doesn't matter, and whatever fails is simply still different at the next look.
 
 mod halves;
+mod installed;
 mod io;
 mod refuse;
 mod settle;
@@ -17,7 +18,7 @@ mod verify;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-pub use io::{CacheHolds, DiskResult, DiskWork, Effect, Found, Input, Proofs, Settings, Wake};
+pub use io::{CacheHolds, DiskResult, DiskWork, Effect, Found, Input, Proofs, Settings, Unfinished, Wake};
 pub use status::{NamedCas, Status};
 pub use trusted::{GoingBack, Measured, Newest, Standing, Trusted, ViewId};
 pub use verify::{Refusal, verify, verify_cached};
@@ -28,7 +29,7 @@ use crate::lifecycle::{Installed, Report, Switches, View, view};
 use crate::rpc::fleet::{Answer, Bundle, LeaderMessage, Logged, SHOWN, Welcome};
 pub use crate::types::Now;
 use crate::types::{Generation, Kid, Span, Time};
-use halves::{lacking, only, switched};
+use halves::{lacking, switched};
 use settle::shows;
 use time::{Contact, Work};
 
@@ -50,6 +51,8 @@ pub struct State {
     installed: Option<Installed>,
     /// The view that is being put in place: what is due may move on meanwhile.
     installing: Option<View>,
+    /// What of the live view is not as it is configured.
+    unfinished: Option<Unfinished>,
     erase: bool,
     disk: Work,
     hooks: Work,
@@ -134,6 +137,7 @@ pub fn start(settings: Settings, proofs: Proofs, found: Found, now: Now) -> (Sta
         cache: None,
         installed: None,
         installing: None,
+        unfinished: found.unfinished,
         erase: false,
         disk: Work::default(),
         hooks: Work::default(),
@@ -308,14 +312,22 @@ impl State {
             DiskResult::TrustedSaved(trusted) => self.durable = *trusted,
             DiskResult::Installed(installed) => {
                 let as_written = self.installing.take().is_some_and(|view| shows(&installed, &view));
+                self.unfinished = None;
                 self.take_installed(installed);
                 if !as_written {
                     return self.disk.failed(NOT_AS_WRITTEN.to_owned(), now);
                 }
                 self.forget_retired(now);
             }
+            DiskResult::Uncopied(installed, words) => {
+                self.installing = None;
+                self.take_uncopied(installed);
+                self.forget_retired(now);
+                return self.disk.failed(words, now);
+            }
             DiskResult::Erased(installed) => {
                 self.erase = false;
+                self.unfinished = None;
                 self.cache = None;
                 self.installed = installed;
                 self.trusted.hooked = None;
@@ -339,37 +351,17 @@ impl State {
         }
     }
 
-    /// Takes in what was just put in place: its hooks have yet to run.
-    fn take_installed(&mut self, mut installed: Installed) {
-        let id = ViewId::from(&installed);
-        installed.hooks_succeeded = !self.settings.has_hooks;
-        if self.trusted.hooked.as_ref() == Some(&id) {
-            self.trusted.hooked = None;
-        }
-        self.installed = Some(installed);
-        self.hooks.hurry();
-    }
-
     fn hooks_ended(&mut self, id: ViewId, result: Result<(), String>, now: Now) {
         let installed = self.installed.as_mut().filter(|installed| ViewId::from(&**installed) == id);
         match (installed, result) {
             (Some(installed), Ok(())) => {
                 installed.hooks_succeeded = true;
-                self.trusted.hooked = Some(id);
+                self.trusted.hooked = Some(id).filter(|_| self.unfinished.is_none());
                 self.hooks.done();
             }
             (Some(_), Err(words)) => self.hooks.failed(words, now),
             // They ran for a view that is gone: what counts is how they do for the one that is there.
             (None, _) => self.hooks.done(),
-        }
-    }
-
-    /// Drops the private halves that the live view has retired.
-    fn forget_retired(&mut self, now: Now) {
-        let Some(target) = self.target(now) else { return };
-        let Some(content) = &mut self.content else { return };
-        if content.bundle.privates.keys().any(|kid| !target.held.contains(kid)) {
-            content.bundle = Arc::new(only(&content.bundle, &target.held));
         }
     }
 }

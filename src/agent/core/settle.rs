@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::halves::lacking;
 use super::io::{DiskWork, Effect, Wake};
-use super::{CacheHolds, Link, Now, Sent, Source, State, ViewId};
+use super::{CacheHolds, Link, Now, Sent, Source, State, Unfinished, ViewId};
 use crate::lifecycle::mutant::{Mutant, is_out};
 use crate::lifecycle::{Installed, Report, View, view};
 use crate::rpc::limits::PROBLEM_CHARS;
@@ -23,8 +23,8 @@ impl State {
             && let Some(work) = self.next_disk_work(target.as_ref(), now)
         {
             self.disk.busy = true;
-            if let DiskWork::Install { view, .. } = &work {
-                self.installing = Some(view.clone());
+            if matches!(work, DiskWork::Install { .. } | DiskWork::Copy) {
+                self.installing.clone_from(&target);
             }
             effects.push(Effect::Disk(work));
         }
@@ -111,7 +111,14 @@ impl State {
         if cached != Some(&wanted) {
             return self.write_cache(Some(target));
         }
-        self.differs(Some(target)).then(|| DiskWork::Install {
+        if !self.differs(Some(target)) {
+            return None;
+        }
+        let is_live = self.installed.as_ref().is_some_and(|installed| is_live(installed, target));
+        if is_live && self.unfinished == Some(Unfinished::Copies) {
+            return Some(DiskWork::Copy);
+        }
+        Some(DiskWork::Install {
             bundle: content.bundle.clone(),
             view: target.clone(),
         })
@@ -131,7 +138,7 @@ impl State {
         match (target, &self.installed) {
             (None, _) => false,
             (Some(_), None) => true,
-            (Some(target), Some(installed)) => !shows(installed, target),
+            (Some(target), Some(installed)) => self.unfinished.is_some() || !shows(installed, target),
         }
     }
 
@@ -194,7 +201,7 @@ impl State {
             checkpoint: self.durable.checkpoint,
             refused: self.refusal.as_ref().and_then(|refused| refused.generation),
             gone: self.refusal.as_ref().map(|refused| refused.gone.clone()).unwrap_or_default(),
-            installed: self.installed.clone(),
+            installed: self.installed_as_reported(),
             problem: self.problem(),
         }
     }
@@ -255,13 +262,17 @@ impl State {
 
 /// Whether what was read back is this view, whole, and no private half is left anywhere that it does not hold.
 pub(super) fn shows(installed: &Installed, view: &View) -> bool {
-    let named = installed.generation == view.generation && installed.switches == view.switches;
     if is_out(Mutant::R6NotRead) {
-        return named;
+        return installed.generation == view.generation && installed.switches == view.switches;
     }
-    named
+    is_live(installed, view) && installed.held == view.held
+}
+
+/// Whether what was read back through the link is this view.
+fn is_live(installed: &Installed, view: &View) -> bool {
+    installed.generation == view.generation
+        && installed.switches == view.switches
         && installed.published.iter().eq(view.published.iter().collect::<BTreeSet<_>>())
         && installed.signing == view.signing()
         && installed.decrypting == view.decrypting
-        && installed.held == view.held
 }

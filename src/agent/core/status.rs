@@ -74,7 +74,7 @@ impl State {
             in_service: self.in_service,
             highest_epoch: self.durable.epoch,
             highest_generation: self.durable.generation(),
-            installed: self.installed.clone(),
+            installed: self.installed_as_reported(),
             next_change: self.next_change(),
             leader_time: self.contact.leader_time(now),
             problem: self.problem(),

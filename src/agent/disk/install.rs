@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::output::OutputFailure;
 use super::{Disk, DiskError, read};
 use crate::agent::core::ViewId;
 use crate::durable::{self, FileAttrs};
@@ -43,7 +44,7 @@ impl Disk {
     /// short are replaced. The folder of the live view is never written to: the same view goes beside it, and a reader sees one or
     /// the other.
     pub fn stage(&self, bundle: &Bundle, view: &View) -> Result<Staged<'_>, DiskError> {
-        let (views, live) = (self.root.join("views"), self.live_folder()?);
+        let (views, live) = (self.views(), self.live_folder()?);
         let mut name = format!("{:06}.{}", view.generation.0, view.step());
         if live == Some(views.join(&name)) {
             name.push_str(".again");
@@ -86,28 +87,41 @@ impl Disk {
         if !private_fits || proved.published.iter().ne(view.published.iter().collect::<BTreeSet<_>>()) {
             return Err(not_proved(&"they hold other keys than the view"));
         }
-        Ok(())
+        self.write_outputs(folder, bundle, view).map_err(|why| match why {
+            OutputFailure::Disk(why) => why,
+            OutputFailure::Form(why) => not_proved(&why),
+        })
     }
 
     /// The folder that `live` points to.
     fn live_folder(&self) -> Result<Option<PathBuf>, DiskError> {
-        let link = self.root.join("live");
+        let link = self.live();
         match std::fs::read_link(&link) {
-            Ok(target) => Ok(Some(self.root.join(target))),
+            Ok(target) => Ok(Some(self.view_dir.join(target))),
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(cause) => Err(DiskError::Read { path: link, cause }),
         }
     }
 
-    /// The folders of all views, live or not.
+    /// The folders of all views, live or not, those in folders of earlier configurations too.
     pub(super) fn view_folders(&self) -> Result<Vec<PathBuf>, DiskError> {
-        let views = self.root.join("views");
-        let failed = |cause| DiskError::Read {
-            path: views.clone(),
-            cause,
-        };
-        let entries = std::fs::read_dir(&views).map_err(failed)?;
-        entries.map(|entry| entry.map(|entry| entry.path()).map_err(failed)).collect()
+        let mut folders = Vec::new();
+        for place in self.all_view_dirs()? {
+            let views = place.join("views");
+            let failed = |cause| DiskError::Read {
+                path: views.clone(),
+                cause,
+            };
+            match std::fs::read_dir(&views) {
+                Err(cause) if cause.kind() == io::ErrorKind::NotFound && place != self.view_dir => {}
+                entries => {
+                    for entry in entries.map_err(failed)? {
+                        folders.push(entry.map_err(failed)?.path());
+                    }
+                }
+            }
+        }
+        Ok(folders)
     }
 
     /// Removes every view that is not live: all private files first.
@@ -116,29 +130,53 @@ impl Disk {
         let mut others = self.view_folders()?;
         others.retain(|folder| Some(folder) != live.as_ref());
         for folder in &others {
-            durable::remove_file(&folder.join(PRIVATE))?;
+            remove_private(folder, |_| false)?;
         }
         for folder in &others {
             durable::remove_folder_all(folder)?;
         }
-        Ok(())
+        self.leave_other_view_dirs()
     }
 
     /// Erases every private file and the sealed cache, and says what is left. The public files stay, for whoever verifies.
     pub(super) fn erase(&self) -> Result<Option<Installed>, DiskError> {
         durable::remove_file(&self.cache_path())?;
+        let is_public = |name: &str| self.outputs.iter().any(|output| output.path == name && !output.is_private());
         for folder in self.view_folders()? {
-            durable::remove_file(&folder.join(PRIVATE))?;
+            remove_private(&folder, is_public)?;
         }
+        self.erase_copies()?;
         self.read_back()
     }
+}
+
+/// Removes all of a view but what it shows to everyone. The private JWKS goes last: while any private file is there, it tells whose.
+fn remove_private(folder: &Path, is_public: impl Fn(&str) -> bool) -> Result<(), DiskError> {
+    let failed = |cause| DiskError::Read {
+        path: folder.to_owned(),
+        cause,
+    };
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if [PUBLIC, PRIVATE, VIEW].contains(&&*name) || is_public(&name) {
+            continue;
+        }
+        if entry.file_type().map_err(failed)?.is_dir() {
+            durable::remove_folder_all(&entry.path())?;
+        } else {
+            durable::remove_file(&entry.path())?;
+        }
+    }
+    Ok(durable::remove_file(&folder.join(PRIVATE))?)
 }
 
 impl<'a> Staged<'a> {
     /// Step 12, swap, and step 13, fsync: makes the view live by one rename(2) of the link, which is durable when this returns.
     pub fn swap(self) -> Result<Live<'a>, DiskError> {
         let target = Path::new("views").join(&self.name);
-        durable::swap_link(&self.disk.root.join("live"), &target)?;
+        durable::swap_link(&self.disk.live(), &target)?;
         Ok(Live { disk: self.disk })
     }
 }
@@ -147,9 +185,6 @@ impl Live<'_> {
     /// Step 14, read back: removes what views before this one left, and reads what is there.
     pub fn clean(self) -> Result<Installed, DiskError> {
         self.disk.remove_other_views()?;
-        self.disk.read_back()?.ok_or_else(|| DiskError::Read {
-            path: self.disk.root.join("live"),
-            cause: io::ErrorKind::NotFound.into(),
-        })
+        self.disk.read_live()
     }
 }

@@ -5,6 +5,8 @@
 //! views/000042.1/jwks.json              every published public half, 0644
 //!                private.jwks.json      the selected signing keys and every encryption key, 0640
 //!                view.json              which view this is, 0644
+//!                …                      what the configuration asks for besides
+//! written.json                          where else files were written to, and which private halves are there, 0600
 //! trusted.json                          what rule R5 remembers, and of which fleet, 0600
 //! cache.sealed                          the newest generation, AES-256-GCM, 0600
 //! cache.key                             the key of the cache, where no credential gives one, 0600
@@ -13,11 +15,16 @@
 //! A fleet is known by the public key of its log. What is there of another fleet counts for nothing: generations of two fleets can't
 //! be compared.
 //!
+//! `live` and `views` can be in a folder of their own, such as one on a tmpfs.
+//!
 //! A view is made in steps that are types, [`Staged`] and [`Live`], so that nothing can be swapped that was not proved. All of it
 //! blocks.
 
 mod cache;
+mod copies;
 mod install;
+mod output;
+mod places;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -29,6 +36,9 @@ use serde::{Deserialize, Serialize};
 
 pub use cache::{CacheError, CacheKey};
 pub use install::{Live, Staged};
+pub use output::{Output, OutputFormat};
+
+use output::Prepared;
 
 use crate::agent::core::{CacheHolds, DiskResult, DiskWork, Found, Trusted};
 use crate::audit::RecordProof;
@@ -43,10 +53,25 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 #[derive(Debug)]
 pub struct Disk {
     root: PathBuf,
+    view_dir: PathBuf,
     private_group: Option<u32>,
+    outputs: Vec<Prepared>,
     key: CacheKey,
     /// None while the node has never been in one.
     fleet: Option<WitnessKey>,
+}
+
+/// Where the files of a node are to be, and in which forms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// The folder of what is the node's own, which is made if it is not there.
+    pub root: PathBuf,
+    /// The folder of the views, likewise.
+    pub view_dir: PathBuf,
+    /// The group of the private files, where it is not the process's own.
+    pub private_group: Option<u32>,
+    /// What is in a view besides what always is.
+    pub outputs: Vec<Output>,
 }
 
 /// `trusted.json`
@@ -99,6 +124,17 @@ pub enum DiskError {
     /// The sealed cache.
     #[error(transparent)]
     Cache(#[from] CacheError),
+    /// A folder of the views that others can change.
+    #[error("view_dir: {0}")]
+    ViewDir(DurableError),
+    /// The configuration of an output that can't be carried out here.
+    #[error("[[output]] {path}: {why}")]
+    Output {
+        /// Which output, by its path.
+        path: String,
+        /// What is wrong, and what to do.
+        why: String,
+    },
     /// Staged files that don't prove.
     #[error("the files of view {view} are not put in place: {why}; look at the leader's log, and revoke the key that is named")]
     NotProved {
@@ -110,28 +146,43 @@ pub enum DiskError {
 }
 
 impl Disk {
-    /// The files under `root`, which is made if it is not there. The private files get `private_group`, where one is given. The cache
-    /// is sealed with the key at `credential`, or else with a key of the node's own, which is made if it is not there. The node is in
-    /// `fleet`; where that is not known, in the fleet that it remembers.
+    /// The files under `root`, as they are where nothing else is configured; see [`Self::open_as`].
     pub fn open(
         root: PathBuf,
         private_group: Option<u32>,
         credential: Option<&Path>,
         fleet: Option<WitnessKey>,
     ) -> Result<Self, DiskError> {
-        durable::create_folder(&root, 0o755)?;
-        durable::remove_leftovers(&root)?;
-        durable::create_folder(&root.join("views"), 0o755)?;
-        let key = match credential {
-            Some(path) => CacheKey::load(path)?,
-            None => CacheKey::load_or_make(&root.join("cache.key"))?,
-        };
-        let mut disk = Self {
+        let layout = Layout {
+            view_dir: root.clone(),
             root,
             private_group,
+            outputs: Vec::new(),
+        };
+        Self::open_as(layout, credential, fleet)
+    }
+
+    /// The files of a node. The cache is sealed with the key at `credential`, or else with a key of the node's own, which is made if it
+    /// is not there. The node is in `fleet`; where that is not known, in the fleet that it remembers.
+    pub fn open_as(layout: Layout, credential: Option<&Path>, fleet: Option<WitnessKey>) -> Result<Self, DiskError> {
+        durable::create_folder(&layout.root, 0o755)?;
+        durable::remove_leftovers(&layout.root)?;
+        let key = match credential {
+            Some(path) => CacheKey::load(path)?,
+            None => CacheKey::load_or_make(&layout.root.join("cache.key"))?,
+        };
+        let outputs = layout.prepare()?;
+        durable::remove_leftovers(&layout.view_dir)?;
+        let mut disk = Self {
+            root: layout.root,
+            view_dir: layout.view_dir,
+            private_group: layout.private_group,
+            outputs,
             key,
             fleet,
         };
+        disk.note_view_dir()?;
+        durable::create_folder(&disk.views(), 0o755)?;
         if fleet.is_none() {
             disk.fleet = disk.read_memory()?.and_then(|memory| memory.log_public_key);
         }
@@ -162,12 +213,14 @@ impl Disk {
         {
             problems.push(why.to_string());
         }
+        let installed = self.read_back().unwrap_or_default();
         let (cached, proof) = cached.map_or((None, None), |(bundle, proof)| (Some(bundle), proof));
         Ok(Found {
             trusted: memory.map(|memory| memory.trusted),
             cached,
             proof,
-            installed: self.read_back().unwrap_or_default(),
+            unfinished: installed.as_ref().and_then(|installed| self.unfinished(installed)),
+            installed,
             boot: std::fs::read_to_string(BOOT_ID).ok().map(|id| id.trim().to_owned()),
             problem: (!problems.is_empty()).then(|| problems.join("; ")),
             ..Found::default()
@@ -183,7 +236,8 @@ impl Disk {
                 written.map(DiskResult::CacheWritten)
             }
             DiskWork::SaveTrusted(trusted) => self.save_trusted(&trusted).map(|()| DiskResult::TrustedSaved(trusted)),
-            DiskWork::Install { bundle, view } => self.install(&bundle, &view).map(DiskResult::Installed),
+            DiskWork::Install { bundle, view } => self.install(&bundle, &view).map(|installed| self.finish(installed)),
+            DiskWork::Copy => self.read_live().map(|installed| self.finish(installed)),
             DiskWork::Erase => self.erase().map(DiskResult::Erased),
         };
         done.unwrap_or_else(|why| DiskResult::Failed(why.to_string()))
@@ -237,6 +291,16 @@ impl Disk {
     fn read_cache(&self) -> Result<Option<(Bundle, Option<RecordProof>)>, DiskError> {
         let sealed: Option<Secret> = read::file(&self.cache_path())?;
         Ok(sealed.map(|sealed| self.key.open(sealed.expose(), self.fleet)).transpose()?)
+    }
+
+    /// The folder of all views.
+    fn views(&self) -> PathBuf {
+        self.view_dir.join("views")
+    }
+
+    /// The link to the live one.
+    fn live(&self) -> PathBuf {
+        self.view_dir.join("live")
     }
 
     fn trusted_path(&self) -> PathBuf {

@@ -1,9 +1,10 @@
 //! Reading back what is on the disk.
 
 use std::collections::BTreeSet;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags};
@@ -11,6 +12,7 @@ use rustix::fs::{CWD, Mode, OFlags};
 use super::install::{PRIVATE, PUBLIC, VIEW};
 use super::{Disk, DiskError};
 use crate::agent::core::ViewId;
+use crate::durable::FileAttrs;
 use crate::lifecycle::Installed;
 use crate::outputs::{self, PrivateKids};
 use crate::types::{Kid, Secret};
@@ -26,13 +28,37 @@ pub(super) fn file(path: &Path) -> Result<Option<Secret>, DiskError> {
     })
 }
 
-fn read_at(folder: impl AsFd, path: &Path) -> io::Result<Option<Secret>> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mut file = match rustix::fs::openat(folder, path, flags, Mode::empty()) {
-        Err(rustix::io::Errno::NOENT) => return Ok(None),
-        opened => File::from(opened?),
+/// The same, if it also has that mode, owner and group.
+pub(super) fn file_of(path: &Path, attrs: &FileAttrs) -> Result<Option<Secret>, DiskError> {
+    let failed = |cause| DiskError::Read {
+        path: path.to_owned(),
+        cause,
     };
-    let len = file.metadata()?.len();
+    let Some((bytes, there)) = open_at(CWD, path).and_then(read_opened).map_err(failed)? else {
+        return Ok(None);
+    };
+    let is_so = there.mode() & 0o7777 == attrs.mode
+        && attrs.owner.is_none_or(|owner| owner == there.uid())
+        && attrs.group.is_none_or(|group| group == there.gid());
+    Ok(is_so.then_some(bytes))
+}
+
+fn read_at(folder: impl AsFd, path: &Path) -> io::Result<Option<Secret>> {
+    Ok(open_at(folder, path).and_then(read_opened)?.map(|(bytes, _)| bytes))
+}
+
+fn open_at(folder: impl AsFd, path: &Path) -> io::Result<Option<File>> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match rustix::fs::openat(folder, path, flags, Mode::empty()) {
+        Err(rustix::io::Errno::NOENT) => Ok(None),
+        opened => Ok(Some(File::from(opened?))),
+    }
+}
+
+fn read_opened(file: Option<File>) -> io::Result<Option<(Secret, Metadata)>> {
+    let Some(mut file) = file else { return Ok(None) };
+    let there = file.metadata()?;
+    let len = there.len();
     if len > FILE_BYTES {
         return Err(io::Error::new(
             io::ErrorKind::FileTooLarge,
@@ -42,7 +68,7 @@ fn read_at(folder: impl AsFd, path: &Path) -> io::Result<Option<Secret>> {
     // Room for all of it and one byte more: a buffer that grew would leave a copy behind.
     let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(usize::MAX).saturating_add(1));
     file.by_ref().take(len).read_to_end(&mut bytes)?;
-    Ok(Some(Secret::new(bytes)))
+    Ok(Some((Secret::new(bytes), there)))
 }
 
 /// The kids in a private file; none in one that is not there.
@@ -78,7 +104,7 @@ fn open_folder(path: &Path) -> Result<Option<OwnedFd>, DiskError> {
 impl Disk {
     /// What is on the disk, through the `live` link, as one view: the folder is opened once. The hooks' result is not on the disk.
     pub fn read_back(&self) -> Result<Option<Installed>, DiskError> {
-        let path = self.root.join("live");
+        let path = self.live();
         let Some(folder) = open_folder(&path)? else { return Ok(None) };
         let need = |name: &str| {
             let read = read_at(&folder, Path::new(name)).and_then(|read| read.ok_or_else(|| io::ErrorKind::NotFound.into()));
@@ -101,8 +127,17 @@ impl Disk {
         }))
     }
 
-    /// The kids whose private half is anywhere on the node: in the private file of any view, live or not, or in the cache. A cache that
-    /// does not open holds nothing that anybody could use.
+    /// What is on the disk, where a view has just been put in place.
+    pub(super) fn read_live(&self) -> Result<Installed, DiskError> {
+        self.read_back()?.ok_or_else(|| DiskError::Read {
+            path: self.live(),
+            cause: io::ErrorKind::NotFound.into(),
+        })
+    }
+
+    /// The kids whose private half is anywhere on the node: in the private file of any view, live or not, in a copy, or in the cache. A cache
+    /// that does not open holds nothing that anybody could use. Of all private files of a view the private JWKS is the first to come
+    /// and the last to go.
     fn held_anywhere(&self, live: &PrivateKids) -> Result<BTreeSet<Kid>, DiskError> {
         let mut held: BTreeSet<Kid> = live.all().cloned().collect();
         for path in self.view_folders()? {
@@ -110,6 +145,7 @@ impl Disk {
                 held.extend(private_kids(&folder, &path)?.all().cloned());
             }
         }
+        held.extend(self.held_in_copies()?);
         match self.read_cache() {
             Ok(Some((cached, _))) => held.extend(cached.privates.into_keys()),
             Ok(None) | Err(DiskError::Cache(_)) => {}

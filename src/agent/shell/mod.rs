@@ -14,7 +14,7 @@ pub use monitor::Monitor;
 
 use super::blocking::blocking;
 use super::core::{self, Effect, Found, Input, Now, Proofs, Settings, State, Status, ViewId, Wake};
-use super::disk::{Disk, DiskError};
+use super::disk::{Disk, DiskError, Layout};
 use crate::audit::{Adopted, GoesOn, NoteKey, Sent, accept};
 use crate::clock::Clock;
 use crate::crypto;
@@ -52,12 +52,10 @@ pub(super) const PROOFS: Proofs = Proofs {
 /// What an agent is configured with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentConfig {
-    /// The folder of its files; the folder above must be there.
-    pub folder: PathBuf,
+    /// Where its files are; the folders above must be there.
+    pub layout: Layout,
     /// The key of the log of the fleet that the node is in, by which the fleet is known; none where that is not known.
     pub log: Option<NoteKey>,
-    /// The group that may read the private files.
-    pub private_group: Option<u32>,
     /// The file that holds the key of the sealed cache, such as a systemd credential; without it the agent makes one of its own.
     pub cache_credential: Option<PathBuf>,
     /// What runs after each swap, in this order.
@@ -174,7 +172,8 @@ async fn sleep(clock: &Clock, wake: Wake) {
 
 struct Shell {
     disk: Arc<Disk>,
-    folder: PathBuf,
+    /// The link to the live view.
+    live: PathBuf,
     hooks: Arc<[Hook]>,
     clock: Clock,
     reports: mpsc::Sender<AgentMessage>,
@@ -187,10 +186,10 @@ impl Shell {
         clock: Clock,
         reports: mpsc::Sender<AgentMessage>,
     ) -> Result<(Self, State, Now), DiskError> {
-        let (folder, credential) = (config.folder.clone(), config.cache_credential);
+        let (live, credential) = (config.layout.view_dir.join("live"), config.cache_credential);
         let opened = blocking(move || {
             let fleet = config.log.as_ref().map(NoteKey::public);
-            let disk = Disk::open(config.folder, config.private_group, credential.as_deref(), fleet)?;
+            let disk = Disk::open_as(config.layout, credential.as_deref(), fleet)?;
             let found = Found {
                 log: config.log,
                 ..disk.load()?
@@ -203,7 +202,7 @@ impl Shell {
         }
         let mut shell = Self {
             disk: Arc::new(disk),
-            folder,
+            live,
             hooks: config.hooks.into(),
             clock,
             reports,
@@ -236,7 +235,7 @@ impl Shell {
                 self.tasks.spawn_blocking(move || Input::Disk(disk.work(work)));
             }
             Effect::RunHooks(id) => {
-                let run = run_hooks(self.hooks.clone(), id, self.folder.clone(), self.clock.clone());
+                let run = run_hooks(self.hooks.clone(), id, self.live.clone(), self.clock.clone());
                 self.tasks.spawn(run);
             }
             Effect::Send(report) => {
@@ -274,11 +273,11 @@ fn log_report(report: &Report) {
 }
 
 /// Runs the hooks one after the other, up to the first that fails.
-async fn run_hooks(hooks: Arc<[Hook]>, id: ViewId, folder: PathBuf, clock: Clock) -> Input {
+async fn run_hooks(hooks: Arc<[Hook]>, id: ViewId, live: PathBuf, clock: Clock) -> Input {
     let environment = BTreeMap::from([
         ("JKEYS_GENERATION".to_owned(), id.generation.to_string()),
         ("JKEYS_STEP".to_owned(), id.step().to_string()),
-        ("JKEYS_LIVE".to_owned(), folder.join("live").display().to_string()),
+        ("JKEYS_LIVE".to_owned(), live.display().to_string()),
     ]);
     for hook in hooks.iter() {
         let result = hooks::run(hook, &environment, &clock).await;

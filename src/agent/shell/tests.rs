@@ -34,9 +34,13 @@ impl Agent {
         let monitor = Monitor::default();
         let (stop, stopped) = watch::channel(false);
         let config = AgentConfig {
-            folder: folder.join("agent"),
+            layout: Layout {
+                root: folder.join("agent"),
+                view_dir: folder.join("agent"),
+                private_group: None,
+                outputs: Vec::new(),
+            },
             log: Some(log_key()),
-            private_group: None,
             cache_credential: None,
             hooks,
             settings: Settings::default(),

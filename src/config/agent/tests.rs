@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::OutputFormat;
 
 fn refused(text: &str) -> String {
     AgentConfig::parse(text, None).unwrap_err().to_string()
@@ -13,6 +14,8 @@ fn the_template_is_exactly_the_defaults() {
         private_group: None,
         cache_ready_for: Span::hours(7 * 24),
         hooks: Vec::new(),
+        view_dir: "/var/lib/jkeys/agent".into(),
+        outputs: Vec::new(),
     };
     let template = AgentConfig::template();
     assert_eq!(AgentConfig::parse(template, None).unwrap(), defaults);
@@ -108,6 +111,117 @@ fn a_program_is_given_no_nul() {
 fn a_reload_names_what_only_a_restart_changes() {
     let now = AgentConfig::parse("", None).unwrap();
     let next = AgentConfig::parse("state_dir = \"/srv\"\ncache_ready_for = \"1h\"\n", None).unwrap();
-    assert_eq!(now.needs_restart(&next), ["state_dir"]);
+    assert_eq!(now.needs_restart(&next), ["state_dir", "view_dir"]);
     assert!(now.needs_restart(&now).is_empty());
+}
+
+fn output(more: &str) -> Result<AgentConfig, ConfigErrors> {
+    let folder = Path::new("/run/credentials/x");
+    AgentConfig::parse(&format!("[[output]]\n{more}"), Some(folder))
+}
+
+#[test]
+fn outputs_are_read_with_their_defaults() {
+    let text = r#"
+        format = "jwks"
+        path = "with-certificates.json"
+        x5c = true
+        [[output]]
+        format = "private-jwks"
+        path = "private.json"
+        owner = "tomcat"
+        group = "oidc"
+        mode = "600"
+        copy_to = "/etc/x/private.json"
+        [[output]]
+        format = "pem"
+        path = "pem"
+        [[output]]
+        format = "pkcs12"
+        path = "keys.p12"
+        password_credential = "keystore"
+    "#;
+    let config = output(text).unwrap();
+    let plain = |format, path: &str, mode| Output {
+        format,
+        path: path.to_owned(),
+        mode,
+        owner: None,
+        group: None,
+        copy_to: None,
+    };
+    let password_file = "/run/credentials/x/keystore".into();
+    assert_eq!(
+        config.outputs,
+        [
+            plain(OutputFormat::Jwks { has_x5c: true }, "with-certificates.json", 0o644),
+            Output {
+                owner: Some("tomcat".to_owned()),
+                group: Some("oidc".to_owned()),
+                copy_to: Some("/etc/x/private.json".into()),
+                ..plain(OutputFormat::PrivateJwks { has_x5c: false }, "private.json", 0o600)
+            },
+            plain(OutputFormat::Pem, "pem", 0o640),
+            plain(OutputFormat::Pkcs12 { password_file }, "keys.p12", 0o640),
+        ]
+    );
+}
+
+#[test]
+fn what_is_wrong_with_an_output_is_said_in_words() {
+    let pem = |more: &str| format!("format = \"pem\"\npath = \"a\"\n{more}");
+    for (text, expected) in [
+        ("path = \"a\"".to_owned(), "format is missing"),
+        ("format = \"pem\"".to_owned(), "path is missing"),
+        (
+            "format = \"jks\"\npath = \"a\"".to_owned(),
+            "\"jks\" is not a format; write \"jwks\"",
+        ),
+        ("format = \"pem\"\npath = \"a/b\"".to_owned(), "must be a plain name"),
+        ("format = \"pem\"\npath = \"..\"".to_owned(), "must be a plain name"),
+        ("format = \"pem\"\npath = \"view.json\"".to_owned(), "every view has its own"),
+        (
+            format!("{}\n[[output]]\n{}", pem(""), pem("")),
+            "another output has this name",
+        ),
+        (pem("mode = \"0644\""), "lets everybody at private keys"),
+        (pem("mode = \"0660\""), "lets others than the owner write"),
+        (pem("mode = \"0750\""), "nobody can run it"),
+        (pem("mode = \"0040\""), "readable by its owner"),
+        (pem("mode = \"rw\""), "is not a mode such as"),
+        (pem("mode = 640"), "write it as a text"),
+        (
+            pem("copy_to = \"/var/lib/jkeys/agent/trusted.json\""),
+            "in the agent's own folder",
+        ),
+        (pem("copy_to = \"/var/lib\""), "in the agent's own folder, or above it"),
+        (pem("copy_to = \"a/b\""), "must begin with /"),
+        (pem("copy_to = \"/a/../b\""), "must have no .. in it"),
+        (pem("x5c = true"), "only \"jwks\" and \"private-jwks\" have it"),
+        (pem("password_file = \"/a\""), "only \"pkcs12\" has a password"),
+        ("format = \"pkcs12\"\npath = \"a\"".to_owned(), "password_file is missing"),
+        (
+            "format = \"pkcs12\"\npath = \"a\"\npassword_file = \"/a\"\npassword_credential = \"a\"".to_owned(),
+            "choose one",
+        ),
+        (
+            "format = \"jwks\"\npath = \"a\"\ncopy_to = \"/x/a\"\n[[output]]\nformat = \"pem\"\npath = \"b\"\ncopy_to = \"/x\""
+                .to_owned(),
+            "another output is copied to this place, above it or below it",
+        ),
+    ] {
+        let errors = output(&text).unwrap_err();
+        assert_eq!(errors.all().len(), 1, "{text}:\n{errors}");
+        assert!(errors.to_string().contains(expected), "{text}:\n{errors}");
+    }
+    let text = "[[output]]\nformat = \"pkcs12\"\npath = \"a\"\npassword_credential = \"x\"";
+    assert!(refused(text).contains("there are no credentials here"));
+}
+
+#[test]
+fn the_views_can_be_elsewhere() {
+    let config = AgentConfig::parse("view_dir = \"/run/jkeys-agent\"", None).unwrap();
+    assert_eq!(config.live_link(), Path::new("/run/jkeys-agent/live"));
+    assert_eq!(config.state_dir, Path::new("/var/lib/jkeys/agent"));
+    assert!(refused("view_dir = \"/run/../etc\"").contains("must have no .. in it"));
 }

@@ -3,10 +3,12 @@
 mod acting;
 mod adopting;
 mod attacks;
+mod copies;
 mod log;
 mod orders;
 mod reporting;
 
+use super::halves::only;
 use super::*;
 use crate::agent::testing::{PROOFS, START, answer, armed, bundle, kid, kids, log_key, logged, welcome};
 use crate::lifecycle::Stage::{Active, Prepublished, Retiring};
@@ -27,6 +29,12 @@ struct Node {
     refuses: fn(&DiskWork) -> bool,
     /// How long the disk takes to put a view in place.
     install_takes: Span,
+    /// Whether the copies of a view can be written, and are.
+    copies_fail: bool,
+    copied: Option<ViewId>,
+    /// What the disk finds at a start that is not as it is configured.
+    finds: Option<Unfinished>,
+    copies: usize,
     hooks_fail: bool,
     hooks_run: Vec<ViewId>,
     installs: usize,
@@ -53,6 +61,10 @@ impl Node {
             installed: None,
             refuses: |_| false,
             install_takes: Span(0),
+            copies_fail: false,
+            copied: None,
+            finds: None,
+            copies: 0,
             hooks_fail: false,
             hooks_run: Vec::new(),
             installs: 0,
@@ -83,6 +95,10 @@ impl Node {
                 .as_ref()
                 .map(|cache| only(cache, &cache.privates.keys().cloned().collect())),
             proof: self.proof.clone(),
+            unfinished: self
+                .finds
+                .take()
+                .or((self.installed.as_ref().map(ViewId::from) != self.copied).then_some(Unfinished::Copies)),
             installed: self.installed.clone(),
             boot: Some(self.boot.to_owned()),
             problem: None,
@@ -150,7 +166,11 @@ impl Node {
                 self.trusted = Some((*trusted).clone());
                 DiskResult::TrustedSaved(trusted)
             }
-            DiskWork::Install { bundle, view } => DiskResult::Installed(self.install(&bundle, &view)),
+            DiskWork::Install { bundle, view } => {
+                self.install(&bundle, &view);
+                self.copy()
+            }
+            DiskWork::Copy => self.copy(),
             DiskWork::Erase => {
                 self.cache = None;
                 if let Some(installed) = &mut self.installed {
@@ -160,6 +180,17 @@ impl Node {
                 DiskResult::Erased(self.installed.clone())
             }
         }
+    }
+
+    /// The copies of the live view.
+    fn copy(&mut self) -> DiskResult {
+        let installed = self.installed.clone().unwrap();
+        self.copies += 1;
+        if self.copies_fail {
+            return DiskResult::Uncopied(installed, "the folder of the copy is missing".to_owned());
+        }
+        self.copied = Some(ViewId::from(&installed));
+        DiskResult::Installed(installed)
     }
 
     fn install(&mut self, bundle: &Bundle, view: &crate::lifecycle::View) -> Installed {

@@ -3,6 +3,7 @@
 mod cache;
 mod crash;
 mod killed;
+mod outputs;
 mod reader;
 mod swap;
 
