@@ -22,6 +22,10 @@ need libssl-dev test -e /usr/include/openssl/ssl.h
 need ca-certificates test -e /etc/ssl/certs/ca-certificates.crt
 if [ "$goal" = test ]; then
     need strace command -v strace
+    need openssl command -v openssl
+    need default-jdk-headless sh -c 'command -v keytool && command -v javac'
+    need nodejs command -v node
+    need npm command -v npm
     need python3 command -v python3
     need python3-venv python3 -c 'import venv, ensurepip'
 fi

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every test: Rust, units, readers. Ends with the ten slowest Rust tests.
+# Runs every test: Rust, units, readers, outputs. Ends with the ten slowest Rust tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,6 +19,7 @@ cargo test --locked --features mutants --test mutants -- --nocapture
 
 scripts/check-units.sh
 tests/readers/test.sh
+tests/outputs/test.sh
 
 echo
 echo "The ten slowest tests:"
