@@ -40,7 +40,7 @@ const IMPORTS: &[(&str, &str)] = &[
 ];
 
 /// What only tests import besides.
-const TESTS_IMPORT: &[(&str, &str)] = &[("lifecycle", "audit"), ("rpc", "clock")];
+const TESTS_IMPORT: &[(&str, &str)] = &[("hooks", "durable"), ("lifecycle", "audit"), ("rpc", "clock")];
 
 /// What the pure cores may import, and `lifecycle` with them.
 const CORES_IMPORT: &[(&str, &str)] = &[

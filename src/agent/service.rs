@@ -6,15 +6,15 @@ use tokio::task::JoinSet;
 use super::blocking::blocking;
 use super::core::Settings;
 use super::disk::{CacheKey, DiskError, Layout, Output};
+use super::followers::FollowerError;
 use super::link::{self, Link, LinkEnd};
 use super::papers::Papers;
 use super::shell::{self, AgentConfig, Monitor};
-use super::{folder, papers};
+use super::{folder, followers, papers};
 use crate::audit::NoteKey;
 use crate::clock::Clock;
 use crate::config;
 use crate::durable::FileAttrs;
-use crate::hooks::Hook;
 use crate::rpc::{account_ids, group_id};
 
 /// How many messages of the link may wait for the shell.
@@ -39,9 +39,9 @@ pub enum AgentError {
     /// Its configuration names an account that is not there.
     #[error("owner = {0:?}: there is no such account here; install what brings it first, or name another")]
     NoAccount(String),
-    /// A hook.
-    #[error("{0}")]
-    Hook(String),
+    /// A hook or a probe.
+    #[error(transparent)]
+    Follower(#[from] FollowerError),
 }
 
 /// Finds out whether a node can work with this configuration, beside one that runs.
@@ -119,12 +119,11 @@ async fn serve_in_fleet(
 }
 
 fn in_terms_of_the_shell(config: &config::AgentConfig, log: Option<NoteKey>) -> Result<AgentConfig, AgentError> {
-    let hooks = config.hooks.iter().map(|hook| Hook::new(hook.argv.clone(), hook.timeout));
     Ok(AgentConfig {
         layout: layout(config)?,
         log,
         cache_credential: config.cache_key_file.clone(),
-        hooks: hooks.collect::<Result<_, _>>().map_err(AgentError::Hook)?,
+        followers: followers::of(config)?,
         settings: Settings {
             cache_ready_for: config.cache_ready_for,
             ..Settings::default()

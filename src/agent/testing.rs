@@ -124,6 +124,7 @@ pub(super) fn logged_in(log: &mut Log, bundle: Bundle, from: u64) -> Logged {
             hashes,
             adopted: None,
         },
+        revoked: BTreeSet::new(),
     }
 }
 

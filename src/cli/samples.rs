@@ -159,6 +159,7 @@ fn node(name: &str) -> NodeStatus {
         owing_since: None,
         clock_wrong_by_ms: None,
         problem: None,
+        failing: Vec::new(),
         papers: None,
         is_cloned: false,
     }

@@ -1,13 +1,17 @@
 //! `agent.toml`
 
+mod hooks;
+mod probes;
+
 use std::path::{Path, PathBuf};
 
-use toml::de::DeValue;
+pub use hooks::Hook;
+pub use probes::Probe;
 
 use super::CACHE_KEY_CREDENTIAL;
-use super::error::{ConfigError, ConfigErrors};
+use super::error::ConfigErrors;
 use super::output::{self, Output, outputs};
-use super::table::{Document, Fields};
+use super::table::Document;
 use super::value;
 use crate::types::{HostPort, Span};
 
@@ -30,24 +34,8 @@ pub struct AgentConfig {
     pub hooks: Vec<Hook>,
     /// What each view holds besides what it always does.
     pub outputs: Vec<Output>,
-}
-
-/// A command to run when something has happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hook {
-    /// When it runs.
-    pub on: HookEvent,
-    /// The program, as an absolute path, and its arguments. Never empty.
-    pub argv: Vec<String>,
-    /// How long it may run.
-    pub timeout: Span,
-}
-
-/// When a hook runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HookEvent {
-    /// After each swap of the live view.
-    Swap,
+    /// What to look at after the hooks of a swap, before it is confirmed.
+    pub probes: Vec<Probe>,
 }
 
 impl AgentConfig {
@@ -82,7 +70,8 @@ impl AgentConfig {
                 .or_else(|| credentials.map(|folder| folder.join(CACHE_KEY_CREDENTIAL))),
             private_group: top.get("private_group", value::name),
             cache_ready_for: top.get("cache_ready_for", value::bounded_span).unwrap_or(Span::hours(7 * 24)),
-            hooks: hooks(top.tables("hook"), &mut errors),
+            hooks: hooks::read(top.tables("hook"), &mut errors),
+            probes: probes::read(top.tables("probe"), &mut errors),
             outputs: outputs(top.tables("output"), &[&state_dir, &view_dir], credentials, &mut errors),
             view_dir,
             state_dir,
@@ -110,27 +99,6 @@ impl AgentConfig {
             .into_iter()
             .filter_map(|(name, differs)| differs.then_some(name))
             .collect()
-    }
-}
-
-fn hooks(tables: Vec<Fields<'_>>, errors: &mut Vec<ConfigError>) -> Vec<Hook> {
-    let mut hooks = Vec::new();
-    for mut table in tables {
-        let on = table.need("on", "when the hook runs; write \"swap\"", hook_event);
-        let argv = table.need("argv", "the program and its arguments, as a list", value::argv);
-        let timeout = table.get("timeout", value::bounded_span).unwrap_or(Span::secs(30));
-        if let (Some(on), Some(argv)) = (on, argv) {
-            hooks.push(Hook { on, argv, timeout });
-        }
-        errors.extend(table.finish());
-    }
-    hooks
-}
-
-fn hook_event(value: &DeValue<'_>) -> Result<HookEvent, String> {
-    match value::text(value)? {
-        "swap" => Ok(HookEvent::Swap),
-        other => Err(format!("{other:?} is not an event; write \"swap\"")),
     }
 }
 

@@ -12,7 +12,7 @@ mod profile;
 mod table;
 mod value;
 
-pub use agent::{AgentConfig, Hook, HookEvent};
+pub use agent::{AgentConfig, Hook, Probe};
 pub use error::{ConfigError, ConfigErrors};
 pub use leader::{BackupHook, LeaderConfig};
 pub use output::{Output, OutputFormat};

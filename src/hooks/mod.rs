@@ -1,4 +1,8 @@
-//! Programs that a node runs after a swap, and a leader after a snapshot: argv only, a clean environment, a time limit.
+//! Programs that a node runs after a swap and on other events, and a leader after a snapshot: argv only, a clean environment, a time limit,
+//! and none of the agent's capabilities.
+
+mod account;
+pub mod probe;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,6 +14,7 @@ use tokio::process::{Child, Command};
 
 use crate::clock::Clock;
 use crate::types::Span;
+pub use account::{Account, may_switch_user};
 
 /// How much of a hook's output is kept, in bytes, of stdout and of stderr each.
 pub const OUTPUT_BYTES: usize = 16 << 10;
@@ -23,6 +28,7 @@ pub struct Hook {
     program: String,
     arguments: Vec<String>,
     timeout: Span,
+    account: Option<Account>,
 }
 
 impl Hook {
@@ -45,7 +51,17 @@ impl Hook {
             program,
             arguments: arguments.collect(),
             timeout,
+            account: None,
         })
+    }
+
+    /// The same, run as `account`; see [`may_switch_user`].
+    #[must_use]
+    pub fn as_user(self, account: Account) -> Self {
+        Self {
+            account: Some(account),
+            ..self
+        }
     }
 }
 
@@ -64,7 +80,7 @@ pub struct HookResult {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HookError {
     /// It could not be started.
-    #[error("the hook {program} can't be started: {why}; look at its path and mode")]
+    #[error("the hook {program} can't be started: {why}; look at its path and mode, and whether its user may run it")]
     NotStarted {
         /// The program.
         program: String,
@@ -92,7 +108,8 @@ pub enum HookError {
 /// Runs a hook to its end, or kills it and its process group when its time is over. It gets nothing of this process's environment: `PATH`
 /// and `environment` only, which holds ids and paths and never a secret.
 pub async fn run(hook: &Hook, environment: &BTreeMap<String, String>, clock: &Clock) -> HookResult {
-    let spawned = Command::new(&hook.program)
+    let mut command = Command::new(&hook.program);
+    command
         .args(&hook.arguments)
         .env_clear()
         .env("PATH", PATH)
@@ -102,9 +119,8 @@ pub async fn run(hook: &Hook, environment: &BTreeMap<String, String>, clock: &Cl
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
-        .kill_on_drop(true)
-        .spawn();
-    match spawned {
+        .kill_on_drop(true);
+    match account::spawn(&mut command, hook.account.as_ref()) {
         Ok(child) => watch(hook, child, clock).await,
         Err(why) => HookResult {
             ended: Err(HookError::NotStarted {

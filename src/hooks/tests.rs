@@ -1,7 +1,33 @@
+use std::io::Write as _;
+use std::path::Path;
+
 use super::*;
 use crate::types::Time;
 
-fn sh(script: &str, timeout: Span) -> Hook {
+/// Whether hooks can run as another user here; where not, a test says that it shows nothing.
+pub(super) fn may_switch_or_skip() -> bool {
+    if may_switch_user() {
+        return true;
+    }
+    let why = "hooks as another user: the tests run without CAP_SETUID, CAP_SETGID and CAP_KILL\n";
+    eprint!("skipped: {why}");
+    if let Some(list) = std::env::var_os("JKEYS_TEST_SKIPPED") {
+        let mut list = std::fs::OpenOptions::new().append(true).open(list).unwrap();
+        list.write_all(why.as_bytes()).unwrap();
+    }
+    false
+}
+
+pub(super) fn lines_of(text: &str) -> Vec<&str> {
+    text.lines().collect()
+}
+
+pub(super) fn write(path: &Path, text: &str) {
+    let attrs = crate::durable::FileAttrs::mode(0o600);
+    crate::durable::write_file(path, text.as_bytes(), &attrs).unwrap();
+}
+
+pub(super) fn sh(script: &str, timeout: Span) -> Hook {
     Hook::new(vec!["/bin/sh".into(), "-c".into(), script.into()], timeout).unwrap()
 }
 
@@ -55,7 +81,7 @@ async fn started_with_child(clock: &Clock, timeout: Span, folder: &Path) -> (tok
 }
 
 /// Waits until the process is gone, or only waits to be fetched by its parent.
-async fn gone(pid: Pid) {
+pub(super) async fn gone(pid: Pid) {
     let stat = format!("/proc/{}/stat", pid.as_raw_nonzero());
     let ended = async {
         while tokio::fs::read_to_string(&stat).await.is_ok_and(|text| !text.contains(") Z")) {

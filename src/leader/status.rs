@@ -231,6 +231,7 @@ pub(super) fn node_status(state: &State, seen: &Sightings, name: &NodeName, node
             .map(|sighting| sighting.clock_ahead_ms)
             .filter(|ahead| ahead.abs() > skew),
         problem: sighting.and_then(|sighting| sighting.problem.clone()),
+        failing: sighting.map(|sighting| sighting.failing.clone()).unwrap_or_default(),
         papers: sighting
             .and_then(|sighting| sighting.papers.as_ref())
             .map(|papers| node_papers(state, papers)),

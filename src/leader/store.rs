@@ -314,7 +314,7 @@ impl Store {
         let Some((proof, log_size)) = log.prove_newest()? else {
             return Ok(None);
         };
-        let bundle = EncodedBundle::new(&Bundle::new(set, privates)?, &proof)?;
+        let bundle = EncodedBundle::new(&Bundle::new(set, privates)?, &proof, self.committed.revocations.keys())?;
         Ok(Some(Published { bundle, log_size }))
     }
 

@@ -53,7 +53,7 @@ pub use key::{Key, Phase, PrivateHalf};
 pub use lawful::Unlawful;
 pub use named::NamedNodes;
 pub use publication::Publication;
-pub use report::{Installed, Report};
+pub use report::{Failing, Follower, Installed, Report};
 pub use retirement::Retirement;
 pub use settings::{Profile, Settings, Windows};
 pub use sightings::{Confirmed, Sighting, Sightings};

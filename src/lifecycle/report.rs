@@ -1,11 +1,13 @@
 //! What a node says of itself, read back from its own disk.
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use super::view::{Switches, View};
-use crate::types::{Epoch, Generation, Kid, Time, TreeHead};
+use crate::types::{Epoch, Generation, HookEvent, Kid, Time, TreeHead};
 
 /// One report of a node. It speaks of what was read back from the disk, never of what was meant to be there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +29,77 @@ pub struct Report {
     pub installed: Option<Installed>,
     /// What keeps the node from going on, in words that say what to do: a refusal, a full disk, a failed hook.
     pub problem: Option<String>,
+    /// Its hooks and probes that have failed and not succeeded since.
+    #[serde(default)]
+    pub failing: Vec<Failing>,
+}
+
+/// A hook or a probe of a node that has failed and not succeeded since.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failing {
+    /// Which of them.
+    pub what: Follower,
+    /// How it last failed, in words that name it and say what to do.
+    pub why: String,
+    /// How often in a row.
+    pub times: u32,
+    /// When it failed first in that row, by the node's clock.
+    pub since: Time,
+    /// Whether it is not tried again.
+    pub is_given_up: bool,
+}
+
+/// What follows a swap or another event on a node, and can fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Follower {
+    /// A hook on this event.
+    Hook(HookEvent),
+    /// A look at the JWKS that is served.
+    Probe,
+}
+
+impl Follower {
+    /// Whether the node confirms nothing before it has succeeded.
+    #[must_use]
+    pub fn holds_up(self) -> bool {
+        matches!(self, Self::Hook(HookEvent::Swap) | Self::Probe)
+    }
+}
+
+impl fmt::Display for Follower {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hook(event) => write!(f, "hook on {event}"),
+            Self::Probe => f.write_str("probe"),
+        }
+    }
+}
+
+impl FromStr for Follower {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.strip_prefix("hook on ") {
+            Some(event) => event.parse().map(Self::Hook),
+            None if text == "probe" => Ok(Self::Probe),
+            None => Err(format!("{text:?} is neither a hook nor a probe")),
+        }
+    }
+}
+
+impl TryFrom<String> for Follower {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Follower> for String {
+    fn from(follower: Follower) -> Self {
+        follower.to_string()
+    }
 }
 
 /// What a node read back from its disk.
@@ -44,7 +117,7 @@ pub struct Installed {
     pub decrypting: BTreeSet<Kid>,
     /// The kids whose private half is anywhere on the node: the private file and the sealed cache.
     pub held: BTreeSet<Kid>,
-    /// Whether every hook of this view has succeeded. Without it nothing is confirmed.
+    /// Whether every hook of this view has succeeded, and every probe found it served. Without it nothing is confirmed.
     pub hooks_succeeded: bool,
 }
 

@@ -10,7 +10,7 @@ use super::authority::Papers;
 use super::clock::Reading;
 use super::decide::owing_since;
 use super::mutant::{Mutant, is_out};
-use super::report::{Installed, Report};
+use super::report::{Failing, Installed, Report};
 use super::state::{Key, Phase, PrivateHalf, Revocation, State};
 use super::view::{Switches, view_of};
 use crate::types::{Enrolment, Epoch, Generation, Kid, Time};
@@ -45,6 +45,9 @@ pub struct Sighting {
     pub on_disk: Option<Generation>,
     /// What keeps the node from going on.
     pub problem: Option<String>,
+    /// Its hooks and probes that have failed and not succeeded since.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failing: Vec<Failing>,
     /// Keys whose private half the leader does not have, and neither does the node.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub lacking: BTreeSet<Kid>,
@@ -79,6 +82,7 @@ impl Sighting {
         self.heard_in = state.epoch;
         self.clock_ahead_ms = signed_difference(report.sent_at, now);
         self.problem.clone_from(&report.problem);
+        self.failing.clone_from(&report.failing);
         self.on_disk = report.installed.as_ref().map(|installed| installed.generation);
         match &report.installed {
             None => {

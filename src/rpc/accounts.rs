@@ -21,6 +21,24 @@ pub fn account_ids(name: &str) -> Option<(u32, u32)> {
     ids_of(name, &passwd)
 }
 
+/// The numbers of all groups of that account, with `gid` as its own: those in `/etc/group` that name it.
+#[must_use]
+pub fn group_ids_of(account: &str, gid: u32) -> Vec<u32> {
+    let group = std::fs::read_to_string("/etc/group").unwrap_or_default();
+    groups_with(account, gid, &group)
+}
+
+/// `group(5)`: `name:password:gid:members`.
+fn groups_with(account: &str, gid: u32, group: &str) -> Vec<u32> {
+    let named = group.lines().filter_map(|line| {
+        let mut fields = line.split(':').skip(2);
+        let (id, members) = (fields.next()?, fields.next()?);
+        let is_in = members.split(',').any(|member| member.trim() == account);
+        id.parse().ok().filter(|id| is_in && *id != gid)
+    });
+    std::iter::once(gid).chain(named).collect()
+}
+
 /// `passwd(5)`: `name:password:uid:gid:…`.
 fn ids_of(name: &str, passwd: &str) -> Option<(u32, u32)> {
     passwd.lines().find_map(|line| {
@@ -60,6 +78,8 @@ mod tests {
         assert_eq!(name_of(1000, passwd).as_deref(), Some("anna"));
         assert_eq!(name_of(7, passwd), None);
         assert_eq!(ids_of("anna", passwd), Some((1000, 100)));
+        let group = "users:x:100:anna\nbroken\nwheel:x:10:bert, anna\nannas:x:11:annab\noidc:x:12:bert,anna,carl\n";
+        assert_eq!(groups_with("anna", 100, group), [100, 10, 12]);
         assert_eq!(ids_of("otto", passwd), None);
         let group = "wheel:x:10:\njkeys-admin:x:990:anna\n";
         assert_eq!(id_of("jkeys-admin", group), Some(990));

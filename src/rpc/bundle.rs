@@ -15,7 +15,9 @@ use prost::bytes::Bytes;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::fleet::{Bundle, Consistency, Logged};
-use super::limits::{CHECKPOINT_BYTES, CONSISTENCY_BYTES, PRIVATE_HALF_BYTES, PUBLIC_FORM_BYTES, RECORD_BYTES, UPDATE_BYTES};
+use super::limits::{
+    CHECKPOINT_BYTES, CONSISTENCY_BYTES, PRIVATE_HALF_BYTES, PUBLIC_FORM_BYTES, RECORD_BYTES, REPORTED_KIDS, UPDATE_BYTES,
+};
 use super::proto;
 use crate::audit::{CheckpointError, MAX_PROOF_HASHES, RecordProof, public_form};
 use crate::lifecycle::KeySet;
@@ -62,6 +64,9 @@ pub enum BundleError {
     /// A proof that is none.
     #[error("the generation's proof has a hash that is none, or more of them than any log needs; it is refused")]
     Hashes,
+    /// More revoked keys than are ever sent.
+    #[error("the generation names more than {REPORTED_KIDS} revoked keys; it is refused")]
+    Revoked,
     /// A checkpoint that is none.
     #[error("the generation's checkpoint can't be read: {0}")]
     Checkpoint(#[from] CheckpointError),
@@ -153,8 +158,16 @@ impl Logged {
             bundle,
             proof,
             consistency,
+            revoked: revoked(message.revoked)?,
         })
     }
+}
+
+fn revoked(names: Vec<String>) -> Result<BTreeSet<Kid>, BundleError> {
+    if names.len() > REPORTED_KIDS {
+        return Err(BundleError::Revoked);
+    }
+    names.into_iter().map(|name| name.parse().map_err(BundleError::Kid)).collect()
 }
 
 /// The hashes of a proof.
@@ -183,11 +196,15 @@ pub(super) fn within(part: &'static str, bytes: usize, limit: usize) -> Result<(
 pub struct EncodedBundle(Bytes);
 
 impl EncodedBundle {
-    /// Encodes `bundle`, with the proof that it is in the log.
+    /// Encodes `bundle`, with the proof that it is in the log, and the kids that were revoked.
     ///
     /// # Errors
     /// It is larger than a message may be.
-    pub fn new(bundle: &Bundle, proof: &RecordProof) -> Result<Self, BundleError> {
+    pub fn new<'a>(
+        bundle: &Bundle,
+        proof: &RecordProof,
+        revoked: impl IntoIterator<Item = &'a Kid>,
+    ) -> Result<Self, BundleError> {
         within("record", proof.record.len(), RECORD_BYTES)?;
         let mut message = proto::Generation {
             public_form: bundle.public_form.clone(),
@@ -201,6 +218,7 @@ impl EncodedBundle {
             record_seq: proof.seq.0,
             inclusion: sent_hashes(&proof.hashes),
             checkpoint: proof.checkpoint.to_string(),
+            revoked: revoked.into_iter().take(REPORTED_KIDS).map(ToString::to_string).collect(),
         };
         // As long as is needed from the start: a vector that grows would leave copies behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(message.encoded_len()));

@@ -56,6 +56,10 @@ fn proof() -> RecordProof {
     Log::of(9, "a").prove(8)
 }
 
+fn revoked() -> BTreeSet<Kid> {
+    BTreeSet::from(["gone".parse().unwrap()])
+}
+
 fn outgoing(bundle: &Bundle) -> Outgoing {
     let consistency = Consistency {
         from: 5,
@@ -63,7 +67,7 @@ fn outgoing(bundle: &Bundle) -> Outgoing {
         adopted: None,
     };
     Outgoing {
-        bundle: EncodedBundle::new(bundle, &proof()).unwrap(),
+        bundle: EncodedBundle::new(bundle, &proof(), &revoked()).unwrap(),
         consistency: consistency.into(),
     }
 }
@@ -87,6 +91,7 @@ fn wire(set: &[u8], kids: &[&str]) -> proto::Generation {
         record_seq: 8,
         inclusion: vec![vec![1; 32]],
         checkpoint: proof().checkpoint.to_string(),
+        revoked: Vec::new(),
     }
 }
 
@@ -100,6 +105,7 @@ fn a_generation_survives_the_wire() {
     };
     assert_eq!(logged.proof, proof());
     assert_eq!(logged.consistency, *outgoing(&sent).consistency);
+    assert_eq!(logged.revoked, revoked());
     let came = logged.bundle;
     assert_eq!(
         (&came.set, &came.public_form, came.digest),
@@ -111,8 +117,17 @@ fn a_generation_survives_the_wire() {
 }
 
 #[test]
+fn more_revoked_keys_than_are_ever_sent_are_refused() {
+    let mut message = wire(&bundle().public_form, &["active", "armed"]);
+    message.revoked = vec!["k".to_owned(); REPORTED_KIDS + 1];
+    assert!(matches!(arrives(&message), Err(BundleError::Revoked)));
+    message.revoked = vec!["not a kid\n".to_owned()];
+    assert!(matches!(arrives(&message), Err(BundleError::Kid(_))));
+}
+
+#[test]
 fn all_streams_share_the_bytes_of_one_encoding() {
-    let encoded = EncodedBundle::new(&bundle(), &proof()).unwrap();
+    let encoded = EncodedBundle::new(&bundle(), &proof(), []).unwrap();
     assert_eq!(encoded.bytes().as_ptr(), encoded.clone().bytes().as_ptr());
     assert!(!format!("{encoded:?}").contains("private half"));
 }

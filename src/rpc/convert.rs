@@ -6,6 +6,7 @@ use super::bundle::{BundleError, Outgoing, hashes, sent_hashes};
 use super::fleet::{AgentMessage, Answer, Consistency, Cosignature, Hello, LeaderMessage, Logged, Welcome};
 use super::limits::{CAPABILITIES, COSIGNATURE_BYTES, PROBLEM_CHARS, REPORTED_KIDS, SHORT_TEXT_BYTES};
 use super::proto::{self, agent_report, leader_update};
+use super::shown::failing;
 use super::status::{ErrorKind, Failure};
 use crate::lifecycle::{Installed, Report};
 use crate::pki::{PkiError, TokenError};
@@ -75,9 +76,9 @@ pub(super) fn capabilities(names: Vec<String>) -> Result<Vec<String>, WireError>
 }
 
 /// A peer's words, fit to be shown in a terminal and in a log.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str, chars: usize) -> String {
     let fit = |c: char| if c.is_control() { ' ' } else { c };
-    text.chars().map(fit).take(PROBLEM_CHARS).collect()
+    text.chars().map(fit).take(chars).collect()
 }
 
 /// A peer's number: below 2^53, so that it survives canonical JSON (RFC 8785, section 3.2.2.3), in which numbers are doubles.
@@ -88,14 +89,14 @@ pub(super) fn number(field: &'static str, given: u64) -> Result<u64, WireError> 
     Err(WireError::field(field, "a number below 2^53"))
 }
 
-fn kids<C: FromIterator<Kid>>(names: Vec<String>) -> Result<C, WireError> {
+pub(super) fn kids<C: FromIterator<Kid>>(names: Vec<String>) -> Result<C, WireError> {
     if names.len() > REPORTED_KIDS {
         return Err(WireError::field("a list of kids", format!("at most {REPORTED_KIDS} kids")));
     }
     names.into_iter().map(|name| name.parse().map_err(WireError::Name)).collect()
 }
 
-fn names<'a>(kids: impl IntoIterator<Item = &'a Kid>) -> Vec<String> {
+pub(super) fn names<'a>(kids: impl IntoIterator<Item = &'a Kid>) -> Vec<String> {
     kids.into_iter().map(ToString::to_string).collect()
 }
 
@@ -113,10 +114,11 @@ impl From<AgentMessage> for proto::AgentReport {
                 highest_epoch: report.highest_epoch.0,
                 highest_generation: report.highest_generation.0,
                 installed: report.installed.map(Into::into),
-                problem: report.problem.map(|text| shown(&text)),
+                problem: report.problem.map(|text| shown(&text, PROBLEM_CHARS)),
                 checkpoint: report.checkpoint.map(Into::into),
                 refused_generation: report.refused.map(|generation| generation.0),
                 gone: names(&report.gone),
+                failing: report.failing.into_iter().map(Into::into).collect(),
             }),
             AgentMessage::Cosigned(cosignature) => agent_report::Message::Cosignature(proto::Cosignature {
                 checkpoint: Some(cosignature.head.into()),
@@ -146,13 +148,14 @@ impl TryFrom<proto::AgentReport> for AgentMessage {
                 highest_epoch: Epoch(number("highest_epoch", report.highest_epoch)?),
                 highest_generation: Generation(number("highest_generation", report.highest_generation)?),
                 installed: report.installed.map(TryInto::try_into).transpose()?,
-                problem: report.problem.map(|text| shown(&text)),
+                problem: report.problem.map(|text| shown(&text, PROBLEM_CHARS)),
                 checkpoint: report.checkpoint.map(TryInto::try_into).transpose()?,
                 refused: (report.refused_generation)
                     .map(|refused| number("refused_generation", refused))
                     .transpose()?
                     .map(Generation),
                 gone: kids(report.gone)?,
+                failing: failing(report.failing)?,
             })),
             agent_report::Message::Shown(shown) => Ok(Self::Shown(shown.try_into()?)),
             agent_report::Message::Papers(papers) => Ok(Self::Papers(papers.try_into()?)),

@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::lifecycle::{Failing, Follower};
+use crate::rpc::limits::FAILING;
+use crate::types::HookEvent;
 
 fn report() -> Report {
     let kids: BTreeSet<Kid> = ["a", "b"].iter().map(|kid| kid.parse().unwrap()).collect();
@@ -26,7 +29,33 @@ fn report() -> Report {
             decrypting: BTreeSet::new(),
         }),
         problem: Some("the disk is full: free some".into()),
+        failing: vec![failing(Follower::Probe), failing(Follower::Hook(HookEvent::Revoked))],
     }
+}
+
+fn failing(what: Follower) -> Failing {
+    Failing {
+        what,
+        why: "it was killed".into(),
+        times: 7,
+        since: Time(6),
+        is_given_up: true,
+    }
+}
+
+#[test]
+fn more_that_fails_than_a_node_can_have_is_refused() {
+    let mut sent = report();
+    sent.failing = vec![failing(Follower::Probe); FAILING + 1];
+    let refused = AgentMessage::try_from(proto::AgentReport::from(AgentMessage::Report(sent)));
+    assert!(refused.unwrap_err().to_string().contains("at most 16 hooks and probes"));
+    let what = "hook on \u{1b}[2J".to_owned();
+    let refused = Failing::try_from(proto::Failing {
+        what,
+        ..proto::Failing::default()
+    });
+    let words = refused.unwrap_err().to_string();
+    assert!(words.contains("is not an event") && !words.contains('\u{1b}'), "{words}");
 }
 
 #[test]

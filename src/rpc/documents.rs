@@ -16,7 +16,7 @@ pub use version::{VersionKey, VersionNode, VersionRow, VersionState, VersionsPag
 
 use serde::{Deserialize, Serialize};
 
-use crate::lifecycle::{Doubt, Halted, Wait};
+use crate::lifecycle::{Doubt, Failing, Halted, Wait};
 use crate::types::{Epoch, Generation, KeySpec, Kid, NodeName, ProfileName, PublicJwk, Reason, Time};
 
 /// `jkeys status`.
@@ -248,6 +248,9 @@ pub struct NodeStatus {
     pub clock_wrong_by_ms: Option<i64>,
     /// What keeps it from going on.
     pub problem: Option<String>,
+    /// Its hooks and probes that have failed and not succeeded since.
+    #[serde(default)]
+    pub failing: Vec<Failing>,
     /// What it last said of its certificate, and of whom it trusts.
     #[serde(default)]
     pub papers: Option<NodePapers>,

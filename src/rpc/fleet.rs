@@ -1,6 +1,6 @@
 //! What leader and agent say to each other on a `Sync` stream, as types.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
 
 use super::status::Failure;
@@ -58,6 +58,9 @@ pub struct Logged {
     pub proof: RecordProof,
     /// That this checkpoint goes on from one that the node remembers.
     pub consistency: Consistency,
+    /// The kids that were revoked, as far as not every node has confirmed it. The log does not vouch for that: it tells hooks why a key
+    /// went, and nothing else stands on it.
+    pub revoked: BTreeSet<Kid>,
 }
 
 /// The proof that the log goes on from an earlier one.

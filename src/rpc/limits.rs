@@ -34,6 +34,10 @@ pub const STATUS_BYTES: usize = 8 * KIB;
 pub const HEADERS_BYTES: u32 = 64 * 1024;
 /// The longest text that a peer may have shown to an operator, in characters.
 pub const PROBLEM_CHARS: usize = 2000;
+/// The most hooks and probes that a node says have failed.
+pub const FAILING: usize = 16;
+/// The longest text about one of them, in characters.
+pub const FAILING_CHARS: usize = 500;
 /// The most kids in one list of a report: what a node holds and what it has not yet swept away.
 pub const REPORTED_KIDS: usize = 400;
 /// The most CAs that a node says it trusts. A fleet has two at most, and a restored one may have nodes with more.

@@ -20,7 +20,7 @@ mod server;
 mod shown;
 mod status;
 
-pub use accounts::{account_ids, account_name, group_id};
+pub use accounts::{account_ids, account_name, group_id, group_ids_of};
 pub use admin_socket::{SocketError, bind_admin};
 pub use authz::{Caller, Denied, authorise};
 pub use bundle::{BundleError, EncodedBundle, Outgoing};

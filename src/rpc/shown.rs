@@ -1,12 +1,12 @@
-//! On the wire: what a node shows of what it holds, what it says of its papers, and the record by which a leader gave up what the node remembers.
+//! On the wire: what a node shows of what it holds, what it says of its papers and of what fails on it, and the record by which a leader gave up what the node remembers.
 
 use super::bundle::{hashes, sent_hashes, within};
-use super::convert::{WireError, number};
+use super::convert::{WireError, number, shown};
 use super::fleet::{AdoptedRecord, Exhibit};
-use super::limits::{CHECKPOINT_BYTES, RECORD_BYTES, SHOWN_BYTES, TRUSTED_CAS};
+use super::limits::{CHECKPOINT_BYTES, FAILING, FAILING_CHARS, RECORD_BYTES, SHOWN_BYTES, TRUSTED_CAS};
 use super::{BundleError, proto};
 use crate::audit::{CheckpointError, RecordProof};
-use crate::lifecycle::Papers;
+use crate::lifecycle::{Failing, Papers};
 use crate::types::{Seq, Time};
 
 impl Exhibit {
@@ -76,6 +76,43 @@ impl TryFrom<proto::Papers> for Papers {
             good_until: Time(number("good_until_ms", papers.good_until_ms)?),
         })
     }
+}
+
+impl From<Failing> for proto::Failing {
+    fn from(failing: Failing) -> Self {
+        Self {
+            what: failing.what.to_string(),
+            why: shown(&failing.why, FAILING_CHARS),
+            times: failing.times,
+            since_ms: failing.since.0,
+            given_up: failing.is_given_up,
+        }
+    }
+}
+
+impl TryFrom<proto::Failing> for Failing {
+    type Error = WireError;
+
+    fn try_from(failing: proto::Failing) -> Result<Self, WireError> {
+        Ok(Self {
+            what: failing
+                .what
+                .parse()
+                .map_err(|why: String| WireError::field("what", shown(&why, FAILING_CHARS)))?,
+            why: shown(&failing.why, FAILING_CHARS),
+            times: failing.times,
+            since: Time(number("since_ms", failing.since_ms)?),
+            is_given_up: failing.given_up,
+        })
+    }
+}
+
+/// What fails on a node, as it says.
+pub(super) fn failing(sent: Vec<proto::Failing>) -> Result<Vec<Failing>, WireError> {
+    if sent.len() > FAILING {
+        return Err(WireError::field("failing", format!("at most {FAILING} hooks and probes")));
+    }
+    sent.into_iter().map(TryInto::try_into).collect()
 }
 
 impl From<&AdoptedRecord> for proto::AdoptedRecord {

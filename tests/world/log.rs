@@ -1,6 +1,7 @@
 //! The audit log of a world, as far as nodes look at it: the root of each of its trees, and what was given up. A proof is all of that;
 //! what real proofs prove is tested where there are some.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -74,6 +75,7 @@ impl Log {
                 adopted: Some(adopted),
                 ..Consistency::default()
             },
+            revoked: BTreeSet::new(),
         }
     }
 }

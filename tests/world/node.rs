@@ -164,7 +164,7 @@ impl World {
 
     /// Starts the agent on what is on the disk.
     pub fn start_agent(&mut self, name: &NodeName) {
-        let (now, settings) = (self.now, self.config.agent);
+        let (now, settings) = (self.now, self.config.agent.clone());
         let Some(node) = self.nodes.get_mut(name).filter(|node| node.agent.is_none()) else {
             return;
         };
@@ -254,7 +254,8 @@ impl Node {
                 self.link.up.push_back((enrolment, Up::Shown(exhibit.public_form)));
                 None
             }
-            Effect::SayStale(_) | Effect::SayReady | Effect::SayRefused(_) => None,
+            // No agent here has a probe, or a hook on another event than a swap.
+            Effect::RunHook(_) | Effect::Probe { .. } | Effect::SayStale(_) | Effect::SayReady | Effect::SayRefused(_) => None,
         }
     }
 

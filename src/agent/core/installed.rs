@@ -7,25 +7,14 @@ use super::{Now, State, Unfinished, ViewId};
 use crate::lifecycle::Installed;
 
 impl State {
-    /// Takes in what was just put in place: its hooks have yet to run.
-    pub(super) fn take_installed(&mut self, mut installed: Installed) {
-        let id = ViewId::from(&installed);
-        installed.hooks_succeeded = !self.settings.has_hooks;
-        if self.trusted.hooked.as_ref() == Some(&id) {
-            self.trusted.hooked = None;
-        }
-        self.installed = Some(installed);
-        self.hooks.hurry();
-    }
-
     /// Takes in a view that is live, while copies of its files are not in their places. Hooks run for it as it is, once, so that a server
     /// that reads the view itself goes on; and again when the copies are there.
-    pub(super) fn take_uncopied(&mut self, installed: Installed) {
+    pub(super) fn take_uncopied(&mut self, installed: Installed, now: Now) {
         let tried_again = self.unfinished == Some(Unfinished::Copies);
         self.unfinished = Some(Unfinished::Copies);
         match &mut self.installed {
             Some(there) if tried_again && ViewId::from(&*there) == ViewId::from(&installed) => there.held = installed.held,
-            _ => self.take_installed(installed),
+            _ => self.take_installed(installed, now),
         }
     }
 
@@ -37,6 +26,7 @@ impl State {
             content.bundle = Arc::new(only(&content.bundle, &target.held));
         }
     }
+
     /// What was read back. A view that is not finished counts as if its hooks had not run: it is not confirmed.
     pub(super) fn installed_as_reported(&self) -> Option<Installed> {
         let mut installed = self.installed.clone()?;

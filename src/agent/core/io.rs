@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::events::{EventHook, HookRun};
 use super::trusted::{Trusted, ViewId};
 use crate::audit::{LogRefusal, NoteKey, RecordProof};
 use crate::lifecycle::{Installed, Report, View};
@@ -10,14 +11,18 @@ use crate::rpc::fleet::{Bundle, Exhibit, LeaderMessage, Logged, Welcome};
 use crate::types::{Digest, Kid, PublicKey, Secret, Span, Time, TreeHead};
 
 /// What an agent's configuration says to its core.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// How long after a start the leader is asked before files are made from the sealed cache.
     pub ask_leader_for: Span,
     /// How long after the last answer of the leader the sealed cache may still be used.
     pub cache_ready_for: Span,
-    /// Whether there are hooks to run.
+    /// Whether there are hooks to run on a swap.
     pub has_hooks: bool,
+    /// Whether there are probes of what is served.
+    pub has_probes: bool,
+    /// The hooks on other events, in their order.
+    pub event_hooks: Arc<[EventHook]>,
 }
 
 impl Default for Settings {
@@ -26,6 +31,8 @@ impl Default for Settings {
             ask_leader_for: Span::secs(30),
             cache_ready_for: Span::hours(7 * 24),
             has_hooks: false,
+            has_probes: false,
+            event_hooks: Arc::default(),
         }
     }
 }
@@ -103,6 +110,10 @@ pub enum Input {
     Disk(DiskResult),
     /// How the hooks of a view have ended: the first failure in words, if there was one.
     HooksRan(ViewId, Result<(), String>),
+    /// How a hook on another event has ended.
+    HookRan(HookRun, Result<(), String>),
+    /// Whether every probe found exactly the keys of a view served: the first that did not in words.
+    Probed(ViewId, Result<(), String>),
 }
 
 /// How an effect on the disk has ended.
@@ -127,8 +138,17 @@ pub enum DiskResult {
 pub enum Effect {
     /// Work on the disk. There is never more than one at a time.
     Disk(DiskWork),
-    /// Run the hooks of a view. There is never more than one run at a time.
+    /// Run the hooks on a swap. There is never more than one run at a time.
     RunHooks(ViewId),
+    /// Run one hook on another event. There is never more than one run at a time for silence and its end, and one for revocations.
+    RunHook(HookRun),
+    /// Look whether exactly these keys of a view are served. There is never more than one look at a time.
+    Probe {
+        /// The view.
+        id: ViewId,
+        /// The kids in its JWKS.
+        published: BTreeSet<Kid>,
+    },
     /// Send a report.
     Send(Report),
     /// Show the leader what the node holds, before the report that says what it refuses.

@@ -3,6 +3,8 @@
 //! An input changes what the node knows; [`settle`](State::settle) then compares what is with what should be and says what to do about
 //! the difference. So the order of inputs doesn't matter, and whatever fails is simply still different at the next look.
 
+mod events;
+mod follow;
 mod halves;
 mod installed;
 mod io;
@@ -18,6 +20,7 @@ mod verify;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+pub use events::{CutOff, EventHook, HookRun, Occasion, Owed};
 pub use io::{CacheHolds, DiskResult, DiskWork, Effect, Found, Input, Proofs, Settings, Unfinished, Wake};
 pub use status::{NamedCas, Status};
 pub use trusted::{GoingBack, Measured, Newest, Standing, Trusted, ViewId};
@@ -29,6 +32,7 @@ use crate::lifecycle::{Installed, Report, Switches, View, view};
 use crate::rpc::fleet::{Answer, Bundle, LeaderMessage, Logged, SHOWN, Welcome};
 pub use crate::types::Now;
 use crate::types::{Generation, Kid, Span, Time};
+use events::Track;
 use halves::{lacking, switched};
 use settle::shows;
 use time::{Contact, Work};
@@ -55,7 +59,17 @@ pub struct State {
     unfinished: Option<Unfinished>,
     erase: bool,
     disk: Work,
+    /// The hooks of the live view.
     hooks: Work,
+    /// The probes of the live view.
+    probes: Work,
+    /// The view whose hooks have run since the swap, where probes come after them.
+    ran: Option<ViewId>,
+    /// When the live view was put in place, by the monotonic clock; none for one that was found at the start.
+    swapped_at: Option<Span>,
+    served_after: Option<Span>,
+    silence_hooks: Track,
+    revoked_hooks: Track,
     link: Link,
     contact: Contact,
     refusal: Option<Refused>,
@@ -141,6 +155,12 @@ pub fn start(settings: Settings, proofs: Proofs, found: Found, now: Now) -> (Sta
         erase: false,
         disk: Work::default(),
         hooks: Work::default(),
+        probes: Work::default(),
+        ran: None,
+        swapped_at: None,
+        served_after: None,
+        silence_hooks: Track::default(),
+        revoked_hooks: Track::default(),
         link: Link::Down,
         refusal: None,
         cas: NamedCas::default(),
@@ -155,9 +175,8 @@ pub fn start(settings: Settings, proofs: Proofs, found: Found, now: Now) -> (Sta
         state.take_cached(bundle, found.proof.map(Arc::new), now, &mut effects);
         state.note_cas();
     }
-    if let Some(mut installed) = found.installed {
-        installed.hooks_succeeded = !settings.has_hooks || state.trusted.hooked.as_ref() == Some(&ViewId::from(&installed));
-        state.installed = Some(installed);
+    if let Some(installed) = found.installed {
+        state.take_found(installed);
     }
     state.settle(now, &mut effects);
     (state, effects)
@@ -179,6 +198,8 @@ pub fn step(mut state: State, input: Input, now: Now) -> (State, Vec<Effect>) {
         Input::Tick => {}
         Input::Disk(result) => state.disk_ended(result, now),
         Input::HooksRan(id, result) => state.hooks_ended(id, result, now),
+        Input::HookRan(run, result) => state.event_hook_ended(&run, result, now),
+        Input::Probed(id, result) => state.probes_ended(id, result, now),
     }
     state.settle(now, &mut effects);
     (state, effects)
@@ -219,11 +240,18 @@ impl State {
             Err(why @ LogRefusal::OtherBase { .. }) => return self.refuse(None, why.to_string(), effects),
             Err(why) => return self.refuse_sent(&logged.bundle.set, why.to_string(), effects),
         }
+        let before = self
+            .trusted
+            .newest
+            .as_ref()
+            .map(|newest| newest.kids.clone())
+            .unwrap_or_default();
         let bundle = self.with_inherited(logged.bundle);
         match verify(&bundle, &self.trusted, self.content.is_some(), self.proofs) {
             Ok(standing) => {
                 self.refusal = None;
                 self.take(standing, bundle, Some(Arc::new(logged.proof)), Source::Leader, now);
+                self.note_revoked(&before, &logged.revoked);
             }
             Err(why) => self.refuse_sent(&bundle.set, why.to_string(), effects),
         }
@@ -313,7 +341,7 @@ impl State {
             DiskResult::Installed(installed) => {
                 let as_written = self.installing.take().is_some_and(|view| shows(&installed, &view));
                 self.unfinished = None;
-                self.take_installed(installed);
+                self.take_installed(installed, now);
                 if !as_written {
                     return self.disk.failed(NOT_AS_WRITTEN.to_owned(), now);
                 }
@@ -321,7 +349,7 @@ impl State {
             }
             DiskResult::Uncopied(installed, words) => {
                 self.installing = None;
-                self.take_uncopied(installed);
+                self.take_uncopied(installed, now);
                 self.forget_retired(now);
                 return self.disk.failed(words, now);
             }
@@ -343,25 +371,12 @@ impl State {
 
     /// The leader knows this node no more. It says so at each attempt to reach it, and the disk is left alone once nothing is there.
     fn let_go(&mut self) {
+        self.note_cut_off();
         let holds = self.installed.as_ref().is_some_and(|installed| !installed.held.is_empty());
         if holds || self.cache.is_some() || self.content.is_some() || self.disk.busy {
             self.erase = true;
             self.content = None;
             self.disk.hurry();
-        }
-    }
-
-    fn hooks_ended(&mut self, id: ViewId, result: Result<(), String>, now: Now) {
-        let installed = self.installed.as_mut().filter(|installed| ViewId::from(&**installed) == id);
-        match (installed, result) {
-            (Some(installed), Ok(())) => {
-                installed.hooks_succeeded = true;
-                self.trusted.hooked = Some(id).filter(|_| self.unfinished.is_none());
-                self.hooks.done();
-            }
-            (Some(_), Err(words)) => self.hooks.failed(words, now),
-            // They ran for a view that is gone: what counts is how they do for the one that is there.
-            (None, _) => self.hooks.done(),
         }
     }
 }

@@ -17,6 +17,8 @@ impl State {
     /// Says what to do so that what is becomes what should be.
     pub(super) fn settle(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let target = self.target(now);
+        self.note_silence(now, effects);
+        self.run_event_hooks(target.as_ref(), now, effects);
         self.note_due(target.as_ref(), now);
         self.note_unhooked(target.as_ref());
         if !self.disk.busy
@@ -28,11 +30,8 @@ impl State {
             }
             effects.push(Effect::Disk(work));
         }
-        if let Some(id) = self.next_hooks(now) {
-            self.hooks.busy = true;
-            effects.push(Effect::RunHooks(id));
-        }
-        self.say(target.as_ref(), now, effects);
+        self.follow(now, effects);
+        self.say_ready(target.as_ref(), effects);
         self.send_report(now, effects);
     }
 
@@ -142,18 +141,7 @@ impl State {
         }
     }
 
-    /// Step 15, hooks: they run for what was read back, until they succeed.
-    fn next_hooks(&self, now: Now) -> Option<ViewId> {
-        let installed = self.installed.as_ref()?;
-        let wanted = !installed.hooks_succeeded && self.content.is_some() && !self.erase;
-        (wanted && self.hooks.may_begin(now)).then(|| ViewId::from(installed))
-    }
-
-    fn say(&mut self, target: Option<&View>, now: Now, effects: &mut Vec<Effect>) {
-        if !self.stale && self.stale_at().is_some_and(|at| at <= now.monotonic) {
-            self.stale = true;
-            effects.push(Effect::SayStale(true));
-        }
+    fn say_ready(&mut self, target: Option<&View>, effects: &mut Vec<Effect>) {
         let settled = !self.differs(target) || self.disk.words().is_some();
         if !self.ready && self.installed.is_some() && settled && !self.too_old && !self.erase {
             self.ready = true;
@@ -161,7 +149,7 @@ impl State {
         }
     }
 
-    fn stale_at(&self) -> Option<Span> {
+    pub(super) fn stale_at(&self) -> Option<Span> {
         let content = self.content.as_ref()?;
         Some(self.contact.silent_at(content.bundle.set.straggler_after))
     }
@@ -203,6 +191,7 @@ impl State {
             gone: self.refusal.as_ref().map(|refused| refused.gone.clone()).unwrap_or_default(),
             installed: self.installed_as_reported(),
             problem: self.problem(),
+            failing: self.failing(),
         }
     }
 
@@ -218,6 +207,7 @@ impl State {
             self.found_problem.as_deref(),
             self.disk.words(),
             self.hooks.words(),
+            self.probes.words(),
         ];
         let words: Vec<&str> = all.into_iter().flatten().collect();
         (!words.is_empty()).then(|| words.join("; ").chars().take(PROBLEM_CHARS).collect())
@@ -244,6 +234,9 @@ impl State {
             report,
             self.disk.retry_at(),
             self.hooks.retry_at(),
+            self.probes.retry_at(),
+            self.silence_hooks.retry_at(),
+            self.revoked_hooks.retry_at(),
             self.stale_at().filter(|_| !self.stale),
             next.and_then(|next| self.contact.monotonic_at(next)),
         ];

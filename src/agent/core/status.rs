@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::{Link, Now, State};
-use crate::lifecycle::Installed;
-use crate::types::{Epoch, Generation, Time};
+use crate::lifecycle::{Failing, Installed};
+use crate::types::{Epoch, Generation, Span, Time};
 
 /// The state of a node at one instant.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -29,6 +29,10 @@ pub struct Status {
     pub leader_time: Option<Time>,
     /// What keeps the node from going on.
     pub problem: Option<String>,
+    /// Its hooks and probes that have failed and not succeeded since.
+    pub failing: Vec<Failing>,
+    /// How long after the swap the live view was found served; none before, and without a probe.
+    pub served_after: Option<Span>,
     /// The CAs that the node's generation names, as far as that is durable; none before the start.
     pub cas: Option<NamedCas>,
     /// Why there is no stream to the leader, and what to do, as the last attempt found; none before one has failed.
@@ -78,6 +82,8 @@ impl State {
             next_change: self.next_change(),
             leader_time: self.contact.leader_time(now),
             problem: self.problem(),
+            failing: self.failing(),
+            served_after: self.served_after,
             cas: Some(self.cas.clone()),
             no_stream: None,
         }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::trusted::{Measured, Trusted};
 use crate::lifecycle::mutant::{Mutant, is_out};
+use crate::lifecycle::{Failing, Follower};
 use crate::rpc::fleet::Answer;
 use crate::types::{Now, Span, Time};
 
@@ -143,7 +144,11 @@ pub(super) struct Work {
 #[derive(Debug, Clone)]
 struct Failure {
     words: String,
+    /// How often since it was last hurried: the pause before the next attempt grows with it.
     times: u32,
+    /// How often in a row.
+    in_row: u32,
+    since: Time,
     retry_at: Span,
 }
 
@@ -155,10 +160,14 @@ impl Work {
     pub fn failed(&mut self, words: String, now: Now) {
         let times = self.failure.as_ref().map_or(1, |failure| failure.times.saturating_add(1));
         let pause = Span(1000 << (times - 1).min(6)).min(Span::secs(60));
+        let in_row = self.failure.as_ref().map_or(1, |failure| failure.in_row.saturating_add(1));
+        let since = self.failure.as_ref().map_or(now.wall, |failure| failure.since);
         self.busy = false;
         self.failure = Some(Failure {
             words,
             times,
+            in_row,
+            since,
             retry_at: now.monotonic + pause,
         });
     }
@@ -177,6 +186,18 @@ impl Work {
 
     pub fn words(&self) -> Option<&str> {
         self.failure.as_ref().map(|failure| failure.words.as_str())
+    }
+
+    /// How it has failed, where it has not succeeded since.
+    pub fn failing(&self, what: Follower) -> Option<Failing> {
+        let failure = self.failure.as_ref()?;
+        Some(Failing {
+            what,
+            why: failure.words.clone(),
+            times: failure.in_row,
+            since: failure.since,
+            is_given_up: false,
+        })
     }
 
     pub fn retry_at(&self) -> Option<Span> {

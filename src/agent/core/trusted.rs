@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::events::Owed;
 use crate::lifecycle::mutant::{Mutant, is_out};
 use crate::lifecycle::{Installed, KeySet, Switches};
 use crate::types::{Digest, Epoch, Generation, Kid, Span, Time, TreeHead};
@@ -24,8 +25,11 @@ pub struct Trusted {
     pub heard_at: Option<Time>,
     /// The leader's time as last measured, so that a wrong clock is known as wrong after a restart without the leader.
     pub measured: Option<Measured>,
-    /// The last view whose hooks have all succeeded, so that a restart doesn't run them again.
+    /// The last view whose hooks and probes have all succeeded, so that a restart doesn't run them again.
     pub hooked: Option<ViewId>,
+    /// What hooks on other events have yet to be told.
+    #[serde(default, skip_serializing_if = "Owed::is_nothing")]
+    pub owed: Owed,
 }
 
 /// What the leader's time was when the node's clocks stood so.

@@ -168,8 +168,9 @@ fn not_given(why: &DurableError, attrs: &FileAttrs) -> String {
     let is_refused = why.step == Step::Own && why.cause.kind() == std::io::ErrorKind::PermissionDenied;
     match attrs.owner {
         Some(owner) if is_refused => format!(
-            "files can't be given to user {owner}: that takes a capability; install deploy/systemd/jkeys-agent.service.d/outputs.conf.example as a \
-             drop-in of the unit, or take `owner` out and give its readers a group"
+            "files can't be given to user {owner}: that takes a capability; copy the drop-in outputs.conf to \
+             /etc/systemd/system/jkeys-agent.service.d/ (it is in /usr/share/doc/jkeys/, or in deploy/systemd/ of the sources), or take \
+             `owner` out and give its readers a group"
         ),
         None if is_refused => {
             "the agent can only give files to a group that it is in; add it with SupplementaryGroups= in a drop-in of the \

@@ -1,8 +1,8 @@
 //! The shell of a node: it brings inputs to the core and carries out its effects.
 
+mod followers;
 mod monitor;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,15 +10,16 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{debug, error, info, warn};
 
+pub use followers::Followers;
+use followers::Runner;
 pub use monitor::Monitor;
 
 use super::blocking::blocking;
-use super::core::{self, Effect, Found, Input, Now, Proofs, Settings, State, Status, ViewId, Wake};
+use super::core::{self, Effect, Found, Input, Now, Proofs, Settings, State, Status, Wake};
 use super::disk::{Disk, DiskError, Layout};
 use crate::audit::{Adopted, GoesOn, NoteKey, Sent, accept};
 use crate::clock::Clock;
 use crate::crypto;
-use crate::hooks::{self, Hook};
 use crate::lifecycle::Report;
 use crate::rpc::fleet::{AgentMessage, LeaderMessage, Logged, Welcome};
 
@@ -31,6 +32,7 @@ pub(super) const PROOFS: Proofs = Proofs {
             bundle,
             proof,
             consistency,
+            ..
         } = logged;
         let goes_on = GoesOn {
             from: consistency.from,
@@ -58,9 +60,9 @@ pub struct AgentConfig {
     pub log: Option<NoteKey>,
     /// The file that holds the key of the sealed cache, such as a systemd credential; without it the agent makes one of its own.
     pub cache_credential: Option<PathBuf>,
-    /// What runs after each swap, in this order.
-    pub hooks: Vec<Hook>,
-    /// What the core must know. `has_hooks` is set from `hooks`.
+    /// What runs after each swap and on other events.
+    pub followers: Followers,
+    /// What the core must know. What concerns hooks and probes is set from `followers`.
     pub settings: Settings,
 }
 
@@ -172,9 +174,7 @@ async fn sleep(clock: &Clock, wake: Wake) {
 
 struct Shell {
     disk: Arc<Disk>,
-    /// The link to the live view.
-    live: PathBuf,
-    hooks: Arc<[Hook]>,
+    runner: Runner,
     clock: Clock,
     reports: mpsc::Sender<AgentMessage>,
     tasks: JoinSet<Input>,
@@ -202,16 +202,16 @@ impl Shell {
         }
         let mut shell = Self {
             disk: Arc::new(disk),
-            live,
-            hooks: config.hooks.into(),
+            runner: Runner {
+                followers: Arc::new(config.followers),
+                live,
+                clock: clock.clone(),
+            },
             clock,
             reports,
             tasks: JoinSet::new(),
         };
-        let settings = Settings {
-            has_hooks: !shell.hooks.is_empty(),
-            ..config.settings
-        };
+        let settings = shell.runner.followers.told_in(&config.settings);
         let started_at = shell.now();
         let (state, effects) = core::start(settings, PROOFS, found, started_at);
         shell.carry_out(effects);
@@ -234,10 +234,9 @@ impl Shell {
                 let disk = self.disk.clone();
                 self.tasks.spawn_blocking(move || Input::Disk(disk.work(work)));
             }
-            Effect::RunHooks(id) => {
-                let run = run_hooks(self.hooks.clone(), id, self.live.clone(), self.clock.clone());
-                self.tasks.spawn(run);
-            }
+            Effect::RunHooks(id) => drop(self.tasks.spawn(self.runner.clone().run_hooks(id))),
+            Effect::RunHook(run) => drop(self.tasks.spawn(self.runner.clone().run_hook(run))),
+            Effect::Probe { id, published } => drop(self.tasks.spawn(self.runner.clone().probe(id, published))),
             Effect::Send(report) => {
                 log_report(&report);
                 self.send(AgentMessage::Report(report));
@@ -270,27 +269,6 @@ fn log_report(report: &Report) {
         problem = report.problem,
         "report"
     );
-}
-
-/// Runs the hooks one after the other, up to the first that fails.
-async fn run_hooks(hooks: Arc<[Hook]>, id: ViewId, live: PathBuf, clock: Clock) -> Input {
-    let environment = BTreeMap::from([
-        ("JKEYS_GENERATION".to_owned(), id.generation.to_string()),
-        ("JKEYS_STEP".to_owned(), id.step().to_string()),
-        ("JKEYS_LIVE".to_owned(), live.display().to_string()),
-    ]);
-    for hook in hooks.iter() {
-        let result = hooks::run(hook, &environment, &clock).await;
-        let (stdout, stderr) = (result.stdout, result.stderr);
-        match result.ended {
-            Ok(()) => info!(stdout, stderr, generation = id.generation.0, "a hook succeeded"),
-            Err(why) => {
-                warn!(%why, stdout, stderr, generation = id.generation.0, "a hook failed; it is tried again");
-                return Input::HooksRan(id, Err(why.to_string()));
-            }
-        }
-    }
-    Input::HooksRan(id, Ok(()))
 }
 
 #[cfg(test)]

@@ -6,13 +6,15 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::agent::core::EventHook;
 use crate::agent::core::Status;
 use crate::agent::testing::{START, answer, armed, bundle, kids, log_key, logged, welcome};
 use crate::clock::Stepper;
+use crate::hooks::Hook;
 use crate::lifecycle::Stage::{Active, Prepublished};
 use crate::outputs;
 use crate::rpc::fleet::Bundle;
-use crate::types::{Generation, Kid, Span};
+use crate::types::{Generation, HookEvent, Kid, Span};
 
 /// A running agent.
 struct Agent {
@@ -28,7 +30,7 @@ struct Agent {
 }
 
 impl Agent {
-    fn start(folder: &Path, clock: &Clock, hooks: Vec<Hook>) -> Self {
+    fn start(folder: &Path, clock: &Clock, followers: Followers) -> Self {
         let (link, events) = mpsc::channel(8);
         let (to_leader, reports) = mpsc::channel(64);
         let monitor = Monitor::default();
@@ -42,7 +44,7 @@ impl Agent {
             },
             log: Some(log_key()),
             cache_credential: None,
-            hooks,
+            followers,
             settings: Settings::default(),
         };
         Self {
@@ -122,7 +124,7 @@ fn usual(number: u64) -> Bundle {
 }
 
 async fn holding(root: &Path, clock: &Clock) -> Agent {
-    let mut agent = Agent::start(root, clock, Vec::new());
+    let mut agent = Agent::start(root, clock, Followers::default());
     agent.connect().await;
     agent.send(usual(7)).await;
     let report = agent.report(|report| report.installed.is_some()).await;
@@ -160,7 +162,7 @@ async fn r10_a_restart_without_the_leader_makes_the_files_from_the_cache_and_act
     std::fs::remove_dir_all(root.path().join("agent/views")).unwrap();
     stepper.advance(Span::hours(2));
 
-    let mut agent = Agent::start(root.path(), &clock, Vec::new());
+    let mut agent = Agent::start(root.path(), &clock, Followers::default());
     let asking = agent.until(|status| status.highest_generation == Generation(7)).await;
     assert!(!asking.ready && asking.installed.is_none(), "the leader is asked first");
     stepper.advance(Span::secs(30));
@@ -188,7 +190,14 @@ async fn a_failed_hook_is_reported_and_tried_again() {
         mark.display()
     );
     let hook = Hook::new(vec!["/bin/sh".into(), "-c".into(), script], Span::mins(1)).unwrap();
-    let mut agent = Agent::start(root.path(), &clock, vec![hook]);
+    let mut agent = Agent::start(
+        root.path(),
+        &clock,
+        Followers {
+            swap: vec![hook],
+            ..Followers::default()
+        },
+    );
     agent.connect().await;
     agent.send(usual(7)).await;
     let report = agent.report(|report| report.problem.is_some()).await;
@@ -202,6 +211,40 @@ async fn a_failed_hook_is_reported_and_tried_again() {
     stepper.advance(Span::secs(1));
     let report = agent.report(|report| report.problem.is_none()).await;
     assert!(report.installed.unwrap().hooks_succeeded);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn hooks_on_silence_and_its_end_are_told_what_happened() {
+    let (root, clock, stepper) = beginning();
+    let mark = root.path().join("mark");
+    let script = format!(
+        "echo \"$JKEYS_EVENT $JKEYS_GENERATION $(basename $JKEYS_LIVE)\" >>{}",
+        mark.display()
+    );
+    let hook = |on| {
+        let argv = vec!["/bin/sh".into(), "-c".into(), script.clone()];
+        (EventHook { on, retries: 0 }, Hook::new(argv, Span::mins(1)).unwrap())
+    };
+    let followers = Followers {
+        events: vec![hook(HookEvent::Stale), hook(HookEvent::Fresh)],
+        ..Followers::default()
+    };
+    let mut agent = Agent::start(root.path(), &clock, followers);
+    agent.connect().await;
+    agent.send(usual(7)).await;
+    agent.until(|status| signs(status, &[0])).await;
+    let said = async |words: &str| {
+        while std::fs::read_to_string(&mark).unwrap_or_default() != words {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    };
+    stepper.advance(Span::hours(24));
+    said("stale 7 live\n").await;
+    let report = agent.report(|report| report.sent_at == clock.now()).await;
+    let heard = LeaderMessage::Answer(answer(report.sent_at, clock.now()));
+    agent.link.send(LinkEvent::Message(heard.into())).await.unwrap();
+    said("stale 7 live\nfresh 7 live\n").await;
     agent.stop().await;
 }
 
@@ -254,6 +297,10 @@ async fn an_agent_that_has_lost_its_memory_does_not_start() {
     holding(root.path(), &clock).await.stop().await;
     let path = root.path().join("agent/trusted.json");
     crate::durable::write_file(&path, b"{", &crate::durable::FileAttrs::mode(0o600)).unwrap();
-    let why = Agent::start(root.path(), &clock, Vec::new()).task.await.unwrap().unwrap_err();
+    let why = Agent::start(root.path(), &clock, Followers::default())
+        .task
+        .await
+        .unwrap()
+        .unwrap_err();
     assert!(why.to_string().contains("trusted.json is damaged"), "{why}");
 }

@@ -3,7 +3,7 @@
 use super::cas;
 use super::table::Table;
 use super::text::{elapsed, lines, list, plain, relative};
-use crate::lifecycle::{Ended, Ending};
+use crate::lifecycle::{Ended, Ending, Failing};
 use crate::rpc::documents::{EnrolledNode, HeldKey, NodeEnded, NodePage, NodePapers, NodeStatus, Status};
 use crate::types::{Kid, Span, Time};
 
@@ -67,7 +67,25 @@ fn remarks(node: &NodeStatus, now: Time) -> String {
         format!("two machines use its identity: `jkeys node revoke {name}`, then enroll the true one anew")
     });
     let parts = [cloned, debt, disk, clock(node), papers, node.problem.as_deref().map(plain)];
-    parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+    let failing = node.failing.iter().map(|failing| failed(failing, now));
+    parts.into_iter().flatten().chain(failing).collect::<Vec<_>>().join("; ")
+}
+
+/// A hook or a probe that fails. What keeps the node from confirming stands among its problems already, with why.
+pub(super) fn failed(failing: &Failing, now: Time) -> String {
+    let Failing { what, times, since, .. } = failing;
+    let times = if *times == 1 {
+        "once".to_owned()
+    } else {
+        format!("{times} times in a row")
+    };
+    let given_up = if failing.is_given_up { ", and is not tried again" } else { "" };
+    let why = if what.holds_up() {
+        String::new()
+    } else {
+        format!(": {}", plain(&failing.why))
+    };
+    format!("its {what} failed {times}, for {}{given_up}{why}", elapsed(*since, now))
 }
 
 /// How wrong its clock is, where that matters.

@@ -1,6 +1,6 @@
 //! `jkeys status`: the leader, what needs attention, then profiles, keys and nodes.
 
-use super::nodes::{clock, nodes};
+use super::nodes::{clock, failed, nodes};
 use super::table::Table;
 use super::text::{elapsed, list, plain, relative};
 use super::{history::waited, keys::keys, text};
@@ -165,7 +165,8 @@ fn troubles(node: &NodeStatus, now: Time) -> impl Iterator<Item = String> {
     let evicted = (node.standing == "evicted").then(|| format!("out of service for {}", elapsed(node.since, now)));
     let problem = node.problem.as_deref().map(plain);
     let name = node.node.clone();
-    let troubles = [evicted, clock(node), problem].into_iter().flatten();
+    let failing = node.failing.iter().map(move |failing| failed(failing, now));
+    let troubles = [evicted, clock(node), problem].into_iter().flatten().chain(failing);
     troubles.map(move |trouble| format!("node {name}: {trouble}"))
 }
 

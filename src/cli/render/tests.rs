@@ -2,9 +2,10 @@ use std::path::Path;
 
 use super::super::samples::{NOW, a_dry_run, a_plan, decided as a_decision, kid, names, quiet, troubled};
 use super::*;
+use crate::lifecycle::{Failing, Follower};
 use crate::rpc::admin::{Confirmation, Finished, Trusted};
 use crate::rpc::documents::{InheritedKey, LeavingProfile, ProfileStatus, Rotating, StandbyStatus};
-use crate::types::{Generation, Span};
+use crate::types::{Generation, HookEvent, Span};
 
 #[test]
 fn a_quiet_fleet_is_four_short_tables() {
@@ -44,6 +45,35 @@ fn what_a_leader_that_was_put_back_does_not_know_is_said_to_be_not_known() {
         assert!(shown.contains(line), "{line} {shown}");
     }
     assert!(!shown.contains("owes") && !shown.contains("never"), "{shown}");
+}
+
+#[test]
+fn hooks_and_probes_that_fail_are_shown_with_how_often_and_since_when() {
+    let failing = |what, times, is_given_up| Failing {
+        what,
+        why: "the hook /x\x1b[2J failed".to_owned(),
+        times,
+        since: NOW - Span::mins(3),
+        is_given_up,
+    };
+    let mut shown = quiet();
+    shown.nodes[1].problem = Some("it lacks k: did the server reload?".to_owned());
+    shown.nodes[1].failing = vec![
+        failing(Follower::Probe, 1, false),
+        failing(Follower::Hook(HookEvent::Revoked), 4, true),
+    ];
+    let shown = status(&shown, None);
+    let probe = "its probe failed once, for 3m";
+    let hook = "its hook on revoked failed 4 times in a row, for 3m, and is not tried again: the hook /x";
+    for line in [
+        "! node vm-2: it lacks k: did the server reload?\n".to_owned(),
+        format!("! node vm-2: {probe}\n"),
+        format!("! node vm-2: {hook}"),
+        format!("12s ago  it lacks k: did the server reload?; {probe}; {hook}"),
+    ] {
+        assert!(shown.contains(&line), "{line} {shown}");
+    }
+    assert!(!shown.contains('\x1b'), "{shown:?}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 use super::*;
 use crate::config::OutputFormat;
+use crate::types::HookEvent;
 
 fn refused(text: &str) -> String {
     AgentConfig::parse(text, None).unwrap_err().to_string()
@@ -16,6 +17,7 @@ fn the_template_is_exactly_the_defaults() {
         hooks: Vec::new(),
         view_dir: "/var/lib/jkeys/agent".into(),
         outputs: Vec::new(),
+        probes: Vec::new(),
     };
     let template = AgentConfig::template();
     assert_eq!(AgentConfig::parse(template, None).unwrap(), defaults);
@@ -49,20 +51,37 @@ fn hooks_are_read_in_their_order() {
         on = "swap"
         argv = ["/bin/false"]
         timeout = "5s"
+        [[hook]]
+        on = "revoked"
+        argv = ["/bin/true"]
+        user = "oidc"
+        retries = 3
+        [[hook]]
+        on = "stale"
+        argv = ["/bin/true"]
     "#;
     let config = AgentConfig::parse(text, None).unwrap();
-    let hook = |argv: &[&str], timeout| Hook {
-        on: HookEvent::Swap,
+    let hook = |on, argv: &[&str]| Hook {
+        on,
         argv: argv.iter().map(|word| (*word).to_owned()).collect(),
-        timeout,
+        timeout: Span::secs(30),
+        user: None,
+        retries: 10,
     };
-    assert_eq!(
-        config.hooks,
-        [
-            hook(&["/bin/true", "--quiet"], Span::secs(30)),
-            hook(&["/bin/false"], Span::secs(5))
-        ]
-    );
+    let expected = [
+        hook(HookEvent::Swap, &["/bin/true", "--quiet"]),
+        Hook {
+            timeout: Span::secs(5),
+            ..hook(HookEvent::Swap, &["/bin/false"])
+        },
+        Hook {
+            user: Some("oidc".to_owned()),
+            retries: 3,
+            ..hook(HookEvent::Revoked, &["/bin/true"])
+        },
+        hook(HookEvent::Stale, &["/bin/true"]),
+    ];
+    assert_eq!(config.hooks, expected);
     assert_eq!(config.private_group.as_deref(), Some("oidc"));
 }
 
@@ -80,6 +99,17 @@ timeout = "never"
 [[hook]]
 on = "swap"
 argv = []
+retries = 4
+[[hook]]
+on = "fresh"
+argv = ["/bin/true"]
+retries = 1001
+user = ""
+[[probe]]
+ca_file = "ca.pem"
+[[probe]]
+url = "http://op.example/jwks"
+timeout = "0s"
 "#;
     let found = AgentConfig::parse(text, None).unwrap_err();
     let expected = [
@@ -93,12 +123,44 @@ argv = []
         (8, "[[hook]] number 2 argv is missing"),
         (9, "[[hook]] number 2 timeout: \"never\" is not a length of time"),
         (12, "[[hook]] number 3 argv: it is empty"),
+        (
+            13,
+            "[[hook]] number 3 retries: a hook on a swap is tried again until it succeeds",
+        ),
+        (17, "[[hook]] number 4 retries: 1001 is more than 1000"),
+        (18, "[[hook]] number 4 user: it is empty"),
+        (19, "[[probe]] number 1 url is missing"),
+        (20, "[[probe]] number 1 ca_file: \"ca.pem\" must begin with /"),
+        (
+            22,
+            "[[probe]] number 2 url: \"http://op.example/jwks\" goes over the network in the clear",
+        ),
+        (23, "[[probe]] number 2 timeout: 0s must be above 0s"),
     ];
     assert_eq!(found.all().len(), expected.len(), "{found}");
     for (error, (line, text)) in found.all().iter().zip(expected) {
         assert_eq!(error.line, Some(line), "{error}");
         assert!(error.text.starts_with(text), "{error}\nis not\n{text}");
     }
+}
+
+#[test]
+fn probes_are_read() {
+    let text = "[[probe]]\nurl = \"https://op.example/jwks\"\n[[probe]]\nurl = \"http://127.0.0.1:8080/jwks\"\n\
+                ca_file = \"/etc/ca.pem\"\ntimeout = \"3s\"\n";
+    let expected = [
+        Probe {
+            url: "https://op.example/jwks".parse().unwrap(),
+            ca_file: None,
+            timeout: Span::secs(10),
+        },
+        Probe {
+            url: "http://127.0.0.1:8080/jwks".parse().unwrap(),
+            ca_file: Some("/etc/ca.pem".into()),
+            timeout: Span::secs(3),
+        },
+    ];
+    assert_eq!(AgentConfig::parse(text, None).unwrap().probes, expected);
 }
 
 #[test]

@@ -20,6 +20,7 @@ fn node(number: usize, generation: u64) -> NodeStatus {
         owing_since: None,
         clock_wrong_by_ms: None,
         problem: None,
+        failing: Vec::new(),
         papers: None,
         is_cloned: false,
     }

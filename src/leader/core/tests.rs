@@ -121,6 +121,7 @@ pub(super) fn report_of(leader: &Leader, now: Time) -> Report {
         gone: std::collections::BTreeSet::new(),
         installed: Some(installed),
         problem: None,
+        failing: Vec::new(),
     }
 }
 

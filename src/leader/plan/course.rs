@@ -256,6 +256,7 @@ impl Course {
             refused: None,
             installed: Some(installed),
             problem: None,
+            failing: Vec::new(),
         };
         self.step(Input::Report { node, enrolment, report });
     }

@@ -217,6 +217,7 @@ impl Bench {
             gone: BTreeSet::new(),
             installed,
             problem: None,
+            failing: Vec::new(),
         };
         let enrolment = self.state.nodes[&name(node)].enrolment;
         let before = self.seen.remove(&enrolment).unwrap_or_default();

@@ -57,6 +57,7 @@ fn report(sent_at: Time) -> AgentMessage {
         refused: None,
         installed: None,
         problem: None,
+        failing: Vec::new(),
     })
 }
 

@@ -74,7 +74,7 @@ impl Leader {
         let authority = Arc::new(Authority {
             signer: CaSigner::load(ca.certificate, &ca.private).unwrap(),
             bundle: Outgoing {
-                bundle: EncodedBundle::new(&bundle(), &Log::of(9, "a").prove(8)).unwrap(),
+                bundle: EncodedBundle::new(&bundle(), &Log::of(9, "a").prove(8), []).unwrap(),
                 consistency: Arc::default(),
             },
             domain: domain.clone(),

@@ -4,8 +4,10 @@ mod acting;
 mod adopting;
 mod attacks;
 mod copies;
+mod events;
 mod log;
 mod orders;
+mod probing;
 mod reporting;
 
 use super::halves::only;
@@ -37,6 +39,16 @@ struct Node {
     copies: usize,
     hooks_fail: bool,
     hooks_run: Vec<ViewId>,
+    /// Which hooks on other events fail, by their place.
+    event_hook_fails: fn(usize) -> bool,
+    /// Runs of such hooks end only when a test says so.
+    holds_event_hooks: bool,
+    event_hooks_run: Vec<HookRun>,
+    /// What was durable of what hooks are owed when each of those began.
+    owed_at_run: Vec<Owed>,
+    /// What a probe finds.
+    served: fn(&BTreeSet<Kid>) -> Result<(), String>,
+    probed: Vec<ViewId>,
     installs: usize,
     reports: Vec<Report>,
     shown: Vec<crate::rpc::fleet::Exhibit>,
@@ -67,6 +79,12 @@ impl Node {
             copies: 0,
             hooks_fail: false,
             hooks_run: Vec::new(),
+            event_hook_fails: |_| false,
+            holds_event_hooks: false,
+            event_hooks_run: Vec::new(),
+            owed_at_run: Vec::new(),
+            served: |_| Ok(()),
+            probed: Vec::new(),
             installs: 0,
             reports: Vec::new(),
             shown: Vec::new(),
@@ -103,7 +121,7 @@ impl Node {
             boot: Some(self.boot.to_owned()),
             problem: None,
         };
-        let (state, effects) = start(self.settings, PROOFS, found, self.now);
+        let (state, effects) = start(self.settings.clone(), PROOFS, found, self.now);
         self.state = Some(state);
         self.said.clear();
         self.carry_out(effects);
@@ -146,6 +164,22 @@ impl Node {
                     Ok(())
                 };
                 return Some(Input::HooksRan(id, result));
+            }
+            Effect::RunHook(run) => {
+                self.event_hooks_run.push(run.clone());
+                self.owed_at_run
+                    .push(self.trusted.as_ref().map(|trusted| trusted.owed.clone()).unwrap_or_default());
+                let fails = (self.event_hook_fails)(run.hook);
+                let result = if fails {
+                    Err("no route to the pager".to_owned())
+                } else {
+                    Ok(())
+                };
+                return (!self.holds_event_hooks).then_some(Input::HookRan(run, result));
+            }
+            Effect::Probe { id, published } => {
+                self.probed.push(id.clone());
+                return Some(Input::Probed(id, (self.served)(&published)));
             }
             Effect::Send(report) => self.reports.push(report),
             Effect::Show(exhibit) => self.shown.push(*exhibit),
@@ -220,7 +254,13 @@ impl Node {
     }
 
     fn send(&mut self, generation: Bundle) {
-        let logged = logged(generation, self.remembers());
+        self.send_revoked(generation, &[]);
+    }
+
+    /// The leader sends a generation, and says which keys were revoked.
+    fn send_revoked(&mut self, generation: Bundle, revoked: &[usize]) {
+        let mut logged = logged(generation, self.remembers());
+        logged.revoked = kids(revoked);
         self.show(logged);
     }
 

@@ -1,0 +1,175 @@
+//! Hooks as another user. They need root, or the capabilities of the drop-in.
+
+use std::collections::BTreeMap;
+
+use rustix::process::Uid;
+use rustix::thread::{
+    CapabilitySets, configure_capability_in_ambient_set, set_keep_capabilities, set_thread_gid,
+    set_thread_groups as take_thread_groups, set_thread_res_uid,
+};
+
+use super::*;
+use crate::clock::{Clock, Stepper};
+use crate::hooks::tests::{gone, lines_of, may_switch_or_skip, sh};
+use crate::hooks::{HookError, HookResult, run};
+use crate::types::{Span, Time};
+
+/// Nobody's numbers.
+const UID: u32 = 54_321;
+const GROUPS: [u32; 2] = [54_322, 54_323];
+
+fn other() -> Account {
+    Account {
+        uid: UID,
+        gid: GROUPS[0],
+        groups: GROUPS.to_vec(),
+    }
+}
+
+const SHOW: &str = "id -u; id -ru; id -g; id -G; grep -E '^Cap(Inh|Prm|Eff|Amb)' /proc/self/status | cut -f2";
+
+/// What [`SHOW`] shows of the other user without any capability.
+fn shown() -> Vec<String> {
+    let none = "0000000000000000".to_owned();
+    let ids = [
+        UID.to_string(),
+        UID.to_string(),
+        GROUPS[0].to_string(),
+        format!("{} {}", GROUPS[0], GROUPS[1]),
+    ];
+    ids.into_iter().chain([none.clone(), none.clone(), none]).collect()
+}
+
+async fn run_as(account: Option<Account>, script: &str) -> HookResult {
+    let hook = sh(script, Span::mins(1));
+    let hook = account.into_iter().fold(hook, crate::hooks::Hook::as_user);
+    run(&hook, &BTreeMap::new(), &Clock::machine()).await
+}
+
+#[tokio::test]
+async fn a_hook_of_another_user_has_its_groups_and_no_capability() {
+    if !may_switch_or_skip() {
+        return;
+    }
+    let result = run_as(Some(other()), SHOW).await;
+    assert_eq!(result.ended, Ok(()), "{}", result.stderr);
+    let mut lines = lines_of(&result.stdout);
+    lines.remove(4);
+    assert_eq!(lines, shown());
+    let own = run_as(None, "id -u; id -G").await;
+    assert!(
+        !own.stdout.contains(&UID.to_string()),
+        "the agent itself stays who it is: {}",
+        own.stdout
+    );
+}
+
+/// Makes this thread what the agent is with the drop-in: another user than root, with these capabilities, and its children would have them.
+fn as_in_the_unit(user: u32) {
+    set_keep_capabilities(true).unwrap();
+    take_thread_groups(&[Gid::from_raw(user + 1)]).unwrap();
+    set_thread_gid(Gid::from_raw(user)).unwrap();
+    let user = Uid::from_raw(user);
+    set_thread_res_uid(user, user, user).unwrap();
+    let sets = CapabilitySets {
+        effective: NEEDED,
+        permitted: NEEDED,
+        inheritable: NEEDED,
+    };
+    set_capabilities(None, sets).unwrap();
+    for capability in NEEDED.iter() {
+        configure_capability_in_ambient_set(capability, true).unwrap();
+    }
+}
+
+/// Runs this on a thread that has become the agent in its unit.
+fn in_the_unit(test: impl AsyncFnOnce() + Send + 'static) {
+    let thread = std::thread::spawn(move || {
+        as_in_the_unit(65_000);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(test());
+    });
+    thread.join().unwrap();
+}
+
+#[test]
+fn with_the_drop_in_no_hook_has_the_agents_capabilities_or_groups() {
+    if !may_switch_or_skip() {
+        return;
+    }
+    in_the_unit(async || {
+        assert!(may_switch_user());
+        let result = run_as(Some(other()), SHOW).await;
+        assert_eq!(result.ended, Ok(()), "{}", result.stderr);
+        let mut lines = lines_of(&result.stdout);
+        lines.remove(4);
+        assert_eq!(lines, shown());
+        // One without a user is the agent's own, and could become root if it had them.
+        let own = run_as(None, "id -u; grep -E '^Cap(Prm|Eff|Amb)' /proc/self/status | cut -f2").await;
+        let none = "0000000000000000";
+        assert_eq!(lines_of(&own.stdout), ["65000", none, none, none]);
+    });
+}
+
+#[test]
+fn with_the_drop_in_a_hook_of_another_user_is_killed_with_its_group() {
+    if !may_switch_or_skip() {
+        return;
+    }
+    in_the_unit(async || {
+        let (clock, stepper): (Clock, Stepper) = Clock::stepped(Time(0));
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("fifo");
+        assert!(
+            std::process::Command::new("mkfifo")
+                .args(["-m", "666"])
+                .arg(&fifo)
+                .status()
+                .unwrap()
+                .success()
+        );
+        assert!(
+            std::process::Command::new("chmod")
+                .arg("711")
+                .arg(folder.path())
+                .status()
+                .unwrap()
+                .success()
+        );
+        let script = format!("sleep 600 & echo $! >{}; wait", fifo.display());
+        let hook = sh(&script, Span::secs(5)).as_user(other());
+        let running = tokio::spawn(async move { run(&hook, &BTreeMap::new(), &clock).await });
+        let child = tokio::fs::read_to_string(&fifo).await.unwrap();
+        stepper.advance(Span::secs(5));
+        let ended = running.await.unwrap().ended;
+        assert!(matches!(ended, Err(HookError::TimedOut { .. })), "{ended:?}");
+        gone(rustix::process::Pid::from_raw(child.trim().parse().unwrap()).unwrap()).await;
+    });
+}
+
+#[test]
+fn without_the_capabilities_it_is_known_that_it_can_not_be_done() {
+    let thread = std::thread::spawn(|| {
+        let none = CapabilitySet::empty();
+        let before = capabilities(None).unwrap();
+        set_capabilities(
+            None,
+            CapabilitySets {
+                effective: none,
+                permitted: before.permitted,
+                inheritable: none,
+            },
+        )
+        .unwrap();
+        assert!(!may_switch_user());
+        if before.permitted.contains(NEEDED) {
+            let two_of_three = CapabilitySets {
+                effective: CapabilitySet::SETUID | CapabilitySet::SETGID,
+                ..before
+            };
+            set_capabilities(None, two_of_three).unwrap();
+            assert!(!may_switch_user(), "what can't be ended must not be started");
+        }
+    });
+    thread.join().unwrap();
+}
