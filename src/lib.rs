@@ -10,6 +10,7 @@ pub mod crypto;
 pub mod dev;
 pub mod durable;
 pub mod hooks;
+pub mod http;
 pub mod keystore;
 pub mod leader;
 pub mod lifecycle;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const IMPORTS: &[(&str, &str)] = &[
     (
         "agent",
-        "audit clock config crypto durable hooks lifecycle outputs pki rpc types",
+        "audit clock config crypto durable hooks http lifecycle outputs pki rpc types",
     ),
     ("audit", "lifecycle types"),
     (
@@ -25,6 +25,7 @@ const IMPORTS: &[(&str, &str)] = &[
         "agent audit clock config crypto durable leader lifecycle outputs rpc types",
     ),
     ("hooks", "clock types"),
+    ("http", "types"),
     ("keystore", "audit crypto durable types"),
     (
         "leader",
@@ -56,7 +57,7 @@ const RANKS: &[&str] = &[
     "cli",
     "dev",
     "leader agent",
-    "pki keystore outputs hooks rpc story",
+    "pki keystore outputs hooks http rpc story",
     "crypto audit",
     "config telemetry durable clock",
     "lifecycle",

@@ -16,6 +16,7 @@ mod papers;
 mod renewal;
 mod service;
 mod shell;
+mod site;
 #[cfg(test)]
 mod testing;
 mod trust;

@@ -10,7 +10,7 @@ use super::followers::FollowerError;
 use super::link::{self, Link, LinkEnd};
 use super::papers::Papers;
 use super::shell::{self, AgentConfig, Monitor};
-use super::{folder, followers, papers};
+use super::{folder, followers, papers, site};
 use crate::audit::NoteKey;
 use crate::clock::Clock;
 use crate::config;
@@ -86,6 +86,10 @@ async fn serve_in_fleet(
     let papers = papers::load(&config.state_dir).await.ok();
     let fleet = papers.as_ref().map(Papers::fleet);
     let own = in_terms_of_the_shell(config, papers.as_ref().map(Papers::log))?;
+    let mut shown = JoinSet::new();
+    if let Some(http) = config.http.clone() {
+        shown.spawn(site::show(http, config.live_link(), monitor.clone(), clock.clone()));
+    }
     let (events, from_link) = mpsc::channel(WAITING_EVENTS);
     let (reports, to_link) = mpsc::channel(WAITING_REPORTS);
     // The link waits for what the shell knows of this fleet.

@@ -10,6 +10,7 @@ pub use probes::Probe;
 
 use super::CACHE_KEY_CREDENTIAL;
 use super::error::ConfigErrors;
+use super::http::{self, Http};
 use super::output::{self, Output, outputs};
 use super::table::Document;
 use super::value;
@@ -36,6 +37,8 @@ pub struct AgentConfig {
     pub outputs: Vec<Output>,
     /// What to look at after the hooks of a swap, before it is confirmed.
     pub probes: Vec<Probe>,
+    /// What to show on loopback.
+    pub http: Option<Http>,
 }
 
 impl AgentConfig {
@@ -74,6 +77,7 @@ impl AgentConfig {
             probes: probes::read(top.tables("probe"), &mut errors),
             outputs: outputs(top.tables("output"), &[&state_dir, &view_dir], credentials, &mut errors),
             view_dir,
+            http: http::http(top.table("http"), &mut errors),
             state_dir,
         };
         errors.extend(top.finish());

@@ -6,6 +6,7 @@
 mod agent;
 mod error;
 pub mod file;
+mod http;
 mod leader;
 mod output;
 mod profile;
@@ -14,6 +15,7 @@ mod value;
 
 pub use agent::{AgentConfig, Hook, Probe};
 pub use error::{ConfigError, ConfigErrors};
+pub use http::{Http, WhenStale};
 pub use leader::{BackupHook, LeaderConfig};
 pub use output::{Output, OutputFormat};
 

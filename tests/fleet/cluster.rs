@@ -1,6 +1,7 @@
 //! A fleet on a stepped clock.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -61,6 +62,7 @@ struct RunningAgent {
     stop: watch::Sender<bool>,
     done: JoinHandle<Result<(), agent::AgentError>>,
     status: watch::Receiver<agent::core::Status>,
+    http: watch::Receiver<Option<SocketAddr>>,
 }
 
 impl Cluster {
@@ -233,9 +235,17 @@ impl Cluster {
         let ((stop, stopped), monitor) = (watch::channel(false), agent::Monitor::default());
         let own_clock = self.node_clocks.entry(name.to_owned());
         let clock = own_clock.or_insert_with(|| self.clock.led()).0.clone();
-        let status = monitor.status();
+        let (status, http) = (monitor.status(), monitor.http());
         let done = tokio::spawn(async move { agent::serve(&config, clock, monitor, stopped).await });
-        self.agents.insert(name.to_owned(), RunningAgent { stop, done, status });
+        self.agents.insert(
+            name.to_owned(),
+            RunningAgent {
+                stop,
+                done,
+                status,
+                http,
+            },
+        );
     }
 
     pub async fn stop_agent(&mut self, name: &str) {
@@ -246,6 +256,13 @@ impl Cluster {
 
     pub fn agent_status(&self, name: &str) -> agent::core::Status {
         self.agents[name].status.borrow().clone()
+    }
+
+    /// Where the agent answers HTTP, once it does.
+    pub async fn http(&mut self, name: &str) -> SocketAddr {
+        let address = &mut self.agents.get_mut(name).expect("the agent runs").http;
+        let found = tokio::time::timeout(REST_WITHIN, address.wait_for(Option::is_some)).await;
+        found.expect("it never answers").unwrap().unwrap()
     }
 
     /// The agent's own status, as it changes.

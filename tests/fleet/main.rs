@@ -10,6 +10,7 @@ mod encryption;
 mod ending;
 mod foresight;
 mod hooks;
+mod http;
 mod joining;
 mod live;
 mod log;

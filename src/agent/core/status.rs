@@ -25,6 +25,8 @@ pub struct Status {
     pub installed: Option<Installed>,
     /// When an armed key becomes active next.
     pub next_change: Option<Time>,
+    /// What verifiers are told to cache, by the newest generation; none before there is one.
+    pub max_age: Option<Span>,
     /// What the leader's clock shows, as far as it was measured since the start.
     pub leader_time: Option<Time>,
     /// What keeps the node from going on.
@@ -80,6 +82,7 @@ impl State {
             highest_generation: self.durable.generation(),
             installed: self.installed_as_reported(),
             next_change: self.next_change(),
+            max_age: self.content.as_ref().map(|content| content.bundle.set.max_age),
             leader_time: self.contact.leader_time(now),
             problem: self.problem(),
             failing: self.failing(),
@@ -87,5 +90,35 @@ impl State {
             cas: Some(self.cas.clone()),
             no_stream: None,
         }
+    }
+}
+
+impl Status {
+    /// Whether traffic may be sent to the node (rule R10); why not, in words. `stale_is_unready`: silence of the leader is a reason too.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn readiness(&self, stale_is_unready: bool) -> Result<(), &'static str> {
+        let Some(installed) = self.installed.as_ref().filter(|_| self.ready) else {
+            return Err("no view is in place yet");
+        };
+        if installed.held.is_empty() {
+            return Err("this node holds no private key: it was taken out of its fleet, or its files were erased");
+        }
+        if self.in_service == Some(false) {
+            return Err("the leader says that this node is out of service until it has confirmed the newest generation");
+        }
+        if self.stale && stale_is_unready {
+            return Err("the leader has not answered for longer than straggler_after");
+        }
+        Ok(())
+    }
+
+    /// For how long the JWKS may be cached from `now` on: no longer than until the next change, but never for less than `shortest`.
+    #[must_use]
+    pub fn cacheable_for(&self, now: Time, shortest: Span) -> Span {
+        let until_change = self.next_change.map(|at| at.since(now));
+        let longest = self.max_age.into_iter().chain(until_change).min();
+        longest.unwrap_or(shortest).max(shortest)
     }
 }

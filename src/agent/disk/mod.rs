@@ -39,6 +39,7 @@ pub use install::{Live, Staged};
 pub use output::{Output, OutputFormat};
 
 use output::Prepared;
+pub use read::live_public_jwks;
 
 use crate::agent::core::{CacheHolds, DiskResult, DiskWork, Found, Trusted};
 use crate::audit::RecordProof;

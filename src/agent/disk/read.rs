@@ -101,6 +101,29 @@ fn open_folder(path: &Path) -> Result<Option<OwnedFd>, DiskError> {
     }
 }
 
+/// The public JWKS of the view that the link `live` points to, as it is on the disk; none where there is no view.
+///
+/// # Errors
+/// It can't be read.
+pub fn live_public_jwks(path: &Path) -> Result<Option<Vec<u8>>, DiskError> {
+    loop {
+        let link = std::fs::read_link(path).ok();
+        let read = match open_folder(path)? {
+            Some(folder) => read_at(&folder, Path::new(PUBLIC)).map_err(|cause| DiskError::Read {
+                path: path.join(PUBLIC),
+                cause,
+            })?,
+            None => None,
+        };
+        match read {
+            Some(bytes) => return Ok(Some(bytes.expose().to_vec())),
+            // The view went while it was looked at, if there is another one now.
+            None if std::fs::read_link(path).ok() != link => {}
+            None => return Ok(None),
+        }
+    }
+}
+
 impl Disk {
     /// What is on the disk, through the `live` link, as one view: the folder is opened once. The hooks' result is not on the disk.
     pub fn read_back(&self) -> Result<Option<Installed>, DiskError> {

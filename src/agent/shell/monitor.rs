@@ -1,5 +1,7 @@
 //! What a running node shows to the process around it.
 
+use std::net::SocketAddr;
+
 use tokio::sync::watch;
 
 use crate::agent::core::Status;
@@ -11,6 +13,7 @@ pub struct Monitor {
     status: watch::Sender<Status>,
     asked: watch::Sender<u64>,
     answered: watch::Sender<u64>,
+    shown_at: watch::Sender<Option<SocketAddr>>,
 }
 
 impl Monitor {
@@ -18,6 +21,17 @@ impl Monitor {
     #[must_use]
     pub fn status(&self) -> watch::Receiver<Status> {
         self.status.subscribe()
+    }
+
+    /// Where the node is shown over HTTP, once it is.
+    #[must_use]
+    pub fn http(&self) -> watch::Receiver<Option<SocketAddr>> {
+        self.shown_at.subscribe()
+    }
+
+    /// Says where.
+    pub(in crate::agent) fn shown_at(&self, address: SocketAddr) {
+        self.shown_at.send_replace(Some(address));
     }
 
     /// Returns once the shell has come round to answering.

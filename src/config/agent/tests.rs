@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::OutputFormat;
+use crate::config::{OutputFormat, WhenStale};
 use crate::types::HookEvent;
 
 fn refused(text: &str) -> String {
@@ -18,6 +18,7 @@ fn the_template_is_exactly_the_defaults() {
         view_dir: "/var/lib/jkeys/agent".into(),
         outputs: Vec::new(),
         probes: Vec::new(),
+        http: None,
     };
     let template = AgentConfig::template();
     assert_eq!(AgentConfig::parse(template, None).unwrap(), defaults);
@@ -286,4 +287,36 @@ fn the_views_can_be_elsewhere() {
     assert_eq!(config.live_link(), Path::new("/run/jkeys-agent/live"));
     assert_eq!(config.state_dir, Path::new("/var/lib/jkeys/agent"));
     assert!(refused("view_dir = \"/run/../etc\"").contains("must have no .. in it"));
+}
+
+#[test]
+fn http_answers_on_loopback_only() {
+    let http = |table: &str| AgentConfig::parse(&format!("[http]\n{table}\n"), None);
+    let read = http("listen = \"127.0.0.1:7480\"").unwrap().http.unwrap();
+    assert_eq!(
+        (read.listen.to_string().as_str(), read.when_stale),
+        ("127.0.0.1:7480", WhenStale::Ready)
+    );
+    let read = http("listen = \"[::1]:7480\"\nwhen_stale = \"unready\"")
+        .unwrap()
+        .http
+        .unwrap();
+    assert_eq!(
+        (read.listen.to_string().as_str(), read.when_stale),
+        ("[::1]:7480", WhenStale::Unready)
+    );
+    for (table, words) in [
+        ("", "where to answer"),
+        ("listen = \"0.0.0.0:7480\"", "can be reached from other machines"),
+        ("listen = \"10.0.0.1:7480\"", "can be reached from other machines"),
+        ("listen = \"localhost:7480\"", "not an IP address and a port"),
+        (
+            "listen = \"127.0.0.1:1\"\nwhen_stale = \"never\"",
+            "neither \"ready\" nor \"unready\"",
+        ),
+        ("listen = \"127.0.0.1:1\"\nport = 1", "port"),
+    ] {
+        let why = http(table).unwrap_err().to_string();
+        assert!(why.contains(words), "{table}: {why}");
+    }
 }

@@ -8,6 +8,7 @@ mod events;
 mod log;
 mod orders;
 mod probing;
+mod readiness;
 mod reporting;
 
 use super::halves::only;
