@@ -43,6 +43,7 @@ pub(super) fn quiet() -> Status {
         halted: None,
         refused_enrolments: 0,
         backup: None,
+        keystore_bytes: Some(3 << 20),
         waits: vec![],
         profiles: vec![ProfileStatus {
             profile: "main".parse().unwrap(),

@@ -37,6 +37,7 @@ mod rebuild;
 mod rekey;
 mod retention;
 mod segment;
+mod size;
 mod sled_store;
 mod snapshot;
 mod source;

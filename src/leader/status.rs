@@ -37,6 +37,7 @@ pub fn status(leader: &Leader, clocks: Now) -> Status {
         halted: state.halted.clone(),
         refused_enrolments: leader.refused_enrolments(),
         backup: None,
+        keystore_bytes: None,
         waits: state
             .waits
             .iter()

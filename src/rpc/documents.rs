@@ -43,6 +43,9 @@ pub struct Status {
     /// How the backup hook went; none where it has not run in this term.
     #[serde(default)]
     pub backup: Option<BackupStatus>,
+    /// How many bytes the files of the leader's keystore have; none where that could not be found out.
+    #[serde(default)]
+    pub keystore_bytes: Option<u64>,
     /// The profiles, by name.
     pub profiles: Vec<ProfileStatus>,
     /// Profiles that are configured no more and still have keys, by name.

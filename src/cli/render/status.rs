@@ -2,7 +2,7 @@
 
 use super::nodes::{clock, failed, nodes};
 use super::table::Table;
-use super::text::{elapsed, list, plain, relative};
+use super::text::{elapsed, list, plain, relative, size};
 use super::{history::waited, keys::keys, text};
 use crate::lifecycle::Doubt;
 use crate::rpc::documents::{BackupProblem, ClockStatus, InheritedKey, NodeStatus, Rotating, StandbyStatus, Status};
@@ -23,11 +23,15 @@ pub(in crate::cli) fn status(status: &Status, columns: Option<usize>) -> String 
 
 fn leader(status: &Status) -> String {
     format!(
-        "leader  epoch {} for {}; generation {}, committed {}\n",
+        "leader  epoch {} for {}; generation {}, committed {}{}\n",
         status.epoch,
         elapsed(status.started_at, status.now),
         status.generation,
-        relative(status.committed_at, status.now)
+        relative(status.committed_at, status.now),
+        status
+            .keystore_bytes
+            .map(|bytes| format!("; keystore {}", size(bytes)))
+            .unwrap_or_default()
     )
 }
 

@@ -10,7 +10,7 @@ use crate::types::{Generation, HookEvent, Span};
 #[test]
 fn a_quiet_fleet_is_four_short_tables() {
     let expected = "\
-leader  epoch 3 for 2d 2h; generation 42, committed 9m ago
+leader  epoch 3 for 2d 2h; generation 42, committed 9m ago; keystore 3.0 MiB
 
 PROFILE  ALG         IN USE                                       NEXT
 main     RS256/2048  NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs  -kwBJxHXG9WrLtpmBvAb3fLsEYXDqZ9YlUc9Q0QGbzA ready
@@ -79,7 +79,7 @@ fn hooks_and_probes_that_fail_are_shown_with_how_often_and_since_when() {
 #[test]
 fn what_needs_attention_stands_above_the_tables() {
     let expected = "\
-leader  epoch 3 for 2d 2h; generation 42, committed 9m ago
+leader  epoch 3 for 2d 2h; generation 42, committed 9m ago; keystore 3.0 MiB
 
 ! the leader decides nothing more: node vm-1 has seen epoch 4 and generation 50; start the leader that is further on, \
 or restore its newest snapshot; where there is neither, go on with `jkeys audit adopt` (look first, with --dry-run)
@@ -205,7 +205,7 @@ fn a_fleet_without_keys_and_nodes_says_so() {
     empty.keys.clear();
     empty.nodes.clear();
     let expected = "\
-leader  epoch 3 for 2d 2h; generation 42, committed 9m ago
+leader  epoch 3 for 2d 2h; generation 42, committed 9m ago; keystore 3.0 MiB
 
 no keys yet
 

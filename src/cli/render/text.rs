@@ -13,6 +13,22 @@ pub(super) fn relative(at: Time, now: Time) -> String {
     }
 }
 
+/// `3.0 MiB`, in the largest unit that it fills.
+pub(super) fn size(bytes: u64) -> String {
+    let (mut whole, mut tenths, mut units) = (bytes, 0, ["B", "KiB", "MiB", "GiB", "TiB"].into_iter());
+    let mut unit = units.next().unwrap_or_default();
+    for larger in units {
+        if whole < 1024 {
+            break;
+        }
+        (tenths, whole, unit) = (whole % 1024 * 10 / 1024, whole / 1024, larger);
+    }
+    match unit {
+        "B" => format!("{whole} B"),
+        _ => format!("{whole}.{tenths} {unit}"),
+    }
+}
+
 /// How long it has been: `2m`, or `0s` for less than a second.
 pub(super) fn elapsed(since: Time, now: Time) -> String {
     rough(now.since(since)).unwrap_or_else(|| "0s".to_owned())
@@ -86,6 +102,21 @@ mod tests {
         assert_eq!(relative(now - Span::mins(2), now), "2m ago");
         assert_eq!(elapsed(now, now), "0s");
         assert_eq!(elapsed(now + Span::secs(9), now), "0s");
+    }
+
+    #[test]
+    fn sizes_are_shown_in_the_largest_unit_that_they_fill() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (1_048_575, "1023.9 KiB"),
+            (3 << 20, "3.0 MiB"),
+            ((5 << 30) + (1 << 29), "5.5 GiB"),
+            (u64::MAX, "16777215.9 TiB"),
+        ] {
+            assert_eq!(size(bytes), text);
+        }
     }
 
     #[test]

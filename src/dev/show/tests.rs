@@ -71,6 +71,7 @@ fn look(nodes: Vec<NodeStatus>, failures: usize) -> Look {
             waits: vec![],
             refused_enrolments: 0,
             backup: None,
+            keystore_bytes: None,
             profiles: vec![],
             leaving: vec![],
             inherited: vec![],

@@ -12,4 +12,5 @@ mod kill;
 mod log;
 mod rebuild;
 mod rekey;
+mod size;
 mod support;

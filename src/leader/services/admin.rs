@@ -264,7 +264,13 @@ impl AdminService {
     async fn read_status(&self) -> Result<documents::Status, Failure> {
         let status = status(&*self.0.shared.leader().await?, self.0.shared.machine.read());
         let backup = self.0.copied.borrow().clone();
-        Ok(documents::Status { backup, ..status })
+        let keystore = self.0.keystore.clone();
+        let measured = tokio::task::spawn_blocking(move || keystore.size_bytes().ok().flatten());
+        Ok(documents::Status {
+            backup,
+            keystore_bytes: measured.await.ok().flatten(),
+            ..status
+        })
     }
 
     async fn command(&self, call: RotateCall) -> Result<Command, Failure> {
