@@ -25,6 +25,7 @@ if [ "$goal" = test ]; then
     need openssl command -v openssl
     need default-jdk-headless sh -c 'command -v keytool && command -v javac'
     need nodejs command -v node
+    need haproxy test -x /usr/sbin/haproxy
     need npm command -v npm
     need python3 command -v python3
     need python3-venv python3 -c 'import venv, ensurepip'

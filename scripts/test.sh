@@ -20,6 +20,7 @@ cargo test --locked --features mutants --test mutants -- --nocapture
 scripts/check-units.sh
 tests/readers/test.sh
 tests/outputs/test.sh
+tests/http/test.sh
 
 echo
 echo "The ten slowest tests:"

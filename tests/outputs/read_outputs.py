@@ -9,13 +9,12 @@ with a private half, the others verify with the published one.
 import json
 import os
 import pathlib
-import socket
-import subprocess
 import sys
 import tempfile
-import time
 
 import jwt
+
+from fleet import Fleet, run
 
 HERE = pathlib.Path(__file__).parent
 PROFILES = {
@@ -26,89 +25,25 @@ PROFILES = {
     "edwards": 'alg = "Ed25519"',
     "encrypted": 'use = "enc"\nalg = "ECDH-ES"',
 }
-WAITS_FOR = 60
 
 
-def run(*words, **options):
-    """What a command says; it must succeed."""
-    ended = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False, **options)
-    if ended.returncode != 0:
-        sys.exit(f"outputs: {words[0]} failed: {' '.join(map(str, words))}\n{ended.stdout}{ended.stderr}")
-    return ended.stdout
+def fleet_with_outputs(jkeys, folder):
+    """Every output, each with a copy."""
+    password = folder / "password"
+    password.write_text("a password of the tests\n")
+    (folder / "place").mkdir(mode=0o755)
+    (folder / "place" / "pem").mkdir(mode=0o755)
 
+    def output(form, path, more=""):
+        return f'[[output]]\nformat = "{form}"\npath = "{path}"\ncopy_to = "{folder}/place/{path}"\n{more}\n'
 
-def until(what, is_so):
-    """Waits until something is so, and returns it."""
-    end = time.monotonic() + WAITS_FOR
-    while time.monotonic() < end:
-        try:
-            found = is_so()
-        except (OSError, ValueError):
-            found = None
-        if found:
-            return found
-        time.sleep(0.1)
-    sys.exit(f"outputs: {what} did not come within {WAITS_FOR} s")
-
-
-class Fleet:
-    """A leader and one agent with every output, in a scratch folder."""
-
-    def __init__(self, jkeys, folder):
-        self.jkeys, self.folder, self.processes = jkeys, folder, []
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.password = folder / "password"
-        self.password.write_text("a password of the tests\n")
-        (folder / "place").mkdir(mode=0o755)
-        (folder / "place" / "pem").mkdir(mode=0o755)
-        profiles = "".join(f'[[profile]]\nname = "{name}"\n{rest}\n' for name, rest in PROFILES.items())
-        (folder / "leader.toml").write_text(
-            f'listen = "127.0.0.1:{self.port}"\nadvertise = ["127.0.0.1:{self.port}"]\nstate_dir = "{folder}/leader"\n'
-            f'master_key_file = "{folder}/master.key"\nadmin_socket = "{folder}/leader.sock"\nadmin_group = ""\n{profiles}'
-        )
-        (folder / "agent.toml").write_text(
-            f'state_dir = "{folder}/agent"\n'
-            + self.output("jwks", "certified.json", "x5c = true")
-            + self.output("private-jwks", "private.json")
-            + self.output("pem", "pem")
-            + self.output("pkcs12", "keys.p12", f'password_file = "{self.password}"')
-        )
-
-    def output(self, form, path, more=""):
-        return f'[[output]]\nformat = "{form}"\npath = "{path}"\ncopy_to = "{self.folder}/place/{path}"\n{more}\n'
-
-    def leader(self, *words):
-        return run(self.jkeys, "--config", self.folder / "leader.toml", *words)
-
-    def start(self, role):
-        log = open(self.folder / f"{role}.log", "w", encoding="utf-8")
-        command = [self.jkeys, "--config", str(self.folder / f"{role}.toml"), role]
-        self.processes.append(subprocess.Popen(command, stdout=log, stderr=log))
-
-    def stop(self):
-        for process in self.processes:
-            process.terminate()
-        for process in self.processes:
-            process.wait()
-
-    def join(self):
-        self.leader("init", "leader", "--dir", self.folder)
-        self.start("leader")
-        until("the leader's socket", (self.folder / "leader.sock").exists)
-        token = json.loads(self.leader("node", "token", "node", "--json"))["token"]
-        run(self.jkeys, "--config", self.folder / "agent.toml", "enroll", "-", input=token)
-        self.start("agent")
-        until("the confirmation of the node", self.has_confirmed)
-
-    def has_confirmed(self):
-        status = json.loads(self.leader("status", "--json"))
-        confirmed = [node["confirmed"] == status["generation"] for node in status["nodes"]]
-        return confirmed == [True] and len(self.private_keys("private.jwks.json")) == len(PROFILES)
-
-    def private_keys(self, name):
-        return json.loads((self.folder / "agent" / "live" / name).read_text())["keys"]
+    outputs = (
+        output("jwks", "certified.json", "x5c = true"),
+        output("private-jwks", "private.json"),
+        output("pem", "pem"),
+        output("pkcs12", "keys.p12", f'password_file = "{password}"'),
+    )
+    return Fleet(jkeys, folder, PROFILES, "".join(outputs)), password
 
 
 def read_pem(view, kid):
@@ -142,7 +77,7 @@ def verify(published, tokens, signed_by):
 def main():
     jkeys = os.path.abspath(sys.argv[1])
     with tempfile.TemporaryDirectory() as scratch:
-        fleet = Fleet(jkeys, pathlib.Path(scratch))
+        fleet, password = fleet_with_outputs(jkeys, pathlib.Path(scratch))
         try:
             fleet.join()
             view = fleet.folder / "agent" / "live"
@@ -151,9 +86,9 @@ def main():
             for kid in kids:
                 read_pem(view, kid)
             copy = fleet.folder / "place" / "keys.p12"
-            read_pkcs12(copy, fleet.password, kids)
+            read_pkcs12(copy, password, kids)
             signing = [f'{key["kid"]}={key["alg"]}' for key in private if key["use"] == "sig"]
-            by_java = run("java", HERE / "Sign.java", copy, fleet.password, *signing).split()
+            by_java = run("java", HERE / "Sign.java", copy, password, *signing).split()
             by_node = run("node", HERE / "sign.mjs", view, *by_java).split()
             assert len(by_java) == len(signing) == 5 and len(by_node) == 10
             published = json.loads((view / "certified.json").read_text())
