@@ -70,8 +70,6 @@ pub(super) struct Engine {
     store: Store,
     /// The clock of the machine.
     clock: Clock,
-    /// The time that counts (rule R9).
-    time: Clock,
     guide: Guide,
     inbox: mpsc::Receiver<Message>,
     changed: watch::Sender<u64>,
@@ -118,13 +116,12 @@ impl Engine {
             clock: led.clone(),
             machine: clock.clone(),
         };
-        let maker = Maker::new(sender.downgrade(), led.clone());
+        let maker = Maker::new(sender.downgrade(), led);
         let engine = Self {
             leader,
             failed,
             store,
             clock,
-            time: led,
             guide,
             inbox,
             changed,
@@ -149,7 +146,7 @@ impl Engine {
     pub(super) async fn start(&mut self, restored: &Restored, settings: Settings) -> Result<(), StoreError> {
         let last_up = restored.last_up;
         self.step(vec![Input::Start { last_up, settings }]).await?;
-        self.mark_up()
+        self.mark_up().await
     }
 
     /// Works until it is told to stop, or the storage fails.
@@ -166,7 +163,7 @@ impl Engine {
             };
             let first = tokio::select! {
                 message = self.inbox.recv() => match message {
-                    None => return self.mark_up(),
+                    None => return self.mark_up().await,
                     message => message,
                 },
                 () = self.clock.sleep(wake) => None,
@@ -174,10 +171,10 @@ impl Engine {
             let inputs = self.take(first);
             self.step(inputs).await?;
             if self.stopping {
-                return self.mark_up();
+                return self.mark_up().await;
             }
             if self.clock.monotonic() >= mark_at {
-                self.mark_up()?;
+                self.mark_up().await?;
                 self.streams.sweep();
                 mark_at = self.clock.monotonic() + UP_MARK_EVERY;
             }
@@ -185,9 +182,9 @@ impl Engine {
     }
 
     /// Notes that a leader is there, by the time that counts.
-    fn mark_up(&self) -> Result<(), StoreError> {
-        let now = self.time.now();
-        tokio::task::block_in_place(|| self.store.mark_up(now))
+    async fn mark_up(&self) -> Result<(), StoreError> {
+        let up = self.leader.read().await.up(self.clock.read());
+        tokio::task::block_in_place(|| self.store.mark_up(up))
     }
 
     /// The message that woke the engine and all that wait behind it.

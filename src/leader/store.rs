@@ -8,19 +8,21 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::authority::Authority;
-use super::core::Commit;
+use super::core::{Commit, LastUp};
 use super::log::Log;
 use crate::audit::canonical;
 use crate::keystore::{self, Keystore, KeystoreError, NewRecord, SecretName};
 use crate::lifecycle::{Event, KeySet, Sighting, Sightings, State};
 use crate::rpc::fleet::{Bundle, Cosignature};
 use crate::rpc::{BundleError, EncodedBundle};
-use crate::types::{Enrolment, Kid, Secret, Seq, Time, TreeHead, TrustDomain, Version};
+use crate::types::{Enrolment, Kid, Secret, Seq, TreeHead, TrustDomain, Version};
 
 /// The schema of the stored state and sightings that this build writes.
 const SCHEMA: u32 = 1;
 /// The keys of observations.
 const UP: &[u8] = b"up";
+/// Until when its time was right by then.
+const RIGHT_UNTIL: &[u8] = b"right_until";
 const NODE: &str = "node/";
 const COSIGNATURE: &str = "cosignature/";
 
@@ -127,8 +129,8 @@ pub struct Restored {
     pub seen: Sightings,
     /// The number of the next record.
     pub next_seq: Seq,
-    /// The last moment at which a leader was known to be there.
-    pub last_up: Option<Time>,
+    /// The last time that a leader was known to be there.
+    pub last_up: Option<LastUp>,
 }
 
 /// The store of a running leader. All calls block.
@@ -153,10 +155,12 @@ impl Store {
         } else {
             decode("state", &loaded.state)?
         };
-        let (mut seen, mut last_up) = (Sightings::new(), None);
+        let (mut seen, mut up_at, mut right_until) = (Sightings::new(), None, None);
         for (key, value) in keystore.observations()? {
             if key == UP {
-                last_up = Some(decode("time", &value)?);
+                up_at = Some(decode("time", &value)?);
+            } else if key == RIGHT_UNTIL {
+                right_until = Some(decode("time", &value)?);
             } else if let Some(enrolment) = numbered(&key, NODE) {
                 seen.insert(enrolment, decode::<Sighting>("sighting", &value)?);
             }
@@ -165,7 +169,11 @@ impl Store {
             state: state.clone(),
             seen,
             next_seq: loaded.next_seq,
-            last_up,
+            // A release before this noted the first only.
+            last_up: up_at.map(|at| LastUp {
+                at,
+                right_until: right_until.unwrap_or(at),
+            }),
         };
         Ok((
             Self {
@@ -296,8 +304,10 @@ impl Store {
     ///
     /// # Errors
     /// The storage failed.
-    pub fn mark_up(&self, now: Time) -> Result<(), StoreError> {
-        self.keystore.observe(&[(UP.to_vec(), Some(encode(&now)))])?;
+    pub fn mark_up(&self, up: LastUp) -> Result<(), StoreError> {
+        let rows = [(UP, up.at), (RIGHT_UNTIL, up.right_until)];
+        self.keystore
+            .observe(&rows.map(|(key, time)| (key.to_vec(), Some(encode(&time)))))?;
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
+use super::core::LastUp;
 use super::log::Log;
 use super::store::{Store, StoreError, cosignatures, state_at};
 use crate::audit::{LogCheck, Record};
@@ -87,7 +88,9 @@ fn what_schema_1_stored_is_read_as_it_was() {
         state.nodes[&"a".parse().unwrap()].standing,
         Standing::InService { .. }
     ));
-    assert!(restored.last_up.is_some());
+    // It was not noted yet until when the time was right: then that is not questioned.
+    let at = restored.last_up.unwrap().at;
+    assert_eq!(restored.last_up, Some(LastUp::from(at)));
     let seen: Vec<_> = restored.seen.keys().copied().collect();
     assert_eq!(seen, [Enrolment(1)]);
     let cosigned = cosignatures(&keystore).unwrap();
@@ -156,4 +159,16 @@ fn a_state_of_a_newer_schema_is_refused_in_words() {
         words.contains("it has schema 2, and this release knows 1") && words.contains("run the release"),
         "{words}"
     );
+}
+
+#[test]
+fn r9_until_when_the_time_was_right_is_durable() {
+    let keystore = Arc::new(keystore());
+    let (store, _) = Store::open(keystore.clone()).unwrap();
+    let up = LastUp {
+        at: Time(2_000),
+        right_until: Time(1_000),
+    };
+    store.mark_up(up).unwrap();
+    assert_eq!(Store::open(keystore).unwrap().1.last_up, Some(up));
 }

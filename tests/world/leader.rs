@@ -117,7 +117,7 @@ impl LeaderHost {
     pub fn note_up(&mut self, now: Time) {
         let clocks = self.clocks(now);
         if let Some(core) = self.core.as_ref().filter(|_| self.asleep_since.is_none()) {
-            self.store.up = Some(core.time(clocks));
+            self.store.up = Some(core.up(clocks));
         }
     }
 
@@ -153,7 +153,7 @@ impl World {
         } = self.leader.store.clone();
         self.leader.core = Some(Leader::new(state, seen, next_seq));
         let (clock, skew) = (self.leader.clock(self.now), self.leader.store.state.settings.clock_skew());
-        self.oracle.leader_started(self.now, clock, up, skew);
+        self.oracle.leader_started(self.now, clock, up.map(|up| up.at), skew);
         let settings = self.config.settings.clone();
         self.lead(vec![Input::Start { last_up: up, settings }]);
         self.leader.note_up(self.now);

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jkeys::leader::core::{Commit, Input};
+use jkeys::leader::core::{Commit, Input, LastUp};
 use jkeys::lifecycle::{Halt, KeySet, Report, Shown, Sightings, State};
-use jkeys::types::{Digest, Enrolment, Kid, NodeName, Seq, Time};
+use jkeys::types::{Digest, Enrolment, Kid, NodeName, Seq};
 
 use super::log::Log;
 
@@ -18,8 +18,8 @@ pub struct Store {
     pub seen: Sightings,
     /// The number of the next record.
     pub next_seq: Seq,
-    /// The last moment at which the leader was known to be there.
-    pub up: Option<Time>,
+    /// The last time that the leader was known to be there.
+    pub up: Option<LastUp>,
     /// The private halves.
     pub privates: BTreeSet<Kid>,
     /// The kids that are gone for good by its log.

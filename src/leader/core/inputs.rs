@@ -7,13 +7,28 @@ use crate::lifecycle::{CaFacts, Command, Decision, Halt, Papers, Profile, Refusa
 use crate::rpc::fleet::Answer;
 use crate::types::{Actor, Enrolment, Generation, Kid, NodeName, ProfileName, PublicKey, Time};
 
+/// When a leader was there, and what its clock was worth then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastUp {
+    /// The last moment at which one was known to be there.
+    pub at: Time,
+    /// Until when its time was right, for all that was known then: at most `at`. What was noted since may have been noted too early.
+    pub right_until: Time,
+}
+
+impl From<Time> for LastUp {
+    fn from(at: Time) -> Self {
+        Self { at, right_until: at }
+    }
+}
+
 /// Something that happened.
 #[derive(Debug)]
 pub enum Input {
     /// The leader starts.
     Start {
-        /// The last moment at which a leader was known to be there.
-        last_up: Option<Time>,
+        /// The last time that a leader was known to be there.
+        last_up: Option<LastUp>,
         /// The settings that it was started with.
         settings: Settings,
     },

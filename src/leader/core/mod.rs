@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 
 use clones::Instances;
 pub use commit::Commit;
-pub use inputs::{Ask, Effect, Input, Ticket};
+pub use inputs::{Ask, Effect, Input, LastUp, Ticket};
 use memory::Memories;
 use reports::Reports;
 use timekeeper::{Finding, Timekeeper};
@@ -128,6 +128,18 @@ impl Leader {
         self.timekeeper.reading(self.state.settings.clock_skew(), now.into())
     }
 
+    /// That a leader is there now, for the term after this.
+    #[must_use]
+    pub fn up(&self, now: impl Into<Now>) -> LastUp {
+        let now = now.into();
+        let at = self.time(now);
+        let right_until = self.timekeeper.right_until_at(&self.state, now);
+        LastUp {
+            at,
+            right_until: right_until.min(at),
+        }
+    }
+
     /// How its clock stands against those of the nodes.
     #[must_use]
     pub fn vote(&self, now: impl Into<Now>) -> Vote {
@@ -165,7 +177,11 @@ impl Leader {
         let (mut effects, now) = (Vec::new(), now.into());
         match &input {
             Input::Start { last_up, .. } => {
-                let last_known = last_up.map(|at| at.max(self.state.last_record_at));
+                // A leader was there at the last record at least.
+                let last_known = last_up.map(|last| LastUp {
+                    at: last.at.max(self.state.last_record_at),
+                    ..last
+                });
                 self.timekeeper.start(&self.state, last_known, now);
             }
             // Ten thousand nodes report in a row: the clocks are looked at once, after the last of them.
@@ -175,8 +191,8 @@ impl Leader {
         let clock = self.reading(now);
         match input {
             Input::Start { last_up, settings } => {
-                // A leader was there at the last record at least.
-                let last_up = last_up.or(Some(self.state.last_record_at)).filter(|at| at.0 > 0);
+                let last_up = last_up.map_or(self.state.last_record_at, |last| last.at);
+                let last_up = Some(last_up).filter(|at| at.0 > 0);
                 self.own(&Command::Start { last_up }, clock, &mut effects);
                 if self.state.head.generation.0 > 0 {
                     effects.push(Effect::Publish);

@@ -48,10 +48,10 @@ pub(super) fn all_confirm(leader: &mut Leader, nodes: &[&str], its_clock: Time, 
 }
 
 /// A leader that started anew from the same state, `away` after the clocks stood at `from`.
-pub(super) fn restarted(leader: &Leader, last_up: Time, now: Now) -> (Leader, Vec<Effect>) {
+pub(super) fn restarted(leader: &Leader, last_up: impl Into<LastUp>, now: Now) -> (Leader, Vec<Effect>) {
     let mut next = Leader::new(leader.state().clone(), leader.seen().clone(), Seq(900));
     let start = Input::Start {
-        last_up: Some(last_up),
+        last_up: Some(last_up.into()),
         settings: settings(),
     };
     let effects = next.step(start, now);

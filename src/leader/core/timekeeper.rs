@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::LastUp;
 use crate::lifecycle::mutant::{Mutant, is_out};
 use crate::lifecycle::{Doubt, Node, Reading, Standing, State, Vote, Wait};
 use crate::types::{Enrolment, Now, Span, Time};
@@ -79,18 +80,22 @@ pub(super) enum Finding {
 }
 
 impl Timekeeper {
-    /// The leader starts; `last_known` is the last time at which a leader was there.
+    /// The leader starts; `last_known` is the last time at which a leader was there. What it noted after its time was last vouched for may
+    /// have been noted by a wrong clock that nobody had questioned yet: a doubt of this term then reaches back to there.
     ///
     /// Where no node ever was in service there is nobody to harm: the clock is taken as it is.
-    pub(super) fn start(&mut self, state: &State, last_known: Option<Time>, now: Now) {
+    pub(super) fn start(&mut self, state: &State, last_known: Option<LastUp>, now: Now) {
         let known = last_known.filter(|_| state.ever_confirmed && !is_out(Mutant::R9Unconfirmed));
-        let last_known = known.unwrap_or(now.wall);
+        let LastUp {
+            at: last_known,
+            right_until,
+        } = known.unwrap_or_else(|| now.wall.into());
         // One that is in line with that counts as it stands: what it then leaves by is not to be as much again.
         let is_in_line = last_known.distance(now.wall) <= state.settings.clock_skew();
         let anchor = if is_in_line { now.wall } else { last_known };
         // A doubt of the term before goes on from when it began, if this term finds the clock wrong too.
         let in_doubt = state.waits.iter().filter(|(wait, _)| matches!(wait, Wait::Clock(_)));
-        let right_until = in_doubt.map(|(_, since)| *since).fold(last_known, Time::min);
+        let right_until = in_doubt.map(|(_, since)| *since).fold(right_until.min(last_known), Time::min);
         *self = Self {
             anchor: Some(Now { wall: anchor, ..now }),
             is_proven: is_in_line,
@@ -180,6 +185,15 @@ impl Timekeeper {
     fn right_until(&self, carried: Time) -> Time {
         let last = self.vouched.or(self.started);
         last.map_or(carried, |last| last.wall.min(carried))
+    }
+
+    /// The same at any moment, with a doubt that has begun. Where there is nobody to ask it is `now`.
+    pub(super) fn right_until_at(&self, state: &State, now: Now) -> Time {
+        let carried = self.reading(state.settings.clock_skew(), now).carried;
+        if voters(state).next().is_none() {
+            return carried;
+        }
+        self.doubted_since.unwrap_or_else(|| self.right_until(carried))
     }
 
     /// The monotonic instant up to which the time is vouched for; none where nobody has done so since the start. Where there is nobody

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::rows::happening;
-use crate::leader::core::{Ask, Effect, Input, Leader, Ticket};
+use crate::leader::core::{Ask, Effect, Input, LastUp, Leader, Ticket};
 use crate::lifecycle::{Command, Event, Installed, KeySet, Report, Settings, State, Switches, View, next_due, view};
 use crate::rpc::documents::PlannedKey;
 use crate::types::{Actor, Digest, Enrolment, Kid, NodeName, Now, ProfileName, PublicKey, Seq, Span, Time, WitnessKey};
@@ -111,6 +111,7 @@ impl Course {
 
     /// The leader is started, after it was there last at `last_up`.
     pub(super) fn start(&mut self, last_up: Option<Time>, settings: Settings) {
+        let last_up = last_up.map(LastUp::from);
         self.step(Input::Start { last_up, settings });
     }
 

@@ -129,7 +129,7 @@ fn r8_a_node_that_joined_before_the_leader_started_may_hold_keys_though_nothing_
     let mut leader = leader_with(&["a"]);
     enrol(&mut leader, "b", START);
     let mut next = Leader::new(leader.state().clone(), leader.seen().clone(), Seq(900));
-    let (last_up, settings) = (Some(START), leader.state().settings.clone());
+    let (last_up, settings) = (Some(LastUp::from(START)), leader.state().settings.clone());
     next.step(Input::Start { last_up, settings }, START + Span::mins(1));
     let revoke = Command::Revoke {
         kid: "first".parse().unwrap(),

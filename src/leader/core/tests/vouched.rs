@@ -2,7 +2,7 @@
 
 use super::{START, confirm_by, leader_with, name};
 use crate::leader::core::r9_tests::{HOUR, YEAR, after, ahead, all_confirm, doubt, make, restarted, rotate};
-use crate::leader::core::{Input, Leader};
+use crate::leader::core::{Input, LastUp, Leader};
 use crate::lifecycle::{Doubt, Phase};
 use crate::types::{Kid, Time};
 
@@ -102,4 +102,36 @@ fn r9_a_doubt_goes_on_over_a_restart_from_when_it_began() {
     all_confirm(&mut next, &["a", "b"], right.wall, right);
     all_confirm(&mut next, &["a", "b"], right.wall, right);
     assert_eq!((doubt(&next), active(&next)), (None, right.wall));
+}
+
+#[test]
+fn r9_what_was_noted_since_the_time_was_last_vouched_for_is_in_doubt_in_the_next_term_too() {
+    let mut leader = leader_with(&["a", "b"]);
+    // The nodes were heard last at the start. The machine stood still since, for a day, with both of its clocks, and nobody has noticed
+    // when an operator rotates.
+    let effects = leader.step(rotate(), after(HOUR));
+    make(&mut leader, &effects, after(HOUR));
+    let active = |leader: &Leader| match leader.state().active(&"rs256".parse().unwrap()).unwrap().phase {
+        Phase::Active { since, .. } => since,
+        ref other => panic!("{other:?}"),
+    };
+    assert_eq!(active(&leader), START + HOUR);
+    let up = leader.up(after(HOUR * 2));
+    assert_eq!(up.at, START + HOUR * 2);
+    assert!(up.right_until < START + HOUR, "{up:?}");
+    // The next term has the right clock.
+    let right = ahead(after(HOUR * 3), HOUR * 24);
+    let (mut next, _) = restarted(&leader, up, right);
+    all_confirm(&mut next, &["a", "b"], right.wall, right);
+    all_confirm(&mut next, &["a", "b"], right.wall, right);
+    assert_eq!((doubt(&next), active(&next)), (None, right.wall));
+    // Once most nodes have been heard again, the time is right until then.
+    assert!(right.wall <= next.up(right).right_until);
+}
+
+#[test]
+fn r9_where_there_is_nobody_to_ask_the_time_is_right_until_now() {
+    let leader = leader_with(&[]);
+    let now = after(HOUR);
+    assert_eq!(leader.up(now), LastUp::from(now.wall));
 }
