@@ -34,7 +34,6 @@ LIFESPAN_SECONDS = 4
 # Half of the interval too.
 DECRYPT_WINDOW_SECONDS = 5
 ENCRYPTION_KEYS = 10  # so many at least are encrypted to, of two profiles
-ROTATE_ATTEMPTS = 15
 START_SECONDS = 60
 ISSUER = "https://op.example"
 
@@ -156,15 +155,15 @@ def wait_for_nodes(folder, dev):
     return [Node(node) for node in nodes]
 
 
-def rotate_now(jkeys, folder):
+def rotate_now(jkeys, folder, seconds):
     """As an operator does it who is told that a key is being made, or that a node has yet to confirm one: once more in a moment."""
     command = [jkeys, "rotate", "--now", "--reason", "superseded", "--config", str(folder / "leader.toml")]
-    for _ in range(ROTATE_ATTEMPTS):
+    end = time.monotonic() + seconds
+    while True:
         status = subprocess.run(command, stdout=sys.stderr, timeout=60, check=False).returncode
-        if status != 1:
-            break
+        if status != 1 or time.monotonic() > end:
+            return status
         time.sleep(1)
-    return status
 
 
 def historical_keys(jkeys, folder):
@@ -202,7 +201,8 @@ def drive(jkeys, folder, run_seconds, *more):
         opening = ["--open-url", f"{url}/open", "--window", str(DECRYPT_WINDOW_SECONDS)]
         encrypting = start_reader("encrypting_reader.py", url, seconds, *opening)
         time.sleep(run_seconds / 2)
-        rotated = rotate_now(jkeys, folder)
+        # Not so long that the run ends before all has been asked.
+        rotated = rotate_now(jkeys, folder, run_seconds / 6)
         historical = historical_keys(jkeys, folder)
         readers = [last_line(strict), last_line(pyjwt), last_line(encrypting)]
         dev.wait(timeout=START_SECONDS)
