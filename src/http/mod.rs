@@ -1,6 +1,6 @@
 //! HTTP on loopback: the public JWKS, and whether the node is well. It changes nothing, and shows nothing that is secret.
 //!
-//! What is shown comes from a [`Site`]; how it is asked for and answered is here ([`pages`]), and how long and how many may ask ([`serve`]).
+//! What is shown comes from a [`Site`]; how it is asked for and answered is here ([`pages`]), and how long and how many may ask ([`mod@serve`]).
 
 mod pages;
 mod serve;
