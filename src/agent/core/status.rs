@@ -100,16 +100,22 @@ impl Status {
     /// Why not.
     pub fn readiness(&self, stale_is_unready: bool) -> Result<(), &'static str> {
         let Some(installed) = self.installed.as_ref().filter(|_| self.ready) else {
-            return Err("no view is in place yet");
+            return Err("no view is in place yet; the agent's log says what it waits for");
         };
         if installed.held.is_empty() {
-            return Err("this node holds no private key: it was taken out of its fleet, or its files were erased");
+            return Err(
+                "this node holds no private key: it was taken out of its fleet; enroll it anew with a new token of `jkeys node token`",
+            );
         }
         if self.in_service == Some(false) {
-            return Err("the leader says that this node is out of service until it has confirmed the newest generation");
+            return Err(
+                "the leader says that this node is out of service until it has confirmed the newest generation; `jkeys node show` there says what it lacks",
+            );
         }
         if self.stale && stale_is_unready {
-            return Err("the leader has not answered for longer than straggler_after");
+            return Err(
+                "the leader has not answered for longer than straggler_after; look at the agent's log, and at the leader",
+            );
         }
         Ok(())
     }
