@@ -31,13 +31,14 @@ if [ "$goal" = test ]; then
     need python3-venv python3 -c 'import venv, ensurepip'
 fi
 
+as_root=()
+[ "$(id -u)" = 0 ] || as_root=(sudo)
+
 if [ "${#missing[@]}" -gt 0 ]; then
     if ! command -v apt-get >/dev/null; then
         say "these are missing, by their Debian names: ${missing[*]}; install them with this system's package manager" >&2
         exit 1
     fi
-    as_root=()
-    [ "$(id -u)" = 0 ] || as_root=(sudo)
     say "installing from Debian: ${missing[*]}"
     "${as_root[@]}" apt-get update -qq
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
@@ -65,4 +66,17 @@ if [ "$goal" = test ] && ! cmp -s "$lock" .venv/installed.txt; then
     python3 -m venv --clear .venv
     .venv/bin/pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r "$lock"
     cp "$lock" .venv/installed.txt
+fi
+
+# The package would start a server besides, so only the tool is taken out of it.
+if [ "$goal" = test ] && ! command -v promtool >/dev/null && [ ! -x .tools/promtool ]; then
+    say "taking promtool out of Debian's package prometheus; nothing of it is installed"
+    [ -n "$(apt-cache search --names-only '^prometheus$')" ] || "${as_root[@]}" apt-get update -qq
+    package=$(mktemp -d)
+    trap 'rm -rf "$package"' EXIT
+    # apt gives up root for the download, where it can.
+    chmod 0777 "$package"
+    (cd "$package" && apt-get download -qq prometheus && dpkg-deb --extract prometheus_*.deb .)
+    mkdir -p .tools
+    mv "$package/usr/bin/promtool" .tools/promtool
 fi

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const IMPORTS: &[(&str, &str)] = &[
     (
         "agent",
-        "audit clock config crypto durable hooks http lifecycle outputs pki rpc types",
+        "audit clock config crypto durable hooks http lifecycle outputs pki rpc telemetry types",
     ),
     ("audit", "lifecycle types"),
     (
@@ -87,6 +87,7 @@ const WRAPPED: &[(&str, &str)] = &[
     ("clap::", "cli"),
     ("josekit::", "crypto"),
     ("p12_keystore::", "outputs"),
+    ("prometheus::", "telemetry"),
     ("sd_notify::", "telemetry"),
     ("serde_json_canonicalizer::", "audit"),
     ("sled::", "keystore"),

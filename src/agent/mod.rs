@@ -12,6 +12,7 @@ mod enroll;
 mod folder;
 mod followers;
 mod link;
+mod metrics;
 mod papers;
 mod renewal;
 mod service;

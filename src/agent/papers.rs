@@ -22,6 +22,8 @@ use crate::pki::{
 };
 use crate::types::{Digest, Generation, HostPort, NodeName, Secret, Time, TrustDomain, WitnessKey};
 
+/// Names the keys, and holds the rest.
+const IDENTITY: &str = "identity.json";
 /// The schema that this build writes.
 const SCHEMA: u32 = 1;
 
@@ -83,29 +85,55 @@ struct Stored {
     keys: String,
 }
 
+impl Stored {
+    fn read(folder: &Path) -> Result<Self, PapersError> {
+        let path = folder.join(IDENTITY);
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Err(PapersError::NotEnrolled),
+            Err(why) => return Err(PapersError::Read { path, why }),
+        };
+        let stored: Self = serde_json::from_slice(&bytes).map_err(|why| damaged(folder, why.to_string()))?;
+        if stored.schema > SCHEMA {
+            let why = format!("its schema is {}, and this release knows {SCHEMA}", stored.schema);
+            return Err(damaged(folder, why));
+        }
+        Ok(stored)
+    }
+
+    fn chain(&self, folder: &Path) -> Result<Vec<CertificateDer<'static>>, PapersError> {
+        certificates(&self.certificate_chain).ok_or_else(|| damaged(folder, "a certificate is cut".to_owned()))
+    }
+}
+
+fn damaged(folder: &Path, why: String) -> PapersError {
+    let path = folder.join(IDENTITY);
+    PapersError::Damaged { path, why }
+}
+
+/// The last instant at which the certificate under `folder` is good, or was. No key is read for it.
+///
+/// # Errors
+/// As [`Papers::load`].
+pub(super) fn certified_until(folder: &Path) -> Result<Time, PapersError> {
+    not_after(&Stored::read(folder)?.chain(folder)?)
+}
+
+fn not_after(chain: &[CertificateDer<'_>]) -> Result<Time, PapersError> {
+    let own = chain.first().ok_or(PapersError::NotEnrolled)?;
+    Ok(PeerIdentity::from_certificate(own)?.not_after)
+}
+
 impl Papers {
     /// Reads the identity under `folder`.
     ///
     /// # Errors
     /// [`PapersError::NotEnrolled`] where there is none; anything that can't be read or is damaged.
     pub fn load(folder: &Path) -> Result<Self, PapersError> {
-        let path = folder.join("identity.json");
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Err(PapersError::NotEnrolled),
-            Err(why) => return Err(PapersError::Read { path, why }),
-        };
-        let damaged = |why: String| PapersError::Damaged { path: path.clone(), why };
-        let stored: Stored = serde_json::from_slice(&bytes).map_err(|why| damaged(why.to_string()))?;
-        if stored.schema > SCHEMA {
-            return Err(damaged(format!(
-                "its schema is {}, and this release knows {SCHEMA}",
-                stored.schema
-            )));
-        }
+        let stored = Stored::read(folder)?;
         let membership = Membership {
-            chain: certificates(&stored.certificate_chain).ok_or_else(|| damaged("a certificate is cut".to_owned()))?,
-            roots: cas(&stored.ca_roots).ok_or_else(|| damaged("a CA's certificate is cut".to_owned()))?,
+            chain: stored.chain(folder)?,
+            roots: cas(&stored.ca_roots).ok_or_else(|| damaged(folder, "a CA's certificate is cut".to_owned()))?,
             roots_of: stored.ca_generation,
             trust_domain: stored.trust_domain,
             log_public_key: stored.log_public_key.0,
@@ -136,7 +164,7 @@ impl Papers {
             )?;
         }
         let json = crate::audit::canonical(&self.stored(name.clone()));
-        durable::write_file(&folder.join("identity.json"), &json, &private)?;
+        durable::write_file(&folder.join(IDENTITY), &json, &private)?;
         remove_other_keys(&keys, &name)
     }
 
@@ -175,8 +203,7 @@ impl Papers {
     /// # Errors
     /// The certificate can't be read.
     pub fn not_after(&self) -> Result<Time, PapersError> {
-        let own = self.membership.chain.first().ok_or(PapersError::NotEnrolled)?;
-        Ok(PeerIdentity::from_certificate(own)?.not_after)
+        not_after(&self.membership.chain)
     }
 
     /// The CA that the certificate is signed with, by SHA-256 of its public key.

@@ -10,6 +10,7 @@ use super::followers::FollowerError;
 use super::link::{self, Link, LinkEnd};
 use super::papers::Papers;
 use super::shell::{self, AgentConfig, Monitor};
+use super::site::Folders;
 use super::{folder, followers, papers, site};
 use crate::audit::NoteKey;
 use crate::clock::Clock;
@@ -88,7 +89,11 @@ async fn serve_in_fleet(
     let own = in_terms_of_the_shell(config, papers.as_ref().map(Papers::log))?;
     let mut shown = JoinSet::new();
     if let Some(http) = config.http.clone() {
-        shown.spawn(site::show(http, config.live_link(), monitor.clone(), clock.clone()));
+        let folders = Folders {
+            live: config.live_link(),
+            state_dir: config.state_dir.clone(),
+        };
+        shown.spawn(site::show(http, folders, monitor.clone(), clock.clone()));
     }
     let (events, from_link) = mpsc::channel(WAITING_EVENTS);
     let (reports, to_link) = mpsc::channel(WAITING_REPORTS);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::blocking::blocking;
 use super::core::Status;
 use super::disk::live_public_jwks;
+use super::papers::certified_until;
 use super::shell::Monitor;
 use crate::clock::Clock;
 use crate::config::{Http, WhenStale};
@@ -17,11 +18,19 @@ const SHORTEST_MAX_AGE: Span = Span::secs(30);
 /// How long after it was refused an address is tried again.
 const AGAIN: Duration = Duration::from_secs(2);
 
+/// Where what is shown of a node is.
+#[derive(Debug, Clone)]
+pub(super) struct Folders {
+    /// The link to the live view.
+    pub live: PathBuf,
+    /// Its identity.
+    pub state_dir: PathBuf,
+}
+
 /// What is shown of one node.
 #[derive(Debug, Clone)]
 pub(super) struct NodeSite {
-    /// The link to the live view.
-    live: PathBuf,
+    folders: Folders,
     when_stale: WhenStale,
     monitor: Monitor,
     clock: Clock,
@@ -29,7 +38,7 @@ pub(super) struct NodeSite {
 
 /// Answers over HTTP until it is dropped. Where the address is refused, that is said and tried again: a node without this page still
 /// holds its keys (rule R10).
-pub(super) async fn show(settings: Http, live: PathBuf, monitor: Monitor, clock: Clock) {
+pub(super) async fn show(settings: Http, folders: Folders, monitor: Monitor, clock: Clock) {
     let mut said = None;
     let listener = loop {
         match http::listen(settings.listen).await {
@@ -49,7 +58,7 @@ pub(super) async fn show(settings: Http, live: PathBuf, monitor: Monitor, clock:
         monitor.shown_at(address);
     }
     let site = NodeSite {
-        live,
+        folders,
         when_stale: settings.when_stale,
         monitor,
         clock,
@@ -65,7 +74,7 @@ impl NodeSite {
 
 impl Site for NodeSite {
     async fn jwks(&self) -> Result<Option<Jwks>, String> {
-        let live = self.live.clone();
+        let live = self.folders.live.clone();
         let read = blocking(move || live_public_jwks(&live)).await;
         let status = self.status();
         let max_age = status.cacheable_for(self.clock.now(), SHORTEST_MAX_AGE);
@@ -77,6 +86,12 @@ impl Site for NodeSite {
         self.status()
             .readiness(self.when_stale == WhenStale::Unready)
             .map_err(str::to_owned)
+    }
+
+    async fn metrics(&self) -> String {
+        let state_dir = self.folders.state_dir.clone();
+        let certified_until = blocking(move || certified_until(&state_dir)).await.ok();
+        self.monitor.counts().page(&self.status(), certified_until, self.clock.read())
     }
 
     async fn ping(&self) {

@@ -13,7 +13,7 @@ use zeroize::Zeroize as _;
 
 use super::CryptoError;
 use super::jwk::KeyValue;
-use crate::types::{Curve, KeyKind, KeySpec, KeyUse, Kid, Secret, Span, Time};
+use crate::types::{Curve, KeyKind, KeySpec, KeyUse, Kid, PublicKey, Secret, Span, Time};
 
 /// The last second that a certificate can name: the end of the year 9999 (RFC 5280, section 4.1.2.5).
 const LAST: Time = Time(253_402_300_799_000);
@@ -85,6 +85,14 @@ fn serial() -> Result<SerialNumber, CryptoError> {
     SystemRandom::new().fill(&mut bytes).map_err(|_| CryptoError::Random)?;
     bytes[0] = bytes[0] & 0x7f | 0x40;
     Ok(SerialNumber::from_slice(&bytes))
+}
+
+/// When the certificate of a key began; none where it can't be read.
+#[must_use]
+pub fn certified_since(public: &PublicKey) -> Option<Time> {
+    let (_, certificate) = X509Certificate::from_der(&public.certificate_der).ok()?;
+    let secs = u64::try_from(certificate.validity().not_before.timestamp()).ok()?;
+    Some(Time(secs.checked_mul(1000)?))
 }
 
 /// Checks that the bytes are one certificate, for the key of that value, and signed with it.

@@ -20,7 +20,7 @@ mod signed_token;
 mod token;
 mod verify;
 
-pub use certificate::CertificateLife;
+pub use certificate::{CertificateLife, certified_since};
 pub use decrypt::DecryptingKey;
 pub use encrypt::EncryptingKey;
 pub use error::CryptoError;

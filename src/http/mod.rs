@@ -22,6 +22,9 @@ pub trait Site: Clone + Send + Sync + 'static {
     /// Whether traffic may be sent here; why not, in words.
     fn readiness(&self) -> impl Future<Output = Result<(), String>> + Send;
 
+    /// What Prometheus is to know, in its text form.
+    fn metrics(&self) -> impl Future<Output = String> + Send;
+
     /// Returns once the service has shown that it works.
     fn ping(&self) -> impl Future<Output = ()> + Send;
 }

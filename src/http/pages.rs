@@ -1,4 +1,4 @@
-//! The pages: `/jwks.json`, `/healthz`, `/readyz`.
+//! The pages: `/jwks.json`, `/healthz`, `/readyz`, `/metrics`.
 
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ use crate::types::Digest;
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 /// The media type of a JWKS (RFC 7517, section 8.5.2).
 const JWKS_TYPE: HeaderValue = HeaderValue::from_static("application/jwk-set+json");
+/// Prometheus' own name for its text form.
+const METRICS_TYPE: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
 /// The pages of a site.
 pub fn router<S: Site>(site: S) -> Router {
@@ -23,6 +25,7 @@ pub fn router<S: Site>(site: S) -> Router {
         .route("/jwks.json", get(jwks::<S>))
         .route("/healthz", get(healthz::<S>))
         .route("/readyz", get(readyz::<S>))
+        .route("/metrics", get(metrics::<S>))
         .with_state(site)
 }
 
@@ -70,6 +73,10 @@ async fn readyz<S: Site>(State(site): State<S>) -> Response {
         Ok(()) => told(StatusCode::OK, "ready".to_owned()),
         Err(why) => told(StatusCode::SERVICE_UNAVAILABLE, why),
     }
+}
+
+async fn metrics<S: Site>(State(site): State<S>) -> Response {
+    ([(CONTENT_TYPE, METRICS_TYPE)], site.metrics().await).into_response()
 }
 
 /// A line for people and probes, which nobody is to keep.

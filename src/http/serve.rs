@@ -19,11 +19,15 @@ pub(super) struct Limits {
     pub(super) connections: usize,
     /// How long a caller may take to say what it asks for, and may stay without asking.
     pub(super) asks_within: Duration,
+    /// How long a connection may stand before no more is asked on it, and again as long before it is cut: a caller that doesn't read holds
+    /// its place no longer.
+    pub(super) stays: Duration,
 }
 
 const USUAL: Limits = Limits {
     connections: 64,
     asks_within: Duration::from_secs(10),
+    stays: Duration::from_secs(30),
 };
 /// How long nothing is taken after the system has refused to take anything, such as for want of file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -63,7 +67,7 @@ pub(super) async fn serve_within(listener: TcpListener, pages: Router, limits: L
             Ok((stream, _)) => {
                 let pages = pages.clone();
                 callers.spawn(async move {
-                    answer(stream, pages, limits.asks_within).await;
+                    answer(stream, pages, limits).await;
                     drop(place);
                 });
             }
@@ -75,11 +79,22 @@ pub(super) async fn serve_within(listener: TcpListener, pages: Router, limits: L
     }
 }
 
-async fn answer(stream: TcpStream, pages: Router, asks_within: Duration) {
+async fn answer(stream: TcpStream, pages: Router, limits: Limits) {
     let mut server = Builder::new(TokioExecutor::new()).http1_only();
-    server.http1().timer(TokioTimer::new()).header_read_timeout(asks_within);
-    let service = TowerToHyperService::new(pages);
-    if let Err(why) = server.serve_connection(TokioIo::new(stream), service).await {
+    server
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.asks_within);
+    let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(pages));
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = tokio::time::sleep(limits.stays) => {
+            connection.as_mut().graceful_shutdown();
+            tokio::time::timeout(limits.stays, connection).await.unwrap_or(Ok(()))
+        }
+    };
+    if let Err(why) = ended {
         tracing::debug!(%why, "a caller over HTTP went");
     }
 }

@@ -29,6 +29,10 @@ impl Site for Told {
         self.readiness.clone()
     }
 
+    async fn metrics(&self) -> String {
+        "jkeys_ready 1\n".to_owned()
+    }
+
     async fn ping(&self) {
         if !self.is_alive {
             std::future::pending::<()>().await;
@@ -139,6 +143,13 @@ async fn readiness_is_a_status_and_a_reason() {
 }
 
 #[tokio::test]
+async fn metrics_come_in_the_form_that_prometheus_reads() {
+    let got = get(well(), "/metrics").await;
+    assert_eq!((got.status, got.body.as_str()), (StatusCode::OK, "jkeys_ready 1\n"));
+    assert_eq!(got.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+}
+
+#[tokio::test]
 async fn a_service_that_hangs_is_not_well() {
     let got = get(well(), "/healthz").await;
     assert_eq!((got.status, got.body.as_str()), (StatusCode::OK, "ok\n"));
@@ -185,6 +196,7 @@ async fn a_caller_that_says_nothing_is_sent_away_and_too_many_wait() {
     let limits = Limits {
         connections: 2,
         asks_within: Duration::from_millis(300),
+        stays: Duration::from_secs(60),
     };
     tokio::spawn(serve_within(listener, router(well()), limits));
     let connect = || async { TcpStream::connect(address).await.unwrap() };
@@ -198,6 +210,32 @@ async fn a_caller_that_says_nothing_is_sent_away_and_too_many_wait() {
         assert!(!String::from_utf8_lossy(&answer).contains("200 OK"));
     }
     assert!(waiting.await.unwrap().starts_with("HTTP/1.1 200 OK"));
+}
+
+#[tokio::test]
+async fn a_caller_that_does_not_read_its_answers_is_sent_away() {
+    let listener = listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let limits = Limits {
+        connections: 1,
+        asks_within: Duration::from_secs(60),
+        stays: Duration::from_millis(200),
+    };
+    let large = Told {
+        jwks: Arc::new(Ok(Some(Jwks {
+            bytes: vec![b' '; 32 << 20],
+            max_age: Span::mins(10),
+        }))),
+        ..well()
+    };
+    tokio::spawn(serve_within(listener, router(large), limits));
+    let mut deaf = TcpStream::connect(address).await.unwrap();
+    deaf.write_all(b"GET /jwks.json HTTP/1.1\r\nhost: here\r\n\r\n")
+        .await
+        .unwrap();
+    // The one place is free again, though nobody has read.
+    let answer = asked(TcpStream::connect(address).await.unwrap()).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
 }
 
 #[tokio::test]

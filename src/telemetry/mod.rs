@@ -2,6 +2,7 @@
 
 mod kept;
 mod log;
+pub mod metrics;
 pub mod notify;
 
 pub use kept::KeptLog;

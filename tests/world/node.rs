@@ -255,7 +255,7 @@ impl Node {
                 None
             }
             // No agent here has a probe, or a hook on another event than a swap.
-            Effect::RunHook(_) | Effect::Probe { .. } | Effect::SayStale(_) | Effect::SayReady | Effect::SayRefused(_) => None,
+            Effect::RunHook(_) | Effect::Probe { .. } | Effect::SayStale(_) | Effect::SayReady | Effect::SayRefused(..) => None,
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::events::{EventHook, HookRun};
+use super::refuse::Reason;
 use super::trusted::{Trusted, ViewId};
 use crate::audit::{LogRefusal, NoteKey, RecordProof};
 use crate::lifecycle::{Installed, Report, View};
@@ -157,8 +158,8 @@ pub enum Effect {
     SayStale(bool),
     /// A view is in place: say `READY=1`.
     SayReady,
-    /// Something of the leader's was refused, in words for the log.
-    SayRefused(String),
+    /// Something was refused: for what kind of reason, and why in words for the log.
+    SayRefused(Reason, String),
 }
 
 /// Work on the disk.

@@ -10,6 +10,7 @@ mod installed;
 mod io;
 mod refuse;
 mod settle;
+mod silence;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -22,7 +23,9 @@ use std::sync::Arc;
 
 pub use events::{CutOff, EventHook, HookRun, Occasion, Owed};
 pub use io::{CacheHolds, DiskResult, DiskWork, Effect, Found, Input, Proofs, Settings, Unfinished, Wake};
-pub use status::{NamedCas, Status};
+pub use refuse::Reason;
+pub use silence::Silence;
+pub use status::{NamedCas, Signer, Status};
 pub use trusted::{GoingBack, Measured, Newest, Standing, Trusted, ViewId};
 pub use verify::{Refusal, verify, verify_cached};
 
@@ -221,7 +224,7 @@ impl State {
                 self.trusted.epoch = welcome.epoch;
                 self.refusal = None;
             }
-            Err(why) => self.refuse(None, why.to_string(), effects),
+            Err(why) => self.refuse(None, Reason::from(&why), why.to_string(), effects),
         }
     }
 
@@ -237,8 +240,8 @@ impl State {
         match (self.proofs.log)(log, remembered, &logged) {
             Ok(head) => self.trusted.checkpoint = Some(head),
             // The leader is told what this node remembers, and proves it from there.
-            Err(why @ LogRefusal::OtherBase { .. }) => return self.refuse(None, why.to_string(), effects),
-            Err(why) => return self.refuse_sent(&logged.bundle.set, why.to_string(), effects),
+            Err(why @ LogRefusal::OtherBase { .. }) => return self.refuse(None, Reason::Log, why.to_string(), effects),
+            Err(why) => return self.refuse_sent(&logged.bundle.set, Reason::Log, why.to_string(), effects),
         }
         let before = self
             .trusted
@@ -253,7 +256,7 @@ impl State {
                 self.take(standing, bundle, Some(Arc::new(logged.proof)), Source::Leader, now);
                 self.note_revoked(&before, &logged.revoked);
             }
-            Err(why) => self.refuse_sent(&bundle.set, why.to_string(), effects),
+            Err(why) => self.refuse_sent(&bundle.set, Reason::from(&why), why.to_string(), effects),
         }
     }
 
@@ -272,7 +275,7 @@ impl State {
                 let ask_until = now.monotonic + self.settings.ask_leader_for;
                 self.take(standing, bundle, proof, Source::Cache { ask_until }, now);
             }
-            Err(why) => self.refuse(None, format!("the sealed cache is not used: {why}"), effects),
+            Err(why) => self.refuse(None, Reason::Cache, format!("the sealed cache is not used: {why}"), effects),
         }
     }
 

@@ -151,7 +151,7 @@ impl State {
 
     pub(super) fn stale_at(&self) -> Option<Span> {
         let content = self.content.as_ref()?;
-        Some(self.contact.silent_at(content.bundle.set.straggler_after))
+        Some(self.contact.silence().reaches(content.bundle.set.straggler_after))
     }
 
     fn send_report(&mut self, now: Now, effects: &mut Vec<Effect>) {

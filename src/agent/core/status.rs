@@ -1,13 +1,13 @@
 //! What a node shows of itself to its operator.
 
-use serde::Serialize;
+use std::sync::Arc;
 
-use super::{Link, Now, State};
-use crate::lifecycle::{Failing, Installed};
-use crate::types::{Epoch, Generation, Span, Time};
+use super::{Link, Now, Silence, State};
+use crate::lifecycle::{Failing, Installed, Member};
+use crate::types::{Epoch, Generation, ProfileName, PublicKey, Span, Time};
 
 /// The state of a node at one instant.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Status {
     /// Whether a stream to the leader stands.
     pub connected: bool,
@@ -29,6 +29,10 @@ pub struct Status {
     pub max_age: Option<Span>,
     /// What the leader's clock shows, as far as it was measured since the start.
     pub leader_time: Option<Time>,
+    /// How long the leader has not answered; none before the start.
+    pub silence: Option<Silence>,
+    /// The keys that sign, by what was read back.
+    pub signers: Vec<Signer>,
     /// What keeps the node from going on.
     pub problem: Option<String>,
     /// Its hooks and probes that have failed and not succeeded since.
@@ -41,8 +45,17 @@ pub struct Status {
     pub no_stream: Option<String>,
 }
 
+/// A key that signs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signer {
+    /// Its profile.
+    pub profile: ProfileName,
+    /// Its public half, and its certificate.
+    pub public: Arc<PublicKey>,
+}
+
 /// Whom to trust, by the newest durable generation that says so.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NamedCas {
     /// That generation; 0 where none has said so yet.
     pub generation: Generation,
@@ -62,6 +75,20 @@ impl State {
                 certificates: set.cas.clone(),
             };
         }
+    }
+
+    /// What signs, as far as the newest generation still knows it.
+    fn signers(&self) -> Vec<Signer> {
+        let Some((installed, content)) = self.installed.as_ref().zip(self.content.as_ref()) else {
+            return Vec::new();
+        };
+        let members = content.bundle.set.members.iter();
+        let signing = members.filter(|member| installed.signing.contains(&member.public.kid));
+        let signer = |member: &Member| Signer {
+            profile: member.profile.clone(),
+            public: member.public.clone(),
+        };
+        signing.map(signer).collect()
     }
 
     /// Whether work on the disk is under way.
@@ -84,6 +111,8 @@ impl State {
             next_change: self.next_change(),
             max_age: self.content.as_ref().map(|content| content.bundle.set.max_age),
             leader_time: self.contact.leader_time(now),
+            silence: Some(self.contact.silence()),
+            signers: self.signers(),
             problem: self.problem(),
             failing: self.failing(),
             served_after: self.served_after,

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::silence::Silence;
 use super::trusted::{Measured, Trusted};
 use crate::lifecycle::mutant::{Mutant, is_out};
 use crate::lifecycle::{Failing, Follower};
@@ -22,8 +23,7 @@ pub(super) struct Contact {
     /// How far the wall clock was ahead of the leader's before the last boot, as last measured; it may have been set right since.
     was_ahead: Span,
     boot: Option<String>,
-    heard: Span,
-    silence_before: Span,
+    silence: Silence,
 }
 
 impl Contact {
@@ -45,8 +45,7 @@ impl Contact {
             measured,
             was_ahead: before.map_or(Span(0), |before| before.wall.since(before.leader)),
             boot,
-            heard: now.monotonic,
-            silence_before: trusted.heard_at.map_or(Span(0), |heard_at| now.wall.since(heard_at)),
+            silence: Silence::that_lasts(trusted.heard_at.map_or(Span(0), |heard_at| now.wall.since(heard_at)), now),
         }
     }
 
@@ -81,8 +80,7 @@ impl Contact {
             });
             self.was_ahead = Span(0);
         }
-        self.heard = sent.monotonic;
-        self.silence_before = Span(0);
+        self.silence = Silence::since(sent.monotonic);
         Some(sent.wall)
     }
 
@@ -127,9 +125,9 @@ impl Contact {
         (!kept.as_ref().is_some_and(says_the_same)).then(|| new.clone())
     }
 
-    /// The monotonic instant at which the node has been without an answer for `limit`.
-    pub fn silent_at(&self, limit: Span) -> Span {
-        self.heard + (limit - self.silence_before)
+    /// How long the node has been without an answer.
+    pub fn silence(&self) -> Silence {
+        self.silence
     }
 }
 
@@ -329,10 +327,10 @@ mod tests {
             ..Trusted::default()
         };
         let mut contact = Contact::new(&heard, None, at(10_000, 0));
-        assert_eq!(contact.silent_at(Span(10_000)), Span(4000));
+        assert_eq!(contact.silence().reaches(Span(10_000)), Span(4000));
         contact.sent(at(10_000, 500));
         contact.answered(&answer(10_000, 10_000), at(13_000, 3500));
-        assert_eq!(contact.silent_at(Span(10_000)), Span(10_500));
+        assert_eq!(contact.silence().reaches(Span(10_000)), Span(10_500));
     }
 
     #[test]

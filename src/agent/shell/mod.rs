@@ -15,8 +15,9 @@ use followers::Runner;
 pub use monitor::Monitor;
 
 use super::blocking::blocking;
-use super::core::{self, Effect, Found, Input, Now, Proofs, Settings, State, Status, Wake};
+use super::core::{self, DiskResult, DiskWork, Effect, Found, Input, Now, Proofs, Settings, State, Status, Wake};
 use super::disk::{Disk, DiskError, Layout};
+use super::metrics::Counts;
 use crate::audit::{Adopted, GoesOn, NoteKey, Sent, accept};
 use crate::clock::Clock;
 use crate::crypto;
@@ -91,7 +92,7 @@ pub async fn run(
     mut shutdown: watch::Receiver<bool>,
 ) -> Result<(), DiskError> {
     monitor.begin();
-    let (mut shell, mut state, mut stepped_at) = Shell::start(config, clock, reports).await?;
+    let (mut shell, mut state, mut stepped_at) = Shell::start(config, clock, reports, monitor.counts().clone()).await?;
     let (mut link_open, mut no_stream) = (true, None);
     loop {
         monitor.show(Status {
@@ -118,6 +119,7 @@ pub async fn run(
             () = sleep(&shell.clock, state.wake(stepped_at)) => Input::Tick,
         };
         stepped_at = shell.now();
+        shell.counts.came(&input);
         let (next, effects) = core::step(state, input, stepped_at);
         state = next;
         shell.carry_out(effects);
@@ -178,6 +180,7 @@ struct Shell {
     clock: Clock,
     reports: mpsc::Sender<AgentMessage>,
     tasks: JoinSet<Input>,
+    counts: Counts,
 }
 
 impl Shell {
@@ -185,6 +188,7 @@ impl Shell {
         config: AgentConfig,
         clock: Clock,
         reports: mpsc::Sender<AgentMessage>,
+        counts: Counts,
     ) -> Result<(Self, State, Now), DiskError> {
         let (live, credential) = (config.layout.view_dir.join("live"), config.cache_credential);
         let opened = blocking(move || {
@@ -210,6 +214,7 @@ impl Shell {
             clock,
             reports,
             tasks: JoinSet::new(),
+            counts,
         };
         let settings = shell.runner.followers.told_in(&config.settings);
         let started_at = shell.now();
@@ -231,8 +236,15 @@ impl Shell {
     fn carry_out_one(&mut self, effect: Effect) {
         match effect {
             Effect::Disk(work) => {
-                let disk = self.disk.clone();
-                self.tasks.spawn_blocking(move || Input::Disk(disk.work(work)));
+                let (disk, clock, counts) = (self.disk.clone(), self.clock.clone(), self.counts.clone());
+                self.tasks.spawn_blocking(move || {
+                    let (is_swap, began_at) = (matches!(work, DiskWork::Install { .. }), clock.read());
+                    let result = disk.work(work);
+                    if is_swap && matches!(result, DiskResult::Installed(_)) {
+                        counts.swapped(clock.read().monotonic - began_at.monotonic);
+                    }
+                    Input::Disk(result)
+                });
             }
             Effect::RunHooks(id) => drop(self.tasks.spawn(self.runner.clone().run_hooks(id))),
             Effect::RunHook(run) => drop(self.tasks.spawn(self.runner.clone().run_hook(run))),
@@ -247,7 +259,10 @@ impl Shell {
             }
             Effect::SayStale(false) => info!("the leader answers again"),
             Effect::SayReady => info!("a view is in place"),
-            Effect::SayRefused(why) => error!(%why, "refused"),
+            Effect::SayRefused(reason, why) => {
+                self.counts.refused(reason);
+                error!(reason = reason.as_str(), %why, "refused");
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use tokio::sync::watch;
 
 use crate::agent::core::Status;
+use crate::agent::metrics::Counts;
 
 /// Shows a node as it is, and answers whether its shell still works. Clones are one and the same; it outlives a restart of the node's
 /// work.
@@ -14,6 +15,7 @@ pub struct Monitor {
     asked: watch::Sender<u64>,
     answered: watch::Sender<u64>,
     shown_at: watch::Sender<Option<SocketAddr>>,
+    counts: Counts,
 }
 
 impl Monitor {
@@ -27,6 +29,12 @@ impl Monitor {
     #[must_use]
     pub fn http(&self) -> watch::Receiver<Option<SocketAddr>> {
         self.shown_at.subscribe()
+    }
+
+    /// What the node has counted since the process began.
+    #[must_use]
+    pub fn counts(&self) -> &Counts {
+        &self.counts
     }
 
     /// Says where.

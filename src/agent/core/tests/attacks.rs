@@ -6,8 +6,8 @@ use crate::lifecycle::{KeySet, Stage};
 use crate::types::Secret;
 use crate::types::{Digest, Epoch};
 
-/// The node refuses this in these words, goes on with what it has, and tells the leader.
-fn refuses(node: &mut Node, given: Bundle, words: &str) {
+/// The node refuses this for this reason, in these words, goes on with what it has, and tells the leader.
+fn refuses(node: &mut Node, given: Bundle, reason: Reason, words: &str) {
     // What it has seen of the log it remembers all the same.
     let held = |node: &Node| {
         let mut trusted = node.trusted.clone().unwrap_or_default();
@@ -17,7 +17,7 @@ fn refuses(node: &mut Node, given: Bundle, words: &str) {
     let before = held(node);
     node.send(given);
     assert!(node.problem().contains(words), "{:?} does not say {words:?}", node.problem());
-    assert_eq!(node.said.last(), Some(&"refused"));
+    assert_eq!((node.said.last(), node.refused_for.last()), (Some(&"refused"), Some(&reason)));
     assert_eq!(held(node), before, "nothing has changed");
     assert!(
         node.reports.last().unwrap().problem.as_ref().unwrap().contains(words),
@@ -28,10 +28,20 @@ fn refuses(node: &mut Node, given: Bundle, words: &str) {
 #[test]
 fn r5_a_lower_generation_is_refused_also_after_a_restart() {
     let mut node = Node::holding(usual(7));
-    refuses(&mut node, usual(6), "generation 6 is lower than generation 7");
+    refuses(
+        &mut node,
+        usual(6),
+        Reason::Generation,
+        "generation 6 is lower than generation 7",
+    );
     node.restart();
     node.connect();
-    refuses(&mut node, usual(6), "generation 6 is lower than generation 7");
+    refuses(
+        &mut node,
+        usual(6),
+        Reason::Generation,
+        "generation 6 is lower than generation 7",
+    );
     node.send(usual(8));
     assert_eq!(
         (node.generation(), node.problem().as_str()),
@@ -44,7 +54,12 @@ fn r5_a_lower_generation_is_refused_also_after_a_restart() {
 fn r5_an_altered_generation_of_the_same_number_is_refused() {
     let mut node = Node::holding(usual(7));
     let other = bundle(7, &[(0, Active), (1, armed(Span::hours(2))), (2, Prepublished)]);
-    refuses(&mut node, other, "generation 7 was sent with other content");
+    refuses(
+        &mut node,
+        other,
+        Reason::Generation,
+        "generation 7 was sent with other content",
+    );
     node.send(usual(7));
     assert_eq!(
         (node.problem().as_str(), node.installs),
@@ -62,7 +77,7 @@ fn r5_a_generation_of_a_lower_epoch_is_refused() {
         })
     };
     let mut node = Node::holding(of_epoch(7, 3));
-    refuses(&mut node, of_epoch(8, 2), "generation 8 was made in epoch 2");
+    refuses(&mut node, of_epoch(8, 2), Reason::Epoch, "generation 8 was made in epoch 2");
 }
 
 #[test]
@@ -79,7 +94,7 @@ fn r5_a_leader_of_a_lower_epoch_is_not_listened_to() {
         node.problem()
     );
     node.send(usual(8));
-    assert_eq!(node.generation(), 7);
+    assert_eq!((node.generation(), node.refused_for.as_slice()), (7, &[Reason::Epoch][..]));
     node.input(Input::Connected(welcome(6)));
     node.send(usual(8));
     assert_eq!((node.generation(), node.problem().as_str()), (8, ""));
@@ -95,6 +110,7 @@ fn r5_a_gone_kid_does_not_come_back() {
     refuses(
         &mut node,
         bundle(9, &[(0, Retiring), (1, Active)]),
+        Reason::Generation,
         "which this node knows as removed or revoked",
     );
 }
@@ -123,13 +139,13 @@ fn a_public_form_that_was_altered_is_refused() {
     let mut node = Node::holding(usual(7));
     let mut given = usual(8);
     given.public_form.push(b' ');
-    refuses(&mut node, given, "does not fit its public form");
+    refuses(&mut node, given, Reason::Form, "does not fit its public form");
     let mut given = usual(8);
     given.set = key_set(8, &[(3, Active)]);
-    refuses(&mut node, given, "does not fit its public form");
+    refuses(&mut node, given, Reason::Form, "does not fit its public form");
     let mut given = usual(8);
     given.digest = Digest::of(b"");
-    refuses(&mut node, given, "does not fit its public form");
+    refuses(&mut node, given, Reason::Form, "does not fit its public form");
 }
 
 #[test]
@@ -137,11 +153,11 @@ fn an_oversized_generation_is_refused() {
     let mut node = Node::holding(usual(7));
     let mut given = usual(8);
     given.public_form.resize((2 << 20) + 1, b' ');
-    refuses(&mut node, given, "at most 2097152 are allowed");
+    refuses(&mut node, given, Reason::Limits, "at most 2097152 are allowed");
     let mut given = usual(8);
     given.privates.insert(kid(0), Secret::new(vec![0; (16 << 10) + 1]));
-    refuses(&mut node, given, "16385 bytes in one private half");
-    refuses(&mut node, bundle(8, &[(2, Prepublished); 101]), "101 keys");
+    refuses(&mut node, given, Reason::Limits, "16385 bytes in one private half");
+    refuses(&mut node, bundle(8, &[(2, Prepublished); 101]), Reason::Limits, "101 keys");
 }
 
 #[test]
@@ -150,9 +166,10 @@ fn r4_two_signers_in_one_profile_and_a_key_that_stands_twice_are_refused() {
     refuses(
         &mut node,
         bundle(8, &[(0, Active), (1, Active)]),
+        Reason::Form,
         "two active keys in the profile main",
     );
-    refuses(&mut node, bundle(8, &[(0, Active), (0, Retiring)]), "twice");
+    refuses(&mut node, bundle(8, &[(0, Active), (0, Retiring)]), Reason::Form, "twice");
 }
 
 #[test]
@@ -165,7 +182,7 @@ fn a_public_key_in_a_wrong_form_is_refused() {
         .filter(|(name, _)| name != "x")
         .collect::<std::collections::BTreeMap<_, _>>();
     Arc::make_mut(&mut set.members[2].public).jwk = jwk.try_into().unwrap();
-    refuses(&mut node, bundle_of(set), "is not in order");
+    refuses(&mut node, bundle_of(set), Reason::PublicKey, "is not in order");
 }
 
 #[test]
@@ -173,13 +190,13 @@ fn private_halves_must_be_those_of_the_keys_that_nodes_hold() {
     let mut node = Node::holding(usual(7));
     let mut given = usual(8);
     given.privates.remove(&kid(1));
-    refuses(&mut node, given, "lacks the private half");
+    refuses(&mut node, given, Reason::PrivateHalf, "lacks the private half");
     let mut given = usual(8);
     given.privates.insert(kid(2), private(2));
-    refuses(&mut node, given, "which no node may have");
+    refuses(&mut node, given, Reason::PrivateHalf, "which no node may have");
     let mut given = usual(8);
     given.privates.insert(kid(5), private(5));
-    refuses(&mut node, given, "which no node may have");
+    refuses(&mut node, given, Reason::PrivateHalf, "which no node may have");
 }
 
 #[test]
@@ -187,7 +204,7 @@ fn a_private_half_of_another_key_is_refused() {
     let mut node = Node::holding(usual(7));
     let mut given = usual(8);
     given.privates.insert(kid(1), private(0));
-    refuses(&mut node, given, "does not belong to its public half");
+    refuses(&mut node, given, Reason::PrivateHalf, "does not belong to its public half");
 }
 
 #[test]
@@ -208,11 +225,13 @@ fn a_key_at_a_stage_of_the_other_use_is_refused() {
     refuses(
         &mut node,
         bundle(8, &[(FIRST_ENC, Active)]),
+        Reason::Form,
         "at a stage that no key of its use can be at",
     );
     refuses(
         &mut node,
         bundle(8, &[(0, Stage::Published)]),
+        Reason::Form,
         "at a stage that no key of its use can be at",
     );
 }
@@ -221,7 +240,7 @@ fn a_key_at_a_stage_of_the_other_use_is_refused() {
 fn a_generation_with_two_published_encryption_keys_in_a_profile_is_refused() {
     let mut node = Node::holding(usual(7));
     let two = bundle(8, &[(FIRST_ENC, Stage::Published), (FIRST_ENC + 1, Stage::Published)]);
-    refuses(&mut node, two, "two active keys in the profile main");
+    refuses(&mut node, two, Reason::Form, "two active keys in the profile main");
 }
 
 #[test]
@@ -230,7 +249,7 @@ fn an_encryption_key_without_its_private_half_is_refused_at_every_stage() {
         let mut node = Node::holding(usual(7));
         let mut without = bundle(8, &[(FIRST_ENC, stage)]);
         without.privates.remove(&kid(FIRST_ENC));
-        refuses(&mut node, without, "lacks the private half");
+        refuses(&mut node, without, Reason::PrivateHalf, "lacks the private half");
         node.send(bundle(9, &[(FIRST_ENC, stage)]));
         let installed = node.installed.clone().unwrap();
         assert_eq!(installed.decrypting, kids(&[FIRST_ENC]));

@@ -13,6 +13,7 @@ fn refuses(node: &mut Node, shown: Logged, words: &str) {
     let problem = report.problem.clone().unwrap_or_default();
     assert!(problem.contains(words), "{problem:?} does not say {words:?}");
     assert_eq!(report.refused, Some(number), "the leader is told which");
+    assert_eq!(node.refused_for.last(), Some(&Reason::Log));
     assert_eq!(node.trusted, before, "nothing has changed");
     assert_ne!(node.generation(), number.0);
 }

@@ -54,6 +54,8 @@ struct Node {
     reports: Vec<Report>,
     shown: Vec<crate::rpc::fleet::Exhibit>,
     said: Vec<&'static str>,
+    /// Why something was refused, each time.
+    refused_for: Vec<Reason>,
     /// How many inputs are under way that came of each other.
     depth: usize,
 }
@@ -90,6 +92,7 @@ impl Node {
             reports: Vec::new(),
             shown: Vec::new(),
             said: Vec::new(),
+            refused_for: Vec::new(),
             depth: 0,
         };
         node.restart();
@@ -186,7 +189,10 @@ impl Node {
             Effect::Show(exhibit) => self.shown.push(*exhibit),
             Effect::SayStale(stale) => self.said.push(if stale { "stale" } else { "fresh" }),
             Effect::SayReady => self.said.push("ready"),
-            Effect::SayRefused(_) => self.said.push("refused"),
+            Effect::SayRefused(reason, _) => {
+                self.said.push("refused");
+                self.refused_for.push(reason);
+            }
         }
         None
     }

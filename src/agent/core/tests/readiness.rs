@@ -63,3 +63,34 @@ fn a_jwks_is_not_cached_beyond_the_next_change_but_for_a_while_in_any_case() {
     assert_eq!(status.cacheable_for(before(Span::secs(4)), shortest), shortest);
     assert_eq!(Status::default().cacheable_for(START, shortest), shortest);
 }
+
+#[test]
+fn r10_silence_counts_from_the_sending_of_the_last_report_that_was_answered() {
+    let mut node = Node::holding(usual(7));
+    let silence = |node: &Node| node.status().silence.unwrap().lasts(node.now);
+    node.pass(Span::mins(1));
+    let sent_at = node.reports.last().unwrap().sent_at;
+    node.move_to(node.now.monotonic + Span::secs(3));
+    node.answer(Span(0));
+    assert_eq!(silence(&node), node.now.wall.since(sent_at));
+    let before = silence(&node);
+    node.input(Input::Lost);
+    node.pass(Span::hours(5));
+    assert_eq!(silence(&node), before + Span::hours(5));
+    // It goes on over a restart, as far as the disk remembers the last answer.
+    node.restart();
+    assert!(silence(&node).0.abs_diff((before + Span::hours(5)).0) <= Span::mins(90).0);
+}
+
+#[test]
+fn the_keys_that_sign_are_those_of_the_live_view() {
+    let mut node = Node::holding(usual(7));
+    let signers = |node: &Node| -> Vec<Kid> {
+        let status = node.status();
+        status.signers.iter().map(|signer| signer.public.kid.clone()).collect()
+    };
+    assert_eq!(signers(&node), [kid(0)]);
+    node.pass(Span::hours(2));
+    assert_eq!(signers(&node), [kid(1)], "the armed key took over");
+    assert_eq!(signers(&Node::new(Settings::default())), []);
+}
