@@ -4,7 +4,6 @@ use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
@@ -15,16 +14,17 @@ use super::cosigner::Cosigner;
 use super::papers::{self, Papers, PapersError};
 use super::renewal::Renewal;
 use super::shell::LinkEvent;
+use super::tries::Tries;
 use super::trust::{self, Held};
 use crate::clock::Clock;
 use crate::pki::{PkiError, node_client_config};
 use crate::rpc::fleet::{AgentMessage, Hello, LeaderMessage, PAPERS, PROTOCOL_VERSION};
 use crate::rpc::proto::{AgentReport, LeaderUpdate};
-use crate::rpc::{ConnectError, Failure, WireError, connect_leader, fleet_client};
+use crate::rpc::{ConnectError, ErrorKind, Failure, WireError, connect_leader, fleet_client};
 use crate::types::{HostPort, RENEWABLE_FOR, Time, WitnessKey};
 
-/// The shortest and the longest wait before the leader is dialled again. Network waits are real time, whatever the clock.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
+/// How long a node stays with a leader of an earlier term, which learns of the later one by that, where it knows another address.
+const OLD_LEADER_FOR: Duration = Duration::from_secs(2);
 /// How long a leader may take to say its welcome.
 const WELCOME_WITHIN: Duration = Duration::from_secs(15);
 
@@ -39,12 +39,17 @@ pub(super) enum LinkError {
     Connect(#[from] ConnectError),
     #[error("the leader said: {0}")]
     Leader(Failure),
+    /// The node was taken out of the fleet.
+    #[error("the leader said: {0}")]
+    Parted(Failure),
     #[error("the leader sent what can't be read: {0}")]
     Wire(#[from] WireError),
     #[error("the leader closed the stream")]
     Closed,
     #[error("the leader did not say its welcome in time")]
     Silent,
+    #[error("the leader there is of an earlier term than one that this node has seen; the next address is tried")]
+    OldLeader,
     #[error("this node has joined another fleet")]
     OtherFleet,
     #[error("this node was enrolled anew meanwhile")]
@@ -89,11 +94,11 @@ pub(super) struct Link {
 impl Link {
     /// Keeps a stream to the leader until `shutdown`, or until the node is in another fleet.
     pub(super) async fn run(mut self, mut shutdown: watch::Receiver<bool>) -> LinkEnd {
-        let mut attempt = 0;
+        let mut tries = Tries::default();
         loop {
             let lost = tokio::select! {
                 _ = shutdown.wait_for(|stop| *stop) => return LinkEnd::Stopping,
-                ended = self.session(&mut attempt) => ended,
+                ended = self.session(&mut tries) => ended,
             };
             if matches!(lost, Err(LinkError::OtherFleet)) {
                 return LinkEnd::OtherFleet;
@@ -102,8 +107,7 @@ impl Link {
             if self.events.send(LinkEvent::Lost(why)).await.is_err() {
                 return LinkEnd::Stopping;
             }
-            let pause = backoff(attempt);
-            attempt += 1;
+            let pause = tries.ended();
             tokio::select! {
                 _ = shutdown.wait_for(|stop| *stop) => return LinkEnd::Stopping,
                 () = tokio::time::sleep(pause) => {}
@@ -113,13 +117,14 @@ impl Link {
         }
     }
 
-    async fn session(&mut self, attempt: &mut u32) -> Result<(), LinkError> {
+    async fn session(&mut self, tries: &mut Tries) -> Result<(), LinkError> {
         let papers = papers::load(&self.folder).await?;
         if self.fleet != Some(papers.fleet()) {
             return Err(LinkError::OtherFleet);
         }
-        let papers = self.with_good_certificate(papers).await?;
-        let channel = self.dial(&papers).await?;
+        let papers = self.with_good_certificate(papers, tries).await?;
+        let channel = self.dial(&papers, tries).await?;
+        let has_another = self.leader_addresses(&papers).len() > 1;
         let cosigner = Cosigner::new(&papers)?;
         let renewal = self.renewal(papers, channel.clone())?;
         let held = renewal.held();
@@ -138,7 +143,10 @@ impl Link {
             .map_err(|_| LinkError::Silent)?
             .map_err(|status| LinkError::Leader(status.into()))?;
         let mut stream = stream.into_inner();
-        let takes_papers = self.welcomed(&mut stream, attempt).await?;
+        let (takes_papers, is_old) = self.welcomed(&mut stream).await?;
+        if !is_old {
+            tries.came_to_something();
+        }
         let own = to_leader.clone();
         let status = self.status.clone();
         let telling = async {
@@ -151,24 +159,67 @@ impl Link {
             ended = self.carry(stream, to_leader, cosigner) => ended,
             ended = telling => ended,
             never = renewal.keep() => match never {},
+            // What it has to be told, it has heard by then.
+            () = tokio::time::sleep(OLD_LEADER_FOR), if is_old && has_another => Err(LinkError::OldLeader),
         }
     }
 
     /// A certificate that is over opens no stream, so it is renewed first, as long as the leader renews it.
-    async fn with_good_certificate(&mut self, papers: Papers) -> Result<Papers, LinkError> {
+    async fn with_good_certificate(&mut self, papers: Papers, tries: &Tries) -> Result<Papers, LinkError> {
         let (ended_at, now) = (papers.not_after()?, self.clock.now());
         if now <= ended_at {
             return Ok(papers);
         }
         let renewed = async {
-            let channel = self.dial(&papers).await?;
-            self.renewal(papers, channel)?.of_old().await
+            let channel = self.dial(&papers, tries).await?;
+            let renewed = self.renewal(papers, channel.clone())?.of_old().await;
+            match renewed {
+                Err(LinkError::Leader(failure)) if failure.kind == ErrorKind::Unauthenticated => {
+                    // A node that was taken out of the fleet is told so on a stream, and that it is to erase.
+                    self.parted(channel).await?;
+                    Err(LinkError::Leader(failure))
+                }
+                renewed => renewed,
+            }
         };
-        renewed.await.map_err(|why| LinkError::Over {
-            ended_at,
-            advice: advice(ended_at, now),
-            why: Box::new(why),
+        renewed.await.map_err(|why| match why {
+            LinkError::Parted(_) => why,
+            why => LinkError::Over {
+                ended_at,
+                advice: advice(ended_at, now),
+                why: Box::new(why),
+            },
         })
+    }
+
+    /// Asks a leader that renews nothing whether this node was taken out of the fleet.
+    async fn parted(&self, channel: Channel) -> Result<(), LinkError> {
+        let (_, nothing) = mpsc::channel(1);
+        let opened = tokio::time::timeout(WELCOME_WITHIN, fleet_client(channel).sync(ReceiverStream::new(nothing))).await;
+        // Any other answer is no news: the refusal to renew stands.
+        let Ok(Ok(stream)) = opened else { return Ok(()) };
+        let mut stream = stream.into_inner();
+        match tokio::time::timeout(WELCOME_WITHIN, next(&mut stream)).await {
+            Ok(Ok(LeaderMessage::Erase)) => Err(self.erase(&mut stream).await),
+            _ => Ok(()),
+        }
+    }
+
+    /// Passes on that the node is to erase. Why it must, and how it may come back, the leader says with the end of the stream.
+    async fn erase(&self, stream: &mut Streaming<LeaderUpdate>) -> LinkError {
+        if self
+            .events
+            .send(LinkEvent::Message(LeaderMessage::Erase.into()))
+            .await
+            .is_err()
+        {
+            return LinkError::Closed;
+        }
+        match tokio::time::timeout(WELCOME_WITHIN, next(stream)).await {
+            Ok(Err(LinkError::Leader(why))) => LinkError::Parted(why),
+            Ok(Err(why)) => why,
+            Ok(Ok(_)) | Err(_) => LinkError::Closed,
+        }
     }
 
     fn renewal(&self, papers: Papers, channel: Channel) -> Result<Renewal, LinkError> {
@@ -177,40 +228,37 @@ impl Link {
 
     /// Step 1, limits: the client takes no message beyond `rpc::limits`. Step 2, identity: TLS 1.3, with the leader's SPIFFE ID under a CA
     /// that this node trusts, and the node's own.
-    async fn dial(&mut self, papers: &Papers) -> Result<Channel, LinkError> {
+    async fn dial(&mut self, papers: &Papers, tries: &Tries) -> Result<Channel, LinkError> {
         let roots = Held::of(papers)?.roots(&trust::named(&mut self.status).await);
         let config = node_client_config(&papers.tls_identity(), &roots, &papers.membership.trust_domain, &self.clock)?;
-        let addresses = if self.addresses.is_empty() {
+        let addresses = tries.in_order(self.leader_addresses(papers));
+        Ok(connect_leader(&addresses, config).await?)
+    }
+
+    /// Where the leader may be: as configured, or else as the identity says.
+    fn leader_addresses<'a>(&'a self, papers: &'a Papers) -> &'a [HostPort] {
+        if self.addresses.is_empty() {
             &papers.addresses
         } else {
             &self.addresses
-        };
-        Ok(connect_leader(addresses, config).await?)
+        }
     }
 
-    /// Says whether the leader takes what a node says of its papers.
-    async fn welcomed(&self, stream: &mut Streaming<LeaderUpdate>, attempt: &mut u32) -> Result<bool, LinkError> {
+    /// Says whether the leader takes what a node says of its papers, and whether it is one of an earlier term (rule R5).
+    async fn welcomed(&self, stream: &mut Streaming<LeaderUpdate>) -> Result<(bool, bool), LinkError> {
         let first = tokio::time::timeout(WELCOME_WITHIN, next(stream))
             .await
             .map_err(|_| LinkError::Silent)??;
         let welcome = match first {
             LeaderMessage::Welcome(welcome) => welcome,
-            // Why it must, and how it may come back, the leader says with the end of the stream.
-            LeaderMessage::Erase => {
-                let told = self.events.send(LinkEvent::Message(LeaderMessage::Erase.into())).await;
-                told.map_err(|_| LinkError::Closed)?;
-                return match tokio::time::timeout(WELCOME_WITHIN, next(stream)).await {
-                    Ok(Err(why)) => Err(why),
-                    Ok(Ok(_)) | Err(_) => Err(LinkError::Closed),
-                };
-            }
+            LeaderMessage::Erase => return Err(self.erase(stream).await),
             _ => return Err(LinkError::Wire(WireError::Missing("the welcome"))),
         };
-        *attempt = 0;
+        let is_old = welcome.epoch < self.status.borrow().highest_epoch;
         let takes_papers = welcome.capabilities.iter().any(|name| name == PAPERS);
         let told = self.events.send(LinkEvent::Connected(welcome)).await;
         told.map_err(|_| LinkError::Closed)?;
-        Ok(takes_papers)
+        Ok((takes_papers, is_old))
     }
 
     /// Carries messages both ways until the stream ends.
@@ -284,38 +332,4 @@ fn advice(ended_at: Time, now: Time) -> String {
         "the leader renewed it until {last} and does so no more: look at this machine's clock, which shows {now}; if it is right, make a \
          join token on the leader's machine with `jkeys node token NAME`, and use it here with `jkeys enroll -`"
     )
-}
-
-/// A random number of this agent, as long as the machine gives one.
-pub(super) fn instance() -> Option<NonZeroU64> {
-    random().map(u64::from_be_bytes).and_then(NonZeroU64::new)
-}
-
-fn random<const N: usize>() -> Option<[u8; N]> {
-    let mut bytes = [0; N];
-    SystemRandom::new().fill(&mut bytes).ok().map(|()| bytes)
-}
-
-/// A wait that doubles with each attempt, spread by half so that a fleet does not come back all at once.
-fn backoff(attempt: u32) -> Duration {
-    let (shortest, longest) = BACKOFF;
-    let full = shortest.saturating_mul(1 << attempt.min(16)).min(longest);
-    // Without randomness the wait is the full one.
-    let spread = random().map_or(u16::MAX, u16::from_be_bytes);
-    full / 2 + full.mul_f64(f64::from(spread) / f64::from(u16::MAX)) / 2
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_wait_doubles_up_to_its_limit_and_is_spread() {
-        for attempt in [0, 3, 8, 40] {
-            let full = BACKOFF.0.saturating_mul(1 << attempt.min(16)).min(BACKOFF.1);
-            let waits: Vec<Duration> = (0..50).map(|_| backoff(attempt)).collect();
-            assert!(waits.iter().all(|wait| *wait >= full / 2 && *wait <= full), "{waits:?}");
-            assert!(waits.iter().any(|wait| *wait != waits[0]));
-        }
-    }
 }

@@ -20,6 +20,7 @@ mod shell;
 mod site;
 #[cfg(test)]
 mod testing;
+mod tries;
 mod trust;
 
 pub use enroll::{EnrollError, Enrolled, enroll};

@@ -7,11 +7,11 @@ use super::blocking::blocking;
 use super::core::Settings;
 use super::disk::{CacheKey, DiskError, Layout, Output};
 use super::followers::FollowerError;
-use super::link::{self, Link, LinkEnd};
+use super::link::{Link, LinkEnd};
 use super::papers::Papers;
 use super::shell::{self, AgentConfig, Monitor};
 use super::site::Folders;
-use super::{folder, followers, papers, site};
+use super::{folder, followers, papers, site, tries};
 use crate::audit::NoteKey;
 use crate::clock::Clock;
 use crate::config;
@@ -103,7 +103,7 @@ async fn serve_in_fleet(
         folder: config.state_dir.clone(),
         fleet,
         addresses: config.leader_addresses.clone(),
-        instance: link::instance(),
+        instance: tries::instance(),
         status: monitor.status(),
         clock: clock.clone(),
         events,

@@ -234,7 +234,8 @@ async fn a_caller_that_does_not_read_its_answers_is_sent_away() {
         .await
         .unwrap();
     // The one place is free again, though nobody has read.
-    let answer = asked(TcpStream::connect(address).await.unwrap()).await;
+    let answer = asked(TcpStream::connect(address).await.unwrap());
+    let answer = tokio::time::timeout(Duration::from_secs(30), answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
 }
 

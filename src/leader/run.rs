@@ -235,7 +235,7 @@ impl Leader {
             over.await;
             streams.end_all();
         });
-        let services = (EnrollmentService::new(context.clone()), FleetService(context.clone()));
+        let services = (EnrollmentService::new(context.clone()), FleetService::new(context.clone()));
         let (current, inbox) = (tls.current(), context.shared.inbox.clone());
         let renewing = tokio::spawn(tls.renew());
         let copying = tokio::spawn(copies.run());

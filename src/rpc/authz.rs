@@ -62,6 +62,25 @@ impl Caller {
         request.extensions().get::<Self>().ok_or_else(|| unknown().into())
     }
 
+    /// Whether its certificate was good when the connection was made, where it has one.
+    ///
+    /// # Errors
+    /// [`Denied::Over`].
+    pub fn is_good(&self) -> Result<(), Denied> {
+        match self {
+            Self::Node {
+                name,
+                not_after,
+                is_over: true,
+                ..
+            } => Err(Denied::Over {
+                node: name.clone(),
+                ended_at: *not_after,
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// How a record names the caller; nobody without a name is in a record.
     #[must_use]
     pub fn actor(&self) -> Option<Actor> {
@@ -122,10 +141,11 @@ impl From<Denied> for Failure {
 enum Who {
     /// Only who has no certificate: what the call carries must prove the rest.
     Anonymous,
-    /// Only a node.
-    Node,
     /// Only a node, also with a certificate that is over.
     NodeOfOld,
+    /// Only a node. One whose certificate is over gets through to hear whether it was taken out of the fleet, which the node table knows;
+    /// the service refuses it otherwise ([`Caller::is_good`]).
+    NodeOrEnded,
     /// Only somebody on the leader's machine, whom the socket's file mode has let in.
     Local,
 }
@@ -134,7 +154,7 @@ enum Who {
 const TABLE: &[(&str, Who)] = &[
     ("/jkeys.v1.Enrollment/Enroll", Who::Anonymous),
     ("/jkeys.v1.Fleet/Renew", Who::NodeOfOld),
-    ("/jkeys.v1.Fleet/Sync", Who::Node),
+    ("/jkeys.v1.Fleet/Sync", Who::NodeOrEnded),
     ("/jkeys.v1.Admin/Ping", Who::Local),
     ("/jkeys.v1.Admin/Rotate", Who::Local),
     ("/jkeys.v1.Admin/Revoke", Who::Local),
@@ -170,15 +190,10 @@ pub fn authorise(method: &str, caller: &Caller) -> Result<(), Denied> {
     };
     match (who, caller) {
         (Who::Anonymous, Caller::Anonymous)
-        | (Who::Node, Caller::Node { is_over: false, .. })
-        | (Who::NodeOfOld, Caller::Node { .. })
+        | (Who::NodeOfOld | Who::NodeOrEnded, Caller::Node { .. })
         | (Who::Local, Caller::Local { .. }) => Ok(()),
-        (Who::Node, Caller::Node { name, not_after, .. }) => Err(Denied::Over {
-            node: name.clone(),
-            ended_at: *not_after,
-        }),
         (Who::Anonymous, _) => Err(Denied::NeedsNoCertificate(path)),
-        (Who::Node | Who::NodeOfOld, _) => Err(Denied::NeedsNode(path)),
+        (Who::NodeOfOld | Who::NodeOrEnded, _) => Err(Denied::NeedsNode(path)),
         (Who::Local, _) => Err(Denied::NeedsSocket(path)),
     }
 }
@@ -226,11 +241,17 @@ mod tests {
         for method in METHODS {
             let expected = match method.split('/').nth(1).unwrap() {
                 "jkeys.v1.Enrollment" => [true, false, false, false, false],
-                "jkeys.v1.Fleet" => [false, true, method.ends_with("/Renew"), false, false],
+                "jkeys.v1.Fleet" => [false, true, true, false, false],
                 _ => [false, false, false, false, true],
             };
             assert_eq!(allowed(method), expected, "{method}");
         }
+    }
+
+    #[test]
+    fn a_certificate_that_is_over_is_told_from_one_that_is_good() {
+        let is_over = callers().map(|caller| matches!(caller.is_good(), Err(Denied::Over { .. })));
+        assert_eq!(is_over, [false, false, true, false, false]);
     }
 
     #[test]

@@ -15,8 +15,8 @@ use tokio_rustls::client::TlsStream;
 use tonic::transport::{Channel, Endpoint};
 
 use super::limits::{
-    ADMIN_BYTES, CALL_DEADLINE, ENROLL_BYTES, HANDSHAKE_DEADLINE, HEADERS_BYTES, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT,
-    UPDATE_BYTES,
+    ADMIN_BYTES, CALL_DEADLINE, CONNECT_DEADLINE, ENROLL_BYTES, HANDSHAKE_DEADLINE, HEADERS_BYTES, KEEPALIVE_INTERVAL,
+    KEEPALIVE_TIMEOUT, UPDATE_BYTES,
 };
 use super::proto::admin_client::AdminClient;
 use super::proto::enrollment_client::EnrollmentClient;
@@ -93,9 +93,22 @@ fn endpoint() -> Endpoint {
         .timeout(CALL_DEADLINE)
 }
 
+/// Tries each address that the name has. One that swallows everything leaves time for the others.
+async fn dial_tcp(address: &HostPort) -> io::Result<TcpStream> {
+    let mut failure = None;
+    for address in tokio::net::lookup_host(address.to_string()).await? {
+        match tokio::time::timeout(CONNECT_DEADLINE, TcpStream::connect(address)).await {
+            Ok(Ok(tcp)) => return Ok(tcp),
+            Ok(Err(why)) => failure = Some(why),
+            Err(_) => failure = Some(io::ErrorKind::TimedOut.into()),
+        }
+    }
+    Err(failure.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address")))
+}
+
 async fn dial_tls(address: &HostPort, tls: Arc<ClientConfig>) -> Result<TlsStream<TcpStream>, Dial> {
     let dialed = async {
-        let tcp = TcpStream::connect(address.to_string()).await?;
+        let tcp = dial_tcp(address).await?;
         // Confirmations are small, and somebody waits for each.
         tcp.set_nodelay(true)?;
         let name = ServerName::try_from("jkeys-leader").map_err(io::Error::other)?;

@@ -55,6 +55,8 @@ pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long any call may take until its answer, or the first message of its answer, is there.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(30);
+/// How long one address of a name may take to answer to TCP.
+pub const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
 /// How long a connection may take from TCP to the end of the TLS handshake.
 pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a connection without a certificate may last: long enough to enroll.

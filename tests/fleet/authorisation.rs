@@ -81,6 +81,8 @@ enum Caller {
     Revoked,
     /// The certificate of a node that was removed.
     Removed,
+    /// One of a node that was removed, and which is out of date.
+    RemovedAndExpired,
     /// On the leader's socket: the leader's own account, which is root in this test or whoever runs it.
     Owner,
     /// On the leader's socket: another account, in the group of operators.
@@ -224,6 +226,10 @@ async fn no_call_over_tls_is_open_to_anybody_but_whom_it_is_for() {
         (Caller::Replaced, replaced.tls_identity()),
         (Caller::Revoked, revoked.tls_identity()),
         (Caller::Removed, removed.tls_identity()),
+        (
+            Caller::RemovedAndExpired,
+            issued(&signer, "d", &removed.keys, now - Span::hours(31 * 24)),
+        ),
     ];
     let stranger = enroll_client_config(roots[0].key(), &cluster.clock).unwrap();
     let callers = certificates.map(|(caller, identity)| {

@@ -92,3 +92,25 @@ async fn a_node_that_was_away_when_it_was_removed_erases_when_it_calls() {
     let unknown = cluster.end("c", Ending::Removed).await.unwrap_err().to_string();
     assert!(unknown.contains("there is no node c"), "{unknown}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_was_removed_while_it_was_off_erases_also_when_its_certificate_is_over() {
+    let mut cluster = Cluster::with_nodes(ES256, &["a", "b"]).await;
+    let folder = cluster.agent_folder("b");
+    cluster.stop_agent("b").await;
+    cluster.end("b", Ending::Removed).await.unwrap();
+    for _ in 0..5 {
+        cluster.stepper.advance(Span::hours(7 * 24));
+        cluster.rest().await;
+    }
+    assert_eq!(secret_files(&folder).len(), 2);
+    cluster.start_agent("b");
+    let says = |status: &jkeys::agent::core::Status| {
+        let words = status.no_stream.clone().unwrap_or_default();
+        words.contains("was removed at") && words.contains("jkeys node token") && !words.contains("tried again")
+    };
+    cluster.until_agent("b", says).await;
+    while !secret_files(&folder).is_empty() {
+        tokio::task::yield_now().await;
+    }
+}

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use jkeys::agent::Papers;
-use jkeys::pki::{JoinToken, NodeKeys, TokenSecret, enroll_client_config};
+use jkeys::pki::{JoinToken, NodeKeys, TokenSecret, enroll_client_config, node_client_config};
 use jkeys::rpc::admin::{Document, Tokens as Which, schema};
 use jkeys::rpc::documents::{TokenState, Tokens};
-use jkeys::rpc::proto::{self, EnrollRequest};
-use jkeys::rpc::{connect_leader, enrollment_client};
+use jkeys::rpc::proto::{self, EnrollRequest, RenewRequest};
+use jkeys::rpc::{ErrorKind, Failure, connect_leader, enrollment_client, fleet_client};
 use jkeys::types::{Span, Time};
 
 use crate::cluster::{Cluster, ES256};
@@ -293,4 +293,34 @@ async fn a_node_that_was_cloned_is_noticed_once_and_shown_and_one_that_starts_an
     cluster.start_agent("a");
     cluster.rest().await;
     assert!(!cluster.node("a").await.is_cloned);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_asks_for_certificates_without_end_is_held_up_and_does_not_fill_the_log() {
+    let cluster = Cluster::start(ES256).await;
+    let token = cluster.token("a").await.unwrap();
+    cluster.enroll("a", &token).await.unwrap();
+    let papers = Papers::load(&cluster.agent_folder("a")).unwrap();
+    let (roots, domain) = (&papers.membership.roots, &papers.membership.trust_domain);
+    let tls = node_client_config(&papers.tls_identity(), roots, domain, &cluster.clock).unwrap();
+    let mut client = fleet_client(connect_leader(&papers.addresses, tls).await.unwrap());
+    let (own, another) = (
+        papers.keys.csr_der().unwrap(),
+        NodeKeys::generate().unwrap().csr_der().unwrap(),
+    );
+    let mut refusals = Vec::new();
+    for number in 0..40 {
+        let csr_der = if number % 2 == 0 { own.clone() } else { another.clone() };
+        let answer = client.renew(RenewRequest { csr_der }).await;
+        refusals.extend(answer.err().map(Failure::from));
+    }
+    let last = refusals.last().unwrap();
+    assert!(
+        last.kind == ErrorKind::Unavailable && last.message.contains("too many certificates: try again in 5m"),
+        "{last}"
+    );
+    let recorded = cluster.count("node_certified").await + cluster.count("refused").await;
+    assert_eq!(recorded, 5);
+    cluster.stepper.advance(Span::mins(5));
+    client.renew(RenewRequest { csr_der: own }).await.unwrap();
 }

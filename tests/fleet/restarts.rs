@@ -4,6 +4,7 @@ use std::path::Path;
 
 use jkeys::agent::disk::Disk;
 use jkeys::dev::read_node;
+use jkeys::leader::Leader;
 use jkeys::lifecycle::view;
 use jkeys::outputs::prove;
 use jkeys::rpc::admin::RotateCall;
@@ -145,10 +146,62 @@ async fn an_agent_that_stopped_between_staging_and_swap_starts_from_one_whole_vi
     assert!(!folder.join(&live).exists(), "the old view is gone");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn r5_a_node_leaves_an_old_leader_that_answers_first_for_the_next_address() {
+    let mut cluster = Cluster::with_nodes(ES256, &["a"]).await;
+    let new = cluster.config();
+    cluster.stop_leader().await;
+    let mut old = new.clone();
+    old.state_dir = cluster.root().join("old");
+    old.admin_socket = cluster.root().join("old.sock");
+    copy_folder(&new.state_dir, &old.state_dir);
+    // Its terms are then above those of the copy.
+    cluster.start_leader().await.unwrap();
+    cluster.restart_leader(Span::mins(1)).await;
+    cluster.rest().await;
+
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    old.listen = taken.local_addr().unwrap();
+    drop(taken);
+    let leader = Leader::open(&old, cluster.clock.clone()).await.unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(leader.serve(async move {
+        let _ = stopped.await;
+    }));
+    cluster.stop_agent("a").await;
+    let folder = cluster.agent_folder("a");
+    let text = format!(
+        "state_dir = \"{}\"\nleader_addresses = [\"{}\", \"{}\"]\n",
+        folder.display(),
+        old.listen,
+        new.listen
+    );
+    cluster.start_agent_with("a", &text);
+    let refuses = |status: &jkeys::agent::core::Status| {
+        status
+            .problem
+            .as_ref()
+            .is_some_and(|why| why.contains("an old one runs still"))
+    };
+    cluster.until_agent("a", refuses).await;
+    cluster
+        .until_agent("a", |status| status.connected && status.problem.is_none())
+        .await;
+    let generation = cluster.status().await.generation;
+    cluster.until(|status| status.nodes[0].confirmed == Some(generation)).await;
+    stop.send(()).unwrap();
+    serving.await.unwrap().unwrap();
+}
+
 fn copy_folder(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
-        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        let copy = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_folder(&entry.path(), &copy);
+        } else {
+            std::fs::copy(entry.path(), copy).unwrap();
+        }
     }
 }
 

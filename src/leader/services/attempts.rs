@@ -5,12 +5,14 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use super::pace::Pace;
 use crate::types::Span;
 
-/// How many refusals in a row an address may have.
-const BURST: u64 = 10;
-/// How long it takes until one of them is forgotten.
-const EACH: Span = Span::mins(1);
+/// How many refusals an address may have.
+const PACE: Pace = Pace {
+    burst: 10,
+    each: Span::mins(1),
+};
 /// How many addresses are remembered. Those behind the last one share a place.
 const ADDRESSES: usize = 4096;
 
@@ -39,8 +41,7 @@ impl Attempts {
     /// Whether an address may show a token at `now`, by the monotonic clock; if not, how long it has to wait.
     pub(super) fn admit(&self, from: Option<IpAddr>, now: Span) -> Result<(), Span> {
         let forgotten = self.0.get(&self.place(from)).copied().unwrap_or_default();
-        let over = (forgotten - now) - Span(EACH.0 * (BURST - 1));
-        if over > Span(0) { Err(over) } else { Ok(()) }
+        PACE.admit(forgotten, now)
     }
 
     /// One was refused.
@@ -48,7 +49,7 @@ impl Attempts {
         self.0.retain(|_, forgotten| *forgotten > now);
         let place = self.place(from);
         let forgotten = self.0.entry(place).or_default();
-        *forgotten = (*forgotten).max(now) + EACH;
+        *forgotten = PACE.after_one_more(*forgotten, now);
     }
 
     fn place(&self, from: Option<IpAddr>) -> Network {
@@ -81,29 +82,29 @@ mod tests {
 
     #[test]
     fn an_address_that_was_refused_ten_times_waits_a_minute_for_each_further_try() {
-        let attempts = after(BURST - 1, v4(1));
+        let attempts = after(PACE.burst - 1, v4(1));
         assert_eq!(attempts.admit(Some(v4(1)), NOW), Ok(()));
-        let mut attempts = after(BURST, v4(1));
-        assert_eq!(attempts.admit(Some(v4(1)), NOW), Err(EACH));
+        let mut attempts = after(PACE.burst, v4(1));
+        assert_eq!(attempts.admit(Some(v4(1)), NOW), Err(PACE.each));
         assert_eq!(attempts.admit(Some(v4(2)), NOW), Ok(()), "others do not wait for it");
-        assert_eq!(attempts.admit(Some(v4(1)), NOW + EACH), Ok(()));
-        attempts.refused(Some(v4(1)), NOW + EACH);
-        assert_eq!(attempts.admit(Some(v4(1)), NOW + EACH), Err(EACH));
-        assert_eq!(attempts.admit(Some(v4(1)), NOW + Span(EACH.0 * BURST)), Ok(()));
+        assert_eq!(attempts.admit(Some(v4(1)), NOW + PACE.each), Ok(()));
+        attempts.refused(Some(v4(1)), NOW + PACE.each);
+        assert_eq!(attempts.admit(Some(v4(1)), NOW + PACE.each), Err(PACE.each));
+        assert_eq!(attempts.admit(Some(v4(1)), NOW + Span(PACE.each.0 * PACE.burst)), Ok(()));
     }
 
     #[test]
     fn a_network_of_ipv6_is_one_address_and_a_mapped_address_that_which_it_stands_for() {
         let v6 = |text: &str| Some(IpAddr::V6(text.parse::<Ipv6Addr>().unwrap()));
-        let attempts = after(BURST, v6("2001:db8::1"));
+        let attempts = after(PACE.burst, v6("2001:db8::1"));
         assert!(attempts.admit(v6("2001:db8::ffff:2"), NOW).is_err());
         assert!(attempts.admit(v6("2001:db8:0:1::1"), NOW).is_ok());
-        assert!(after(BURST, v4(1)).admit(v6("::ffff:10.0.0.1"), NOW).is_err());
+        assert!(after(PACE.burst, v4(1)).admit(v6("::ffff:10.0.0.1"), NOW).is_err());
     }
 
     #[test]
     fn what_is_remembered_is_bounded_and_nobody_gets_free_by_that() {
-        let mut attempts = after(BURST, v4(0));
+        let mut attempts = after(PACE.burst, v4(0));
         for other in 1..=u32::try_from(ADDRESSES).unwrap() * 2 {
             attempts.refused(Some(v4(other)), NOW);
         }
@@ -113,7 +114,7 @@ mod tests {
             attempts.admit(Some(v4(1_000_000)), NOW).is_err(),
             "who has no place shares one"
         );
-        attempts.refused(Some(v4(1)), NOW + Span(EACH.0 * u64::try_from(ADDRESSES).unwrap() * 3));
+        attempts.refused(Some(v4(1)), NOW + Span(PACE.each.0 * u64::try_from(ADDRESSES).unwrap() * 3));
         assert_eq!(attempts.0.len(), 1, "what is over is forgotten");
     }
 }

@@ -1,8 +1,7 @@
 //! The one stream of a node: reports come up, generations and answers go down.
 
-use std::collections::BTreeSet;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::Stream;
 use tokio::sync::{RwLockReadGuard, mpsc, watch};
@@ -11,32 +10,32 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::context::{Context, internal, stopping};
 use super::farewell;
-use crate::audit::{Checkpoint, NoteKey, Record, cosignature_time, witness_name};
-use crate::keystore::KeystoreError;
+use super::renewals::Renewals;
 use crate::leader::core::Leader;
 use crate::leader::message::Message;
 use crate::leader::store::Published;
-use crate::lifecycle::{Ended, Halt, Report, Shown};
+use crate::lifecycle::{Ended, Halt, Report};
 use crate::pki::NodeCsr;
-use crate::rpc::fleet::{
-    AgentMessage, Answer, Consistency, Cosignature, Exhibit, Hello, LeaderMessage, PAPERS, SHOWN, Welcome, agree,
-};
+use crate::rpc::fleet::{AgentMessage, Answer, Consistency, Hello, LeaderMessage, PAPERS, SHOWN, Welcome, agree};
 use crate::rpc::limits::CALL_DEADLINE;
 use crate::rpc::proto::fleet_server::Fleet;
 use crate::rpc::proto::{AgentReport, LeaderUpdate, RenewRequest, RenewResponse};
 use crate::rpc::{Caller, ErrorKind, Failure, Outgoing};
-use crate::types::{Actor, Digest, Enrolment, Epoch, Kid, NodeName, TreeHead};
+use crate::types::{Actor, Digest, Enrolment, Epoch, NodeName, TreeHead};
 
 /// How many messages may wait for a slow node before the leader waits for it.
 const WAITING_UPDATES: usize = 4;
 
 /// Answers `Renew` and `Sync`.
-pub(in crate::leader) struct FleetService(pub(in crate::leader) Context);
+pub(in crate::leader) struct FleetService {
+    context: Context,
+    renewals: Mutex<Renewals>,
+}
 
 /// A node whose certificate is welcome.
-struct Member {
-    name: NodeName,
-    enrolment: Enrolment,
+pub(super) struct Member {
+    pub(super) name: NodeName,
+    pub(super) enrolment: Enrolment,
     key: Digest,
 }
 
@@ -47,32 +46,34 @@ impl Fleet for FleetService {
     /// A new certificate for the key that the node has already.
     async fn renew(&self, request: Request<RenewRequest>) -> Result<Response<RenewResponse>, Status> {
         let member = self.member(&request).await?.0;
+        self.admit(&member)?;
         let csr = NodeCsr::try_from(request.into_inner())?;
         if csr.key() != member.key {
             let advice = "a certificate is renewed for the key that the node enrolled with; send a request for that key";
             let actor = Actor::Node(member.name);
             let refused = self
-                .0
+                .context
                 .refuse(actor, "renew its certificate".to_owned(), Failure::refused(advice));
             return Err(refused.await.into());
         }
-        let chain = self.0.certify(&member.name, member.enrolment, &csr).await?;
-        Ok(Response::new(self.0.membership(chain).into()))
+        let chain = self.context.certify(&member.name, member.enrolment, &csr).await?;
+        Ok(Response::new(self.context.membership(chain).into()))
     }
 
     async fn sync(&self, request: Request<Streaming<AgentReport>>) -> Result<Response<Self::SyncStream>, Status> {
         if let Some(ended) = self.ended(&request).await? {
             return Ok(Response::new(Box::pin(tokio_stream::iter(farewell::stream(&ended)))));
         }
+        Caller::of(&request)?.is_good().map_err(Failure::from)?;
         // The stream is open before the node table can change: whatever ends the enrolment later ends the stream too.
         let (member, leader) = self.member(&request).await?;
-        let answers = self.0.shared.streams.open(member.enrolment);
+        let answers = self.context.shared.streams.open(member.enrolment);
         drop(leader);
         let (updates, sent) = mpsc::channel(WAITING_UPDATES);
         let session = Session {
-            context: self.0.clone(),
+            context: self.context.clone(),
             answers,
-            bundle: self.0.shared.bundle.clone(),
+            bundle: self.context.shared.bundle.clone(),
             remembers: None,
             proved: None,
             welcomed: None,
@@ -85,12 +86,29 @@ impl Fleet for FleetService {
 }
 
 impl FleetService {
+    pub(in crate::leader) fn new(context: Context) -> Self {
+        let renewals = Mutex::default();
+        Self { context, renewals }
+    }
+
+    /// A node that asks for certificates without end waits. That is not recorded: it would fill the log as well.
+    fn admit(&self, member: &Member) -> Result<(), Failure> {
+        let now = self.context.clock.monotonic();
+        let mut renewals = self.renewals.lock().unwrap_or_else(PoisonError::into_inner);
+        renewals.admit(member.enrolment, now).map_err(|wait| {
+            let node = &member.name;
+            tracing::debug!(%node, %wait, "a node asks for certificates too often");
+            let words = format!("node {node} has asked for too many certificates: try again in {wait}");
+            Failure::new(ErrorKind::Unavailable, words)
+        })
+    }
+
     /// The node table decides whether this very key is welcome. It does not change before the guard is dropped.
     async fn member<T>(&self, request: &Request<T>) -> Result<(Member, RwLockReadGuard<'_, Leader>), Status> {
         let Caller::Node { name, key, .. } = Caller::of(request)? else {
             return Err(Failure::new(ErrorKind::Denied, "this call is a node's; enroll with `jkeys enroll TOKEN`").into());
         };
-        let leader = self.0.shared.leader().await?;
+        let leader = self.context.shared.leader().await?;
         let member = leader.welcomes(name, *key).map(|enrolment| Member {
             name: name.clone(),
             enrolment,
@@ -110,7 +128,7 @@ impl FleetService {
         let Caller::Node { key, .. } = Caller::of(request)? else {
             return Ok(None);
         };
-        Ok(self.0.shared.leader().await?.state().ended(*key).cloned())
+        Ok(self.context.shared.leader().await?.state().ended(*key).cloned())
     }
 }
 
@@ -124,9 +142,9 @@ enum Remembered {
 }
 
 /// One open stream.
-struct Session {
-    context: Context,
-    member: Member,
+pub(super) struct Session {
+    pub(super) context: Context,
+    pub(super) member: Member,
     answers: mpsc::Receiver<Answer>,
     bundle: watch::Receiver<Option<Published>>,
     /// The log that the node remembers, as far as it has said or accepts what it was sent; none before its first report.
@@ -301,59 +319,6 @@ impl Session {
         let enrolment = self.member.enrolment;
         self.context.tell(Message::ForeignLog { enrolment, halt }).await?;
         Ok(Remembered::Foreign(head))
-    }
-
-    /// A node shows a generation. One that the log knows is no news, and one that the log's key has not signed is nothing.
-    async fn take_shown(&self, exhibit: &Exhibit) -> Result<(), Failure> {
-        let (log, node) = (&self.context.log, self.member.name.clone());
-        let (set, head) = match exhibit.open(log.key()) {
-            Ok(opened) => opened,
-            Err(why) => {
-                tracing::warn!(%node, %why, "a generation that a node showed and that does not hold was dropped");
-                return Ok(());
-            }
-        };
-        if tokio::task::block_in_place(|| log.holds(head)).map_err(|why| internal(&why))? {
-            return Ok(());
-        }
-        let kids: Vec<Kid> = set.members.iter().map(|member| member.public.kid.clone()).collect();
-        let gone_here = self.context.read(move |keystore| {
-            let mut gone = BTreeSet::new();
-            for kid in kids {
-                for seq in keystore.records_of(&kid)? {
-                    let record = Record::from_bytes(&keystore.record(seq)?.bytes);
-                    gone.extend(record.is_ok_and(|record| record.event.ends_key()).then(|| kid.clone()));
-                }
-            }
-            Ok::<_, KeystoreError>(gone)
-        });
-        let gone_here = gone_here.await?;
-        let (set, enrolment) = (Arc::new(set), self.member.enrolment);
-        let shown = Shown { set, gone_here };
-        self.context.tell(Message::Shown { node, enrolment, shown }).await
-    }
-
-    /// Keeps a cosignature that verifies, of a checkpoint that is in the log.
-    async fn keep(&self, cosignature: Cosignature) -> Result<(), Failure> {
-        let (node, enrolment) = (&self.member.name, self.member.enrolment);
-        let leader = self.context.shared.leader().await?;
-        let row = leader.state().nodes.get(node).filter(|row| row.enrolment == enrolment);
-        let Some(witness_key) = row.map(|row| row.witness_key) else {
-            return Ok(());
-        };
-        drop(leader);
-        let (log, head) = (&self.context.log, cosignature.head);
-        let is_in_log = tokio::task::block_in_place(|| log.holds(head)).map_err(|why| internal(&why))?;
-        let witness = NoteKey::of_witness(&witness_name(&self.context.authority().fleet.trust_domain, node), witness_key);
-        let checkpoint = Checkpoint {
-            origin: log.key().name().to_owned(),
-            head,
-        };
-        if !is_in_log || cosignature_time(&checkpoint, &witness, &cosignature.bytes).is_none() {
-            tracing::warn!(%node, %head, "a cosignature that does not hold was dropped");
-            return Ok(());
-        }
-        self.context.tell(Message::Cosigned { enrolment, cosignature }).await
     }
 
     /// Why no answer comes any more. A node that was taken out of the fleet is told to erase first.

@@ -7,12 +7,15 @@ mod backup;
 mod cas;
 mod context;
 mod enrollment;
+mod evidence;
 mod farewell;
 mod fleet;
 mod follow;
 mod historical;
 mod history;
 mod nodes;
+mod pace;
+mod renewals;
 mod tokens;
 mod versions;
 

@@ -94,3 +94,15 @@ fn the_keys_that_sign_are_those_of_the_live_view() {
     assert_eq!(signers(&node), [kid(1)], "the armed key took over");
     assert_eq!(signers(&Node::new(Settings::default())), []);
 }
+
+#[test]
+fn r10_a_fleet_whose_only_signer_was_revoked_is_ready_all_the_same() {
+    let mut node = Node::holding(bundle(7, &[(0, Active), (2, Prepublished)]));
+    node.send_revoked(bundle(8, &[(2, Prepublished)]), &[0]);
+    assert!(node.status().installed.unwrap().held.is_empty());
+    assert_eq!(readiness(&node), Ok(()));
+    node.answer(Span(0));
+    node.restart();
+    node.pass(Span::mins(1));
+    assert_eq!(readiness(&node), Ok(()), "also from its cache");
+}
