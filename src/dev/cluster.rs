@@ -188,6 +188,7 @@ async fn join(admin: Channel, layout: &Layout, node: &NodeName, clock: &Clock) -
     let call = TokenCall {
         node: node.clone(),
         ttl: TOKEN_TTL,
+        only_new_name: false,
     };
     let token = admin_client(admin).create_token(CreateTokenRequest::from(call)).await?;
     enroll(&token.into_inner().token, &layout.node(node), node, clock).await

@@ -209,6 +209,7 @@ impl Cluster {
         let call = TokenCall {
             node: name.parse().unwrap(),
             ttl: Span::hours(1),
+            only_new_name: false,
         };
         let answer = self.admin().await.create_token(proto::CreateTokenRequest::from(call)).await;
         Ok(answer.map_err(Failure::from)?.into_inner().token)

@@ -39,7 +39,12 @@ impl World {
         let (token, tls_key) = (Digest::of(tag.as_bytes()), Digest::of(format!("tls {tag}").as_bytes()));
         let expires_at = self.leader.clock(self.now) + Span::hours(1);
         let node = name.clone();
-        self.ask(&Command::IssueToken { token, node, expires_at });
+        self.ask(&Command::IssueToken {
+            token,
+            node,
+            expires_at,
+            only_new_name: false,
+        });
         self.witness();
         let enrolled = self.ask(&Command::Enrol {
             token,

@@ -75,7 +75,12 @@ fn story() -> Teller {
     }
     let (token, node) = (Digest([3; 32]), "vm-1".parse().unwrap());
     let expires_at = teller.now + Span::hours(1);
-    teller.run(&Command::IssueToken { token, node, expires_at });
+    teller.run(&Command::IssueToken {
+        token,
+        node,
+        expires_at,
+        only_new_name: false,
+    });
     let (node, tls_key, witness_key) = ("vm-1".parse().unwrap(), Digest([4; 32]), witness().public());
     teller.run(&Command::Enrol {
         token,

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::cli::admin::{Leader, Place, Token};
 use crate::cli::{CliError, Exit, Screen, render};
 use crate::clock::Clock;
+use crate::rpc::ErrorKind;
 use crate::rpc::admin::{TokenCall, Tokens, schema};
 use crate::rpc::documents::{self, Status, TokenState};
 use crate::types::{NodeName, Span, Time};
@@ -98,47 +99,74 @@ impl TokenArgs {
 
 impl MakeArgs {
     async fn run(self, leader: &mut Leader, clock: &Clock, screen: &mut Screen<'_>) -> Result<(), CliError> {
-        let ttl = self.ttl;
-        let names = match (self.name, self.count) {
-            (Some(name), _) => vec![name],
-            (None, count) => free_names(leader, &self.prefix.unwrap_or_default(), count.unwrap_or_default()).await?,
-        };
-        let is_one = names.len() == 1;
-        for node in names {
-            let token = leader.token(TokenCall { node: node.clone(), ttl }).await?;
-            let Token { line, expires_at } = &token;
-            let text = String::from_utf8_lossy(line.expose());
-            if self.json {
-                screen.put(render::json_of(&Line {
-                    node: &node,
-                    token: &text,
-                    expires_at: *expires_at,
-                }))?;
-            } else if is_one {
-                screen.line(&text)?;
-                screen.note(&render::token(&node, *expires_at, clock.now()));
-            } else {
-                screen.line(&format!("{node} {text}"))?;
+        let (ttl, prefix) = (self.ttl, self.prefix.unwrap_or_default());
+        if let Some(node) = self.name {
+            let call = TokenCall {
+                node: node.clone(),
+                ttl,
+                only_new_name: false,
+            };
+            let token = leader.token(call).await?;
+            if !self.json {
+                screen.line(&String::from_utf8_lossy(token.line.expose()))?;
+                screen.note(&render::token(&node, token.expires_at, clock.now()));
+                return Ok(());
+            }
+            return put(screen, &node, &token, true);
+        }
+        let mut left = usize::from(self.count.unwrap_or_default());
+        while left > 0 {
+            for node in free_names(leader, &prefix, left).await? {
+                let call = TokenCall {
+                    node: node.clone(),
+                    ttl,
+                    only_new_name: true,
+                };
+                match leader.token(call).await {
+                    Ok(token) => put(screen, &node, &token, self.json)?,
+                    // Another operator was faster: there is a name after it.
+                    Err(failure) if failure.kind == ErrorKind::Refused && taken(leader).await?.contains(&node) => continue,
+                    Err(failure) => return Err(failure.into()),
+                }
+                left -= 1;
             }
         }
         Ok(())
     }
 }
 
-/// The first names with that prefix that no node has and no open token is for.
-async fn free_names(leader: &mut Leader, prefix: &str, count: u16) -> Result<Vec<NodeName>, CliError> {
+/// Shows a token and for whom it is.
+fn put(screen: &mut Screen<'_>, node: &NodeName, token: &Token, json: bool) -> Result<(), CliError> {
+    let text = String::from_utf8_lossy(token.line.expose());
+    if !json {
+        return screen.line(&format!("{node} {text}"));
+    }
+    screen.put(render::json_of(&Line {
+        node,
+        token: &text,
+        expires_at: token.expires_at,
+    }))
+}
+
+/// The names that nodes have and open tokens are for.
+async fn taken(leader: &mut Leader) -> Result<BTreeSet<NodeName>, CliError> {
     let status: Status = leader.status().await?.read(schema::STATUS)?;
     let tokens: documents::Tokens = leader.tokens().await?.read(schema::TOKENS)?;
     let open = tokens.tokens.into_iter().filter(|token| token.state == TokenState::Open);
     let nodes = status.nodes.into_iter().map(|node| node.node);
-    let taken: BTreeSet<NodeName> = nodes.chain(open.map(|token| token.node)).collect();
+    Ok(nodes.chain(open.map(|token| token.node)).collect())
+}
+
+/// So many names with that prefix that are not taken, the first ones.
+async fn free_names(leader: &mut Leader, prefix: &str, count: usize) -> Result<Vec<NodeName>, CliError> {
+    let taken = taken(leader).await?;
     let mut names = Vec::new();
     for number in 1_u32.. {
         let name: NodeName = format!("{prefix}{number}").parse().map_err(CliError::Name)?;
         if !taken.contains(&name) {
             names.push(name);
         }
-        if names.len() == usize::from(count) {
+        if names.len() == count {
             break;
         }
     }

@@ -332,6 +332,23 @@ web-1  open   in 1h 30m  030303030303
 }
 
 #[tokio::test]
+async fn of_two_operators_who_make_tokens_for_many_at_once_none_gets_the_others_name() {
+    let fake = Fake {
+        contested: Some("vm-3"),
+        ..Fake::default()
+    };
+    let many = jkeys(&fake.serve(), "node token --count 1 --prefix vm-").await;
+    assert_eq!(many.out, "vm-5 token-for-vm-5\n");
+    assert!(fake.asked.lock().unwrap().tokens.iter().all(|asked| asked.only_new_name));
+    // A token for one name that is there is how that node is enrolled anew.
+    let fake = Fake {
+        contested: Some("vm-1"),
+        ..Fake::default()
+    };
+    assert_eq!(jkeys(&fake.serve(), "node token vm-1").await.out, "token-for-vm-1\n");
+}
+
+#[tokio::test]
 async fn a_node_is_shown_and_taken_out_with_what_follows_from_that() {
     let served = Fake::default().serve();
     let shown = jkeys(&served, "node show vm-1").await.out;

@@ -32,6 +32,8 @@ pub(super) struct Fake {
     pub(super) audit: Audit,
     /// The content of a backup, which may break off.
     pub(super) backup: Vec<Result<proto::BackupPart, Status>>,
+    /// A name for which another operator makes a token at the moment that this one asks for it.
+    pub(super) contested: Option<&'static str>,
     pub(super) asked: Arc<Mutex<Asked>>,
 }
 
@@ -50,6 +52,7 @@ pub(super) struct Asked {
     pub(super) adoptions: Vec<proto::AdoptRequest>,
     pub(super) pages: Vec<HistoryRequest>,
     pub(super) plans: Vec<proto::PlanRequest>,
+    pub(super) tokens: Vec<proto::CreateTokenRequest>,
 }
 
 impl Default for Fake {
@@ -63,6 +66,7 @@ impl Default for Fake {
             log: vec![],
             audit: Audit::default(),
             backup: vec![],
+            contested: None,
             asked: Arc::default(),
         }
     }
@@ -248,6 +252,10 @@ impl Admin for Fake {
         request: Request<proto::CreateTokenRequest>,
     ) -> Result<Response<proto::CreateTokenResponse>, Status> {
         let request = request.into_inner();
+        self.asked.lock().unwrap().tokens.push(request.clone());
+        if self.contested == Some(request.node_name.as_str()) && request.only_new_name {
+            return Err(Failure::refused("the name is taken").into());
+        }
         Ok(Response::new(proto::CreateTokenResponse {
             token: format!("token-for-{}", request.node_name),
             expires_at_ms: NOW.0 + request.ttl_ms,
@@ -273,7 +281,15 @@ impl Admin for Fake {
     }
 
     async fn list_tokens(&self, _: Request<proto::ListTokensRequest>) -> Result<Response<proto::Document>, Status> {
-        Ok(Response::new(Document::write(schema::TOKENS, &tokens()).unwrap().into()))
+        let mut shown = tokens();
+        let asked = self.asked.lock().unwrap();
+        if let Some(name) = self
+            .contested
+            .filter(|name| asked.tokens.iter().any(|asked| asked.node_name == *name))
+        {
+            shown.tokens[2].node = name.parse().unwrap();
+        }
+        Ok(Response::new(Document::write(schema::TOKENS, &shown).unwrap().into()))
     }
 
     async fn revoke_tokens(

@@ -92,6 +92,7 @@ pub(super) fn enrol(leader: &mut Leader, node: &str, now: impl Into<Now>) -> Vec
             token,
             node: name(node),
             expires_at,
+            only_new_name: false,
         }),
         now,
     );

@@ -96,6 +96,7 @@ impl Course {
             token,
             node: node.clone(),
             expires_at,
+            only_new_name: false,
         };
         let enrol = Command::Enrol {
             token,

@@ -245,8 +245,8 @@ impl Admin for AdminService {
 
     async fn create_token(&self, request: Request<CreateTokenRequest>) -> Answer<CreateTokenResponse> {
         let actor = actor(&request)?;
-        let TokenCall { node, ttl } = TokenCall::try_from(request.into_inner())?;
-        Ok(Response::new(self.0.token(actor, node, ttl).await?))
+        let call = TokenCall::try_from(request.into_inner())?;
+        Ok(Response::new(self.0.token(actor, call).await?))
     }
 
     async fn list_tokens(&self, _: Request<ListTokensRequest>) -> Answer<proto::Document> {

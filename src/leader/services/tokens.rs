@@ -3,13 +3,18 @@
 use super::context::{Context, internal};
 use crate::lifecycle::{Command, Event};
 use crate::pki::{JoinToken, TokenSecret};
-use crate::rpc::admin::Tokens;
+use crate::rpc::admin::{TokenCall, Tokens};
 use crate::rpc::proto::{CreateTokenResponse, RevokeTokensResponse};
 use crate::rpc::{Failure, documents};
-use crate::types::{Actor, NodeName, Span};
+use crate::types::{Actor, NodeName};
 
 impl Context {
-    pub(super) async fn token(&self, actor: Actor, node: NodeName, ttl: Span) -> Result<CreateTokenResponse, Failure> {
+    pub(super) async fn token(&self, actor: Actor, call: TokenCall) -> Result<CreateTokenResponse, Failure> {
+        let TokenCall {
+            node,
+            ttl,
+            only_new_name,
+        } = call;
         let addresses = self.terms.borrow().advertise.clone();
         if addresses.is_empty() {
             let advice = "the configuration names no address that nodes can reach: set advertise = [\"HOST:7443\"] and reload the leader \
@@ -23,6 +28,7 @@ impl Context {
             token: secret.hash(),
             node: node.clone(),
             expires_at,
+            only_new_name,
         };
         let words = format!("node token {node}");
         let (decision, _) = self

@@ -19,6 +19,15 @@ pub(super) fn issue_token(state: &State, token: Digest, node: &NodeName, expires
     }])
 }
 
+/// Nobody has that name, and nobody is about to: whoever chose it saw an older state.
+pub(super) fn check_new_name(state: &State, node: &NodeName, now: Time) -> Result<(), Refusal> {
+    let is_promised = state.tokens.values().any(|token| token.node == *node && token.is_open(now));
+    if is_promised || state.nodes.contains_key(node) {
+        return Err(Refusal::NameTaken(node.clone()));
+    }
+    Ok(())
+}
+
 /// Takes back the tokens that could still be used.
 pub(super) fn revoke_tokens(state: &State, node: Option<&NodeName>, now: Time) -> Result<Decision, Refusal> {
     let is_meant = |token: &JoinToken| token.is_open(now) && node.is_none_or(|node| *node == token.node);

@@ -80,6 +80,8 @@ pub enum Command {
         node: NodeName,
         /// When it stops to work.
         expires_at: Time,
+        /// Whether it is refused where a node has that name, or an open token is for it.
+        only_new_name: bool,
     },
     /// Take back join tokens that were not used yet.
     RevokeTokens {
@@ -238,7 +240,17 @@ pub fn decide(state: &State, seen: &Sightings, command: &Command, clock: impl In
             comment,
             destroy,
         } => emergency::revoke(state, seen, kid, *reason, comment.as_ref(), *destroy, now),
-        Command::IssueToken { token, node, expires_at } => Ok(membership::issue_token(state, *token, node, *expires_at)),
+        Command::IssueToken {
+            token,
+            node,
+            expires_at,
+            only_new_name,
+        } => {
+            if *only_new_name {
+                membership::check_new_name(state, node, now)?;
+            }
+            Ok(membership::issue_token(state, *token, node, *expires_at))
+        }
         Command::RevokeTokens { node } => membership::revoke_tokens(state, node.as_ref(), now),
         Command::Enrol {
             token,

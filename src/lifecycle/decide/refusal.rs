@@ -26,6 +26,11 @@ pub enum Refusal {
     /// Another CA has taken over meanwhile.
     #[error("CA {0} does not sign any more; try again")]
     CaNotSigning(u32),
+    /// A name for a new node that is not new.
+    #[error(
+        "the name {0} is taken, by a node or by an open join token; choose another, or make a token for that very node without --count"
+    )]
+    NameTaken(NodeName),
     /// A profile that is not configured.
     #[error("there is no profile {0}; `jkeys keys list` shows the profiles")]
     NoProfile(ProfileName),

@@ -178,6 +178,7 @@ impl Bench {
             token: secret,
             node: name(node),
             expires_at,
+            only_new_name: false,
         })
         .unwrap();
         let (tls_key, witness_key) = (Digest::of(&secret.0), WitnessKey([2; 32]));

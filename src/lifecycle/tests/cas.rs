@@ -301,7 +301,15 @@ fn an_open_token_keeps_the_ca_that_it_pins() {
     let mut fleet = Fleet::with_nodes(&["a"]);
     let (token, node) = (Digest([77; 32]), name("late"));
     let expires_at = fleet.bench.now + DAY * 12;
-    fleet.bench.run(&Command::IssueToken { token, node, expires_at }).unwrap();
+    fleet
+        .bench
+        .run(&Command::IssueToken {
+            token,
+            node,
+            expires_at,
+            only_new_name: false,
+        })
+        .unwrap();
     fleet.rotate().unwrap();
     fleet.make();
     fleet.tell("a");
@@ -445,7 +453,15 @@ fn carry_out(fleet: &mut Fleet, act: Act, tokens: &mut u8) {
             *tokens += 1;
             let (token, node) = (Digest([*tokens; 32]), name("never"));
             let expires_at = fleet.bench.now + DAY * days;
-            fleet.bench.run(&Command::IssueToken { token, node, expires_at }).unwrap();
+            fleet
+                .bench
+                .run(&Command::IssueToken {
+                    token,
+                    node,
+                    expires_at,
+                    only_new_name: false,
+                })
+                .unwrap();
         }
         Act::Join(node) => fleet.join(NAMES[node]),
         Act::End(node) if is_there(fleet, node) => {

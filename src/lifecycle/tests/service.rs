@@ -129,6 +129,7 @@ fn a_join_token_works_once_for_its_node_and_not_after_its_time() {
             token,
             node: name("a"),
             expires_at,
+            only_new_name: false,
         })
         .unwrap();
     let enrol = |token, node: &str| Command::Enrol {
@@ -147,6 +148,7 @@ fn a_join_token_works_once_for_its_node_and_not_after_its_time() {
             token: late,
             node: name("c"),
             expires_at,
+            only_new_name: false,
         })
         .unwrap();
     bench.now = expires_at;

@@ -7,7 +7,14 @@ use crate::types::*;
 fn issue(bench: &mut Bench, number: u8, node: &str, life: Span) -> Digest {
     let token = Digest([number; 32]);
     let (node, expires_at) = (name(node), bench.now + life);
-    bench.run(&Command::IssueToken { token, node, expires_at }).unwrap();
+    bench
+        .run(&Command::IssueToken {
+            token,
+            node,
+            expires_at,
+            only_new_name: false,
+        })
+        .unwrap();
     token
 }
 
@@ -59,4 +66,29 @@ fn only_what_could_still_be_used_is_revoked() {
         Err(Refusal::TokenUsed),
         "and is known for what it is"
     );
+}
+
+#[test]
+fn a_name_for_a_new_node_is_refused_where_a_node_or_an_open_token_has_it() {
+    let mut bench = Bench::started(&["main"]);
+    let issue_new = |bench: &mut Bench, number: u8, node: &str| {
+        let (token, node, expires_at) = (Digest([number; 32]), name(node), bench.now + Span::hours(1));
+        let command = Command::IssueToken {
+            token,
+            node,
+            expires_at,
+            only_new_name: true,
+        };
+        bench.run(&command).map(|_| token)
+    };
+    let token = issue_new(&mut bench, 101, "vm-1").unwrap();
+    assert_eq!(issue_new(&mut bench, 102, "vm-1"), Err(Refusal::NameTaken(name("vm-1"))));
+    enrol(&mut bench, token, "vm-1").unwrap();
+    let refused = issue_new(&mut bench, 103, "vm-1").unwrap_err();
+    assert!(refused.to_string().contains("choose another"), "{refused}");
+    issue_new(&mut bench, 104, "vm-2").unwrap();
+    bench.now = bench.now + Span::hours(2);
+    issue_new(&mut bench, 105, "vm-2").expect("the token before is over");
+    // For that very node, whoever asks so gets one.
+    issue(&mut bench, 106, "vm-1", Span::hours(1));
 }

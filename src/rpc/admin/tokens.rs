@@ -16,6 +16,8 @@ pub struct TokenCall {
     pub node: NodeName,
     /// How long the token is good for.
     pub ttl: Span,
+    /// Whether it is refused where a node has that name, or an open token is for it.
+    pub only_new_name: bool,
 }
 
 /// Which join tokens `jkeys node token revoke` takes back.
@@ -50,7 +52,11 @@ impl TryFrom<proto::CreateTokenRequest> for TokenCall {
             ));
         }
         let node = request.node_name.parse()?;
-        Ok(Self { node, ttl })
+        Ok(Self {
+            node,
+            ttl,
+            only_new_name: request.only_new_name,
+        })
     }
 }
 
@@ -59,6 +65,7 @@ impl From<TokenCall> for proto::CreateTokenRequest {
         Self {
             node_name: call.node.into(),
             ttl_ms: call.ttl.0,
+            only_new_name: call.only_new_name,
         }
     }
 }
@@ -94,6 +101,7 @@ mod tests {
         let call = TokenCall {
             node: "vm-1".parse().unwrap(),
             ttl: Span::hours(1),
+            only_new_name: true,
         };
         assert_eq!(
             TokenCall::try_from(proto::CreateTokenRequest::from(call.clone())).unwrap(),
@@ -111,7 +119,12 @@ mod tests {
     fn a_token_lives_from_a_second_to_a_month() {
         let token = |ttl_ms| {
             let node_name = "vm-1".to_owned();
-            TokenCall::try_from(proto::CreateTokenRequest { node_name, ttl_ms }).is_ok()
+            TokenCall::try_from(proto::CreateTokenRequest {
+                node_name,
+                ttl_ms,
+                only_new_name: false,
+            })
+            .is_ok()
         };
         assert_eq!(
             [0, 999, 1000, LONGEST_TTL.0, LONGEST_TTL.0 + 1].map(token),
