@@ -1,16 +1,23 @@
-//! How soon a node that is revoked is cut off: from the operator's call to its answer, and to the end of the stream as the node sees it.
+//! How soon a node that is revoked is cut off: from the operator's call to its answer, to the end of the stream as the node sees it, and
+//! to the end of the connection of one that does not read its stream.
 //! `cargo bench --bench revoke`
 
 #[path = "../tests/fleet/cluster.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]
 mod cluster;
+#[path = "../tests/fleet/deaf.rs"]
+#[allow(dead_code, reason = "the tests use the rest")]
+mod deaf;
 
 use std::time::{Duration, Instant};
 
 use cluster::{Cluster, ES256};
+use deaf::Deaf;
+use jkeys::agent::Papers;
 use jkeys::lifecycle::Ending;
 
 const ROUNDS: usize = 50;
+const DEAF_ROUNDS: usize = 10;
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
@@ -38,6 +45,24 @@ async fn run() {
     }
     report("the call is answered", answered);
     report("the node has seen the end of its stream", ended);
+    report("one that does not read has no connection any more", deaf(&cluster).await);
+}
+
+#[expect(clippy::disallowed_methods, reason = "the clock of jkeys shows whole milliseconds")]
+async fn deaf(cluster: &Cluster) -> Vec<Duration> {
+    let mut closed = Vec::new();
+    for _ in 0..DEAF_ROUNDS {
+        let token = cluster.token("deaf").await.expect("a token");
+        cluster.enroll("deaf", &token).await.expect("it joins");
+        let papers = Papers::load(&cluster.agent_folder("deaf")).expect("it has joined");
+        let mut node = Deaf::connect(&papers, &cluster.clock, 0).await;
+        node.open(&cluster.clock).await;
+        let start = Instant::now();
+        cluster.end("deaf", Ending::Revoked).await.expect("it is revoked");
+        node.closed().await;
+        closed.push(start.elapsed());
+    }
+    closed
 }
 
 fn report(what: &str, mut times: Vec<Duration>) {

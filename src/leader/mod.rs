@@ -6,6 +6,7 @@ mod cas;
 mod certificate;
 mod copies;
 pub mod core;
+mod cutting;
 pub mod dry_run;
 mod engine;
 pub mod founding;

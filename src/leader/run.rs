@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use super::authority::Authority;
 use super::certificate::Certificate;
 use super::copies::Copies;
+use super::cutting::Cutting;
 use super::engine::Engine;
 use super::founding::{FoundingError, read_master_key};
 use super::log::Log;
@@ -239,11 +240,18 @@ impl Leader {
         let (current, inbox) = (tls.current(), context.shared.inbox.clone());
         let renewing = tokio::spawn(tls.renew());
         let copying = tokio::spawn(copies.run());
-        let fleet = serve_fleet(nodes, current, trust_domain, Registry::default(), services, stopped());
+        let connections = Registry::default();
+        let cutting = Cutting {
+            shared: context.shared.clone(),
+            connections: connections.clone(),
+        };
+        let cutting = tokio::spawn(cutting.run());
+        let fleet = serve_fleet(nodes, current, trust_domain, connections, services, stopped());
         let admin = serve_admin(admin, AdminService(context), stopped());
         let (fleet, admin) = tokio::join!(fleet, admin);
         renewing.abort();
         copying.abort();
+        cutting.abort();
         let proved = proving.end().await;
         // The engine may have ended by itself.
         let _ = inbox.send(Message::Stop).await;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::rpc::fleet::Answer;
 use crate::types::Enrolment;
@@ -17,6 +17,8 @@ const WAITING_ANSWERS: usize = 16;
 pub struct Streams {
     open: Arc<Mutex<BTreeMap<Enrolment, mpsc::Sender<Answer>>>>,
     closed: Arc<AtomicBool>,
+    /// Changes when connections are to be looked through for those that nobody is welcome on any more.
+    look: watch::Sender<()>,
 }
 
 impl Streams {
@@ -40,9 +42,16 @@ impl Streams {
         }
     }
 
-    /// Ends the stream of an enrolment that is over.
+    /// Ends the stream of an enrolment that is over, and has its connections looked for.
     pub fn end(&self, enrolment: Enrolment) {
         self.map().remove(&enrolment);
+        self.look.send_replace(());
+    }
+
+    /// Changes when an enrolment has ended, and at each [`Self::sweep`].
+    #[must_use]
+    pub fn look(&self) -> watch::Receiver<()> {
+        self.look.subscribe()
     }
 
     /// Ends every stream: the leader stops. None can be opened after that.
@@ -65,9 +74,10 @@ impl Streams {
         open.map(|(enrolment, _)| *enrolment).collect()
     }
 
-    /// Forgets streams that have ended by themselves.
+    /// Forgets streams that have ended by themselves, and has connections looked for that came after their enrolment had ended.
     pub fn sweep(&self) {
         self.map().retain(|_, sender| !sender.is_closed());
+        self.look.send_replace(());
     }
 
     fn map(&self) -> std::sync::MutexGuard<'_, BTreeMap<Enrolment, mpsc::Sender<Answer>>> {

@@ -28,7 +28,7 @@ pub use client::{ConnectError, admin_client, connect_admin, connect_leader, enro
 pub use connection::ConnectionInfo;
 pub use convert::WireError;
 pub use enrollment::EnrollCall;
-pub use registry::Registry;
+pub use registry::{ConnectionId, Registry};
 pub use server::{serve_admin, serve_fleet};
 pub use status::{ErrorKind, Failure};
 

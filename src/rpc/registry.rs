@@ -24,17 +24,37 @@ struct Connections {
     open: HashMap<u64, (Peer, oneshot::Sender<()>)>,
 }
 
+/// One connection of a [`Registry`], which has no other of this number, now or later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectionId(u64);
+
 impl Registry {
-    /// Cuts every connection of that node whose certificate has none of the `spared` keys, and says how many there were.
+    /// The open connections of nodes of which `is_welcome`, asked for the node's name and the key of its certificate, says no.
+    pub fn unwelcome(&self, is_welcome: impl Fn(&NodeName, Digest) -> bool) -> Vec<ConnectionId> {
+        let connections = self.lock();
+        let of_nodes = connections
+            .open
+            .iter()
+            .filter_map(|(id, (peer, _))| Some((*id, peer.as_ref()?)));
+        let unwelcome = of_nodes.filter(|(_, (node, key))| !is_welcome(node, *key));
+        unwelcome.map(|(id, _)| ConnectionId(id)).collect()
+    }
+
+    /// Cuts these connections, and says how many of them were open still.
     ///
     /// The node sees a broken connection: whatever it still had to be told must have been sent before.
-    pub fn cut_node(&self, node: &NodeName, spared: &[Digest]) -> usize {
-        self.cut(|peer| matches!(peer, Some((name, key)) if name == node && !spared.contains(key)))
+    pub fn cut(&self, these: &[ConnectionId]) -> usize {
+        // Senders are dropped, and their connections woken, after the lock is free again.
+        let mut connections = self.lock();
+        let cut: Vec<_> = these.iter().filter_map(|id| connections.open.remove(&id.0)).collect();
+        drop(connections);
+        cut.len()
     }
 
     /// Cuts every connection, and says how many there were.
     pub fn cut_all(&self) -> usize {
-        self.cut(|_| true)
+        let cut = std::mem::take(&mut self.lock().open);
+        cut.len()
     }
 
     /// How many connections are open.
@@ -64,12 +84,6 @@ impl Registry {
             registry: self.clone(),
             cut: Some(cut),
         }
-    }
-
-    fn cut(&self, which: impl Fn(&Peer) -> bool) -> usize {
-        // Senders are dropped, and their connections woken, after the lock is free again.
-        let cut: Vec<_> = self.lock().open.extract_if(|_, (peer, _)| which(peer)).collect();
-        cut.len()
     }
 
     fn lock(&self) -> MutexGuard<'_, Connections> {
@@ -125,22 +139,29 @@ mod tests {
     }
 
     #[test]
-    fn one_nodes_connections_are_cut_and_no_others() {
+    fn unwelcome_connections_are_cut_and_no_others() {
         let registry = Registry::default();
         let mut old = registry.add(&node("vm-1", 1));
         let mut new = registry.add(&node("vm-1", 2));
         let mut other = registry.add(&node("vm-2", 1));
         let mut anonymous = registry.add(&Caller::Anonymous);
 
-        assert_eq!(registry.cut_node(&"vm-1".parse().unwrap(), &[Digest([2; 32])]), 1);
+        let unwelcome = registry.unwelcome(|name, key| name.as_str() != "vm-1" || key == Digest([2; 32]));
+        assert_eq!(
+            (unwelcome.len(), registry.cut(&unwelcome), registry.cut(&unwelcome)),
+            (1, 1, 0)
+        );
         assert_eq!(
             [&mut old, &mut new, &mut other, &mut anonymous].map(is_cut),
             [true, false, false, false]
         );
         assert!(is_cut(&mut old), "and it stays so");
-        assert_eq!(registry.cut_node(&"vm-1".parse().unwrap(), &[]), 1);
-        assert_eq!(registry.cut_all(), 2);
-        assert!([&mut new, &mut other, &mut anonymous].map(is_cut).iter().all(|cut| *cut));
+        let of_nodes = registry.unwelcome(|_, _| false);
+        assert_eq!(of_nodes.len(), 2, "who has no node's certificate is asked after by nobody");
+        drop(new);
+        assert_eq!(registry.cut(&of_nodes), 1);
+        assert_eq!(registry.cut_all(), 1);
+        assert!([&mut other, &mut anonymous].map(is_cut).iter().all(|cut| *cut));
     }
 
     #[test]

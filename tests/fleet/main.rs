@@ -5,6 +5,8 @@ mod authorisation;
 mod cas;
 mod clocks;
 mod cluster;
+mod cutting;
+mod deaf;
 mod emergency;
 mod encryption;
 mod ending;

@@ -333,8 +333,8 @@ impl Session {
         drop(leader);
         match ended {
             Some(ended) => {
-                // One that has gone, or does not read, is told when it calls: nothing waits for it.
-                let _ = self.updates.try_send(Ok(LeaderMessage::<Outgoing>::Erase.into()));
+                // A node that does not read is cut off soon, so this does not wait for long, and is told when it calls.
+                let _ = self.send(LeaderMessage::Erase).await;
                 farewell::refusal(&ended)
             }
             None => replaced(),

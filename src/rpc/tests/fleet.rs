@@ -91,7 +91,8 @@ async fn a_nodes_stream_can_be_cut_at_once() {
     spared.say(hello()).await.unwrap();
     spared.hear().await.unwrap();
 
-    assert_eq!(leader.registry.cut_node(&"vm-1".parse().unwrap(), &[Digest([0; 32])]), 1);
+    let unwelcome = leader.registry.unwelcome(|node, _| node.as_str() != "vm-1");
+    assert_eq!(leader.registry.cut(&unwelcome), 1);
     assert_eq!(cut.hear().await.unwrap_err().kind, ErrorKind::Unavailable);
     assert!(spared.say(report(Time(1))).await.is_ok());
 }
