@@ -11,8 +11,8 @@ use crate::rpc::documents::{
     VersionNode, VersionRow, VersionState, Waiting, YoungKey,
 };
 use crate::types::{
-    Actor, Digest, Enrolment, Epoch, Generation, KeySpec, Kid, NodeName, PublicJwk, Reason, RsaBits, Seq, Span, Time, Version,
-    WitnessKey,
+    Actor, Digest, Enrolment, Epoch, Generation, KeySpec, KeyUse, Kid, NodeName, PublicJwk, Reason, RsaBits, Seq, Span, Time,
+    Version, WitnessKey,
 };
 
 /// 2026-11-23T06:05:04Z
@@ -213,6 +213,8 @@ fn held_keys() -> Vec<HeldKey> {
         kid: kid(name),
         profile: profile.parse().unwrap(),
         state: state.to_owned(),
+        key_use: KeyUse::Sig,
+        is_last_holder: false,
     };
     vec![held("now", "main", "active"), held("next", "main", "armed")]
 }

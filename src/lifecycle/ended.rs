@@ -8,7 +8,7 @@ use super::cause::Leaving;
 use super::decide::may_hold_keys;
 use super::event::Event;
 use super::sightings::Sightings;
-use super::state::{Node, State};
+use super::state::{Key, Node, State};
 use crate::types::{CERTIFICATE_LIFE, Comment, Digest, Enrolment, Kid, NodeName, RENEWABLE_FOR, Span, Time};
 
 /// How long it is remembered which key a node was let in by: as long as a certificate for it may still be shown.
@@ -74,6 +74,9 @@ pub struct Farewell {
     pub comment: Option<Comment>,
     /// The keys whose private half it may hold.
     pub held: Vec<Kid>,
+    /// Those of them that the leader is without, and that no other node is known to hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub last_holder_of: Vec<Kid>,
     /// Revocations that it has not confirmed (rule R8).
     pub unconfirmed: Vec<Kid>,
 }
@@ -88,13 +91,36 @@ pub fn held_keys(state: &State, seen: &Sightings, node: &Node) -> Vec<Kid> {
     let sighting = seen.get(&node.enrolment);
     // Where it is not known when it was heard, it may have been just now.
     let too_late = sighting.map(|sighting| sighting.heard_at + state.settings.straggler_after());
-    let may_hold = |key: &&super::Key| {
+    let may_hold = |key: &&Key| {
         let released = || sighting.and_then(|sighting| sighting.released(state, key));
         key.last_sent_in(state.head.generation).is_some()
             && too_late.is_none_or(|too_late| key.published_at <= too_late)
             && released().is_none()
     };
     state.keys.values().filter(may_hold).map(|key| key.kid().clone()).collect()
+}
+
+/// The keys whose private half may be gone for good with this node: the leader is without it, and no other node has said that it holds
+/// it. A node that was not heard since the leader took the key over may hold it, and does not count.
+#[must_use]
+pub fn last_holder_of(state: &State, seen: &Sightings, node: &Node) -> Vec<Kid> {
+    let said = |node: &Node, key: &Key| {
+        let heard = seen
+            .get(&node.enrolment)
+            .filter(|sighting| sighting.heard_at > key.published_at);
+        heard.map(|sighting| sighting.on_disk.is_some() && !sighting.lacking.contains(key.kid()))
+    };
+    let holds = |node: &Node, key: &Key| said(node, key) == Some(true);
+    let others = || state.nodes.values().filter(|other| other.enrolment != node.enrolment);
+    let mut held = held_keys(state, seen, node);
+    held.retain(|kid| {
+        let key = state
+            .keys
+            .get(kid)
+            .filter(|key| key.inherited && key.stage().carries_private());
+        key.is_some_and(|key| said(node, key) != Some(false) && !others().any(|other| holds(other, key)))
+    });
+    held
 }
 
 impl State {

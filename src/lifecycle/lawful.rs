@@ -299,9 +299,22 @@ impl State {
                 holds(is_in_service(standing), || format!("node {node} was not in service"))
             }
             Event::NodeRevoked { farewell } | Event::NodeRemoved { farewell } => {
-                let Farewell { node, enrolment, .. } = farewell;
+                let Farewell {
+                    node,
+                    enrolment,
+                    last_holder_of,
+                    ..
+                } = farewell;
                 let standing = self.standing(node, *enrolment)?;
-                holds(!is_in_service(standing), || format!("node {node} was in service"))
+                holds(!is_in_service(standing), || format!("node {node} was in service"))?;
+                let is_inherited = |kid: &Kid| self.keys.get(kid).is_some_and(|key| key.inherited);
+                let known = last_holder_of.iter().find(|kid| !is_inherited(kid));
+                holds(known.is_none(), || {
+                    format!(
+                        "the private half of key {} was not on nodes only",
+                        known.map_or("", Kid::as_str)
+                    )
+                })
             }
             _ => Ok(()),
         }

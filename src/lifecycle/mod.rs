@@ -45,7 +45,7 @@ pub use decide::{
 };
 pub use due::next_due;
 pub use encryption::{Keeping, Staging};
-pub use ended::{Ended, Ending, Farewell, held_keys};
+pub use ended::{Ended, Ending, Farewell, held_keys, last_holder_of};
 pub use event::Event;
 pub use generation::{KeySet, Member, Stage};
 pub use halted::{Halted, Restoration};

@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use jkeys::audit::{LogCheck, NoteKey, SignedNote};
+use jkeys::lifecycle::Ending;
 use jkeys::rpc::Failure;
 use jkeys::rpc::admin::{AdoptCall, Progress, RevokeCall, schema};
 use jkeys::rpc::documents::DryRun;
 use jkeys::rpc::proto::{AdoptRequest, AuditLogRequest, RevokeRequest, audit_log_part};
 use jkeys::types::{Kid, Reason, Span};
+use serde_json::json;
 
 use crate::cluster::{Cluster, ES256};
 use crate::log::{copy, forced};
@@ -201,14 +203,14 @@ async fn r5_a_leader_that_was_put_back_goes_on_and_no_node_is_split_from_the_res
     check_log(&cluster).await;
 }
 
-/// Adopts, as a dry run has said that it would, and waits for these nodes.
-pub async fn adopted_as_foreseen(cluster: &Cluster, nodes: &[&str]) {
+/// Adopts without some nodes, as a dry run has said that it would, and waits for these.
+pub async fn adopted_as_foreseen(cluster: &Cluster, nodes: &[&str], without: &[&str]) {
     let look = AdoptCall {
         dry_run: true,
-        ..adopt(&[])
+        ..adopt(without)
     };
     assert_eq!(foreseen(cluster, &look).await.refused, None);
-    ask(cluster, adopt(&[])).await.unwrap();
+    ask(cluster, adopt(without)).await.unwrap();
     confirmed_by(cluster, nodes).await;
 }
 
@@ -278,4 +280,29 @@ async fn r5_a_leader_that_went_another_way_comes_back_to_what_its_nodes_sign_wit
     cluster.pass(Span::hours(3), Span::mins(30)).await;
     let later = cluster.actions().await.into_iter().filter(|(action, _)| action == "refused");
     assert_eq!(later.collect::<Vec<_>>(), refusals, "no node refuses anything any more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_takes_out_the_last_node_that_has_a_private_half_is_told_and_it_is_recorded() {
+    let (mut cluster, _, signing) = put_back().await;
+    for node in ["a", "b"] {
+        cluster.start_agent(node);
+        refuse(&mut cluster, &[node]).await;
+    }
+    adopted_as_foreseen(&cluster, &["a", "b"], &["c", "d"]).await;
+    cluster.stepper.advance(Span::mins(1));
+    let heard = |name, status: &jkeys::rpc::documents::Status| {
+        let mut nodes = status.nodes.iter();
+        nodes.any(|node| node.node.as_str() == name && node.heard_at == Some(status.now))
+    };
+    cluster.until(|status| heard("a", status) && heard("b", status)).await;
+    for (node, is_last) in [("a", false), ("b", true)] {
+        let ended = cluster.end(node, Ending::Removed).await.unwrap();
+        let held: Vec<_> = ended.held.iter().map(|key| (key.kid.as_str(), key.is_last_holder)).collect();
+        assert_eq!(held, [(signing.as_str(), is_last)], "node {node}");
+        let (_, removed) = cluster.actions().await.pop().unwrap();
+        let last = if is_last { json!([signing]) } else { json!(null) };
+        assert_eq!(removed["last_holder_of"], last, "{removed}");
+    }
+    check_log(&cluster).await;
 }

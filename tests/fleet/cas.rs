@@ -342,7 +342,7 @@ async fn a_leader_restored_to_before_a_rotation_has_its_nodes_forget_the_lost_ca
     cluster
         .until(|status| status.nodes.iter().all(|node| trusts(node) == 2))
         .await;
-    adopted_as_foreseen(&cluster, &["a", "b"]).await;
+    adopted_as_foreseen(&cluster, &["a", "b"], &[]).await;
     cluster
         .until(|status| status.nodes.iter().all(|node| trusts(node) == 1))
         .await;

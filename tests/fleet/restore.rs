@@ -224,7 +224,7 @@ async fn r5_a_leader_restored_from_an_older_snapshot_goes_on_above_its_nodes() {
     for node in ["a", "b"] {
         cluster.until_agent(node, |status| status.problem.is_some()).await;
     }
-    adopted_as_foreseen(&cluster, &["a", "b"]).await;
+    adopted_as_foreseen(&cluster, &["a", "b"], &[]).await;
     let status = cluster.status().await;
     assert!(status.halted.is_none() && status.generation > before.generation);
     assert!(status.keys.iter().all(|key| key.kid.as_str() != standby));

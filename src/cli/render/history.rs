@@ -201,12 +201,23 @@ fn never(replaced: &NamedNodes) -> String {
 }
 
 fn left_behind(farewell: &Farewell) -> String {
-    let Farewell { held, unconfirmed, .. } = farewell;
+    let Farewell {
+        held,
+        last_holder_of,
+        unconfirmed,
+        ..
+    } = farewell;
     let kids: Vec<&Kid> = held.iter().chain(unconfirmed).collect();
     if kids.is_empty() {
         return ", it held no private half".to_owned();
     }
-    format!(", it may hold the private halves of {}", list(&kids))
+    let last: Vec<&Kid> = last_holder_of.iter().collect();
+    let last = if last.is_empty() {
+        String::new()
+    } else {
+        format!(", and was the last that is known to hold {}", list(&last))
+    };
+    format!(", it may hold the private halves of {}{last}", list(&kids))
 }
 
 fn allowed(grounds: &Grounds) -> String {

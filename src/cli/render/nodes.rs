@@ -5,7 +5,7 @@ use super::table::Table;
 use super::text::{elapsed, lines, list, plain, relative};
 use crate::lifecycle::{Ended, Ending, Failing};
 use crate::rpc::documents::{EnrolledNode, HeldKey, NodeEnded, NodePage, NodePapers, NodeStatus, Status};
-use crate::types::{Kid, Span, Time};
+use crate::types::{KeyUse, Kid, Span, Time};
 
 /// `jkeys node list`, and a part of `jkeys status`.
 pub(in crate::cli) fn nodes(status: &Status) -> String {
@@ -127,7 +127,14 @@ fn enrolled_node(node: &EnrolledNode, now: Time) -> String {
         ("remark", if remark.is_empty() { "none".to_owned() } else { remark }),
     ];
     let facts = lines(facts.into_iter().map(|(name, value)| format!("{name:<12} {value}")));
-    format!("{facts}{}", holding(&node.held, &node.unconfirmed))
+    let last = last_of(&node.held).map(|key| {
+        format!(
+            "it is the last that is known to hold the private half of key {}, which the leader is without: if it goes, {}",
+            key.kid,
+            loss(key)
+        )
+    });
+    format!("{facts}{}{}", holding(&node.held, &node.unconfirmed), lines(last))
 }
 
 fn ended_node(ended: &Ended) -> String {
@@ -168,7 +175,30 @@ pub(in crate::cli) fn node_ended(ended: &NodeEnded) -> String {
     };
     let remarks = ended.remarks.iter().map(|remark| plain(remark));
     let said = lines([first, told.to_owned()].into_iter().chain(remarks));
-    format!("{said}{}{}", holding(&ended.held, &ended.unconfirmed), follow_up(ended))
+    let last = last_of(&ended.held).map(|key| {
+        format!(
+            "with it goes the last private half of key {} that is known of, as the leader is without it: {}",
+            key.kid,
+            loss(key)
+        )
+    });
+    let held = holding(&ended.held, &ended.unconfirmed);
+    format!("{said}{held}{}{}", lines(last), follow_up(ended))
+}
+
+/// The keys that no other node is known to hold, and neither does the leader.
+fn last_of(held: &[HeldKey]) -> impl Iterator<Item = &HeldKey> {
+    held.iter().filter(|key| key.is_last_holder)
+}
+
+/// What it means that nobody has the private half of a key, and what helps.
+fn loss(key: &HeldKey) -> String {
+    let rotate = format!("`jkeys rotate --now --profile {} --reason superseded`", key.profile);
+    match (key.key_use, key.state.as_str()) {
+        (KeyUse::Sig, _) => format!("nobody signs with it any more; {rotate} has another key sign"),
+        (KeyUse::Enc, "active") => format!("nobody reads what is encrypted to it any more; {rotate} publishes another key"),
+        (KeyUse::Enc, _) => "nobody reads what was encrypted to it any more".to_owned(),
+    }
 }
 
 /// What an operator does next, where somebody else may have what is on the node.
@@ -195,4 +225,62 @@ fn follow_up(ended: &NodeEnded) -> String {
         )
     });
     lines([when.to_owned()].into_iter().chain(rotations).chain(more))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::samples::{a_node, kid, node_ended as an_end};
+    use crate::rpc::admin::EndNodeCall;
+
+    fn held(name: &str, key_use: KeyUse, state: &str, is_last_holder: bool) -> HeldKey {
+        HeldKey {
+            kid: kid(name),
+            profile: "web".parse().unwrap(),
+            state: state.to_owned(),
+            key_use,
+            is_last_holder,
+        }
+    }
+
+    #[test]
+    fn whoever_takes_out_the_last_holder_of_a_key_is_told_what_goes_with_it() {
+        let mut ended = an_end(EndNodeCall {
+            node: "vm-1".parse().unwrap(),
+            ending: Ending::Removed,
+            comment: None,
+        });
+        ended.held = vec![held("elsewhere", KeyUse::Enc, "active", false)];
+        assert!(!node_ended(&ended).contains("last private half"));
+        for (key_use, state, loss) in [
+            (
+                KeyUse::Sig,
+                "active",
+                "nobody signs with it any more; `jkeys rotate --now --profile web --reason superseded` has another key sign",
+            ),
+            (
+                KeyUse::Enc,
+                "active",
+                "nobody reads what is encrypted to it any more; `jkeys rotate --now --profile web --reason superseded` publishes another key",
+            ),
+            (KeyUse::Enc, "retiring", "nobody reads what was encrypted to it any more"),
+            (KeyUse::Enc, "revoked", "nobody reads what was encrypted to it any more"),
+        ] {
+            ended.held.truncate(1);
+            ended.held.push(held("only-here", key_use, state, true));
+            let told = node_ended(&ended);
+            let line = format!(
+                "with it goes the last private half of key only-here that is known of, as the leader is without it: {loss}\n"
+            );
+            assert!(told.contains(&line), "{told}");
+            assert_eq!(told.matches("last private half").count(), 1, "{told}");
+        }
+
+        let mut page = a_node();
+        page.enrolled.as_mut().expect("it is in the fleet").held = ended.held;
+        let shown = node(&page);
+        let line =
+            "it is the last that is known to hold the private half of key only-here, which the leader is without: if it goes, ";
+        assert!(shown.contains(line), "{shown}");
+    }
 }

@@ -3,7 +3,7 @@
 use super::context::Context;
 use crate::leader::core::Leader;
 use crate::leader::status::node_status;
-use crate::lifecycle::{Command, Ended, Ending, Event, Farewell, Key, State, held_keys, unconfirmed};
+use crate::lifecycle::{Command, Ended, Ending, Event, Farewell, Key, State, held_keys, last_holder_of, unconfirmed};
 use crate::rpc::admin::EndNodeCall;
 use crate::rpc::documents::{EnrolledNode, HeldKey, NodeEnded, NodePage};
 use crate::rpc::{ErrorKind, Failure};
@@ -27,7 +27,11 @@ impl Context {
         let (decision, _) = answer.map_err(|refusal| Failure::refused(refusal.to_string()))?;
         let leader = self.shared.leader().await?;
         let Some(Farewell {
-            node, held, unconfirmed, ..
+            node,
+            held,
+            last_holder_of,
+            unconfirmed,
+            ..
         }) = decision.events.iter().find_map(Event::farewell).cloned()
         else {
             return Err(Failure::new(
@@ -40,7 +44,7 @@ impl Context {
             ending,
             at: leader.state().last_record_at,
             was_connected,
-            held: held_key_rows(leader.state(), &held),
+            held: held_key_rows(leader.state(), &held, &last_holder_of),
             unconfirmed,
             remarks: decision.remarks,
         })
@@ -77,17 +81,19 @@ impl Context {
             enrolled_at: row.enrolled_at,
             tls_key: row.tls_key,
             witness_key: row.witness_key,
-            held: held_key_rows(state, &held_keys(state, seen, row)),
+            held: held_key_rows(state, &held_keys(state, seen, row), &last_holder_of(state, seen, row)),
             unconfirmed: state.revocations.keys().filter(waits_for_it).cloned().collect(),
         })
     }
 }
 
-fn held_key_rows(state: &State, kids: &[Kid]) -> Vec<HeldKey> {
+fn held_key_rows(state: &State, kids: &[Kid], last_holder_of: &[Kid]) -> Vec<HeldKey> {
     let row = |key: &Key| HeldKey {
         kid: key.kid().clone(),
         profile: key.profile.clone(),
         state: key.phase.name().to_owned(),
+        key_use: key.key_use(),
+        is_last_holder: last_holder_of.contains(key.kid()),
     };
     kids.iter().filter_map(|kid| state.keys.get(kid)).map(row).collect()
 }

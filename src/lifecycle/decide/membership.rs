@@ -3,7 +3,7 @@
 use super::schedule::unconfirmed;
 use super::service::departure;
 use super::{Decision, Refusal};
-use crate::lifecycle::ended::{Ending, Farewell, held_keys};
+use crate::lifecycle::ended::{Ending, Farewell, held_keys, last_holder_of};
 use crate::lifecycle::event::{Event, Leaving};
 use crate::lifecycle::mutant::{Mutant, is_out};
 use crate::lifecycle::sightings::Sightings;
@@ -102,6 +102,7 @@ pub(super) fn end(
         enrolment: row.enrolment,
         comment: comment.cloned(),
         held: held_keys(state, seen, row),
+        last_holder_of: last_holder_of(state, seen, row),
         unconfirmed: unconfirmed_by(state, seen, node),
     }));
     Ok(decision)

@@ -86,6 +86,93 @@ fn a_node_that_never_came_holds_nothing() {
     assert_eq!(farewell(&events).held, []);
 }
 
+/// The keys of which a node would be named as the last holder, if it were taken out.
+fn last_holder_of(bench: &Bench, node: &str) -> Vec<Kid> {
+    let decision = decide(&bench.state, &bench.seen, &end(node, Ending::Removed), bench.now).unwrap();
+    farewell(&decision.events).last_holder_of.clone()
+}
+
+/// Node `node` reports that it is as it should be, and without this private half.
+fn confirm_without(bench: &mut Bench, node: &str, kid: &Kid) {
+    let mut installed = bench.installed(node);
+    for halves in [&mut installed.held, &mut installed.signing, &mut installed.decrypting] {
+        halves.remove(kid);
+    }
+    bench.report(node, Some(installed));
+}
+
+/// The leader is without the private half of the key that is in use, which it has taken over from nodes `a` and `b`; `c` is without it
+/// too, and `joining` was never heard.
+fn inherited(profile: &str) -> (Bench, Kid) {
+    let mut bench = Bench::with_profile(profile, &["a", "b", "c"]);
+    let in_use = |phase: &Phase| matches!(phase, Phase::Active { .. } | Phase::Published { .. });
+    let kid = bench.kid_in(in_use).unwrap();
+    bench.join("joining");
+    let key = bench.state.keys.get_mut(&kid).unwrap();
+    (key.inherited, key.published_at) = (true, bench.now);
+    bench.now = bench.now + Span::secs(1);
+    bench.confirm("a");
+    bench.confirm("b");
+    confirm_without(&mut bench, "c", &kid);
+    (bench, kid)
+}
+
+#[test]
+fn the_last_node_with_a_private_half_that_the_leader_is_without_is_named_as_that() {
+    for profile in ["web", "enc"] {
+        let (mut bench, kid) = inherited(profile);
+        for node in ["a", "b", "c", "joining"] {
+            assert_eq!(last_holder_of(&bench, node), [], "{node}: another has it");
+        }
+        bench.run(&end("b", Ending::Revoked)).unwrap();
+        assert_eq!(last_holder_of(&bench, "a"), std::slice::from_ref(&kid));
+        let mut whole = bench.clone();
+        whole.state.keys.get_mut(&kid).unwrap().inherited = false;
+        assert_eq!(last_holder_of(&whole, "a"), [], "the leader has it");
+
+        bench.run(&end("a", Ending::Revoked)).unwrap();
+        assert_eq!(last_holder_of(&bench, "c"), [], "it has said that it is without it");
+        assert_eq!(last_holder_of(&bench, "joining"), [], "it never had a view");
+    }
+}
+
+#[test]
+fn only_a_node_that_has_said_so_since_counts_as_another_holder() {
+    let (mut bench, kid) = inherited("web");
+    confirm_without(&mut bench, "b", &kid);
+    assert_eq!(last_holder_of(&bench, "a"), std::slice::from_ref(&kid), "it has lost it");
+    bench.confirm("b");
+    assert_eq!(last_holder_of(&bench, "a"), []);
+    bench.report("b", None);
+    assert_eq!(last_holder_of(&bench, "a"), std::slice::from_ref(&kid), "it holds no view");
+    bench.confirm("b");
+    bench.state.keys.get_mut(&kid).unwrap().published_at = bench.now;
+    bench.now = bench.now + Span::secs(1);
+    bench.confirm("a");
+    let last = last_holder_of(&bench, "a");
+    assert_eq!(
+        last,
+        std::slice::from_ref(&kid),
+        "it was not heard since the key was taken over"
+    );
+}
+
+#[test]
+fn a_log_that_calls_a_node_the_last_holder_of_what_the_leader_has_is_refused() {
+    let (bench, kid) = inherited("web");
+    let mut events = bench.diverged().run(&end("a", Ending::Removed)).unwrap().events;
+    bench.state.clone().replay(&events, bench.now).unwrap();
+    let Some(Event::NodeRemoved { farewell }) = events.last_mut() else {
+        panic!("{events:?}");
+    };
+    farewell.last_holder_of = vec![kid.clone()];
+    bench.state.clone().replay(&events, bench.now).unwrap();
+    let mut whole = bench.state.clone();
+    whole.keys.get_mut(&kid).unwrap().inherited = false;
+    let why = whole.replay(&events, bench.now).unwrap_err().to_string();
+    assert!(why.contains("was not on nodes only"), "{why}");
+}
+
 /// The leader is restored from a copy that has the state, and nothing of what nodes had reported.
 fn put_back(bench: &mut Bench) {
     let restoration = Restoration {

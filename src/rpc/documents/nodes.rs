@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::NodeStatus;
 use crate::lifecycle::{Ended, Ending};
-use crate::types::{Digest, Enrolment, Kid, NodeName, ProfileName, Time, WitnessKey};
+use crate::types::{Digest, Enrolment, KeyUse, Kid, NodeName, ProfileName, Time, WitnessKey};
 
 /// `jkeys node show`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +49,10 @@ pub struct HeldKey {
     pub profile: ProfileName,
     /// Its state, as in `jkeys status`.
     pub state: String,
+    /// What it is for.
+    pub key_use: KeyUse,
+    /// Whether the leader is without it, and no other node is known to hold it.
+    pub is_last_holder: bool,
 }
 
 /// What `jkeys node revoke` and `jkeys node remove` are told once it is durable.

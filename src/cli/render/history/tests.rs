@@ -192,24 +192,33 @@ fn each_cause_of_an_activation_in_words() {
 
 #[test]
 fn the_end_of_a_node_in_words() {
-    let farewell = |held: &[&str], comment: Option<&str>| Farewell {
+    let kids = |names: &[&str]| names.iter().map(|name| kid(name)).collect();
+    let farewell = |held: &[&str], last: &[&str], comment: Option<&str>| Farewell {
         node: "vm-1".parse().unwrap(),
         enrolment: Enrolment(7),
         comment: comment.map(|comment| comment.parse().unwrap()),
-        held: held.iter().map(|name| kid(name)).collect(),
+        held: kids(held),
+        last_holder_of: kids(last),
         unconfirmed: vec![],
     };
     let revoked = Event::NodeRevoked {
-        farewell: farewell(&["a", "b"], Some("stolen")),
+        farewell: farewell(&["a", "b"], &[], Some("stolen")),
     };
     assert_eq!(
         words(revoked),
         "node vm-1 revoked, it may hold the private halves of a, b  [\"stolen\"]"
     );
     let removed = Event::NodeRemoved {
-        farewell: farewell(&[], None),
+        farewell: farewell(&[], &[], None),
     };
     assert_eq!(words(removed), "node vm-1 removed, it held no private half");
+    let last = Event::NodeRemoved {
+        farewell: farewell(&["a", "b"], &["b"], None),
+    };
+    assert_eq!(
+        words(last),
+        "node vm-1 removed, it may hold the private halves of a, b, and was the last that is known to hold b"
+    );
 }
 
 #[test]
