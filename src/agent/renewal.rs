@@ -12,7 +12,7 @@ use super::trust::Held;
 use crate::clock::Clock;
 use crate::rpc::fleet_client;
 use crate::rpc::proto::RenewRequest;
-use crate::types::{CERTIFICATE_LIFE, Span, Time};
+use crate::types::{RENEWED_BEFORE_END, Span, Time};
 
 /// How soon it is tried again.
 const RETRY_AFTER: Span = Span::mins(10);
@@ -56,7 +56,7 @@ impl Renewal {
         loop {
             match self.papers.not_after() {
                 Ok(not_after) => {
-                    self.clock.sleep_until(not_after - Span(CERTIFICATE_LIFE.0 / 3 * 2)).await;
+                    self.clock.sleep_until(not_after - RENEWED_BEFORE_END).await;
                     self.try_once(not_after).await;
                 }
                 Err(why) => tracing::warn!(%why, "the node's certificate can't be read, so it is not renewed"),

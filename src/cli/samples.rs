@@ -251,10 +251,20 @@ fn planned(hours: u64, key: PlannedKey, event: Happening, waits_for: Awaited) ->
         profile: Some("main".parse().unwrap()),
         key: Some(key),
         node: None,
+        ca: None,
         event,
         into: None,
         waits_for,
         if_answered: None,
+    }
+}
+
+fn of_ca(hours: u64, number: u32, event: Happening, waits_for: Awaited) -> Planned {
+    Planned {
+        profile: None,
+        key: None,
+        ca: Some(number),
+        ..planned(hours, PlannedKey::Next(1), event, waits_for)
     }
 }
 
@@ -329,7 +339,7 @@ pub(super) fn a_plan() -> Plan {
         until: NOW + Span::hours(14 * 24),
         violations: vec![],
         halted: None,
-        absent: missing,
+        absent: missing.clone(),
         events: vec![
             planned(2, next.clone(), Happening::Published, Awaited::Key),
             Planned {
@@ -344,6 +354,23 @@ pub(super) fn a_plan() -> Plan {
             },
             planned(47, next.clone(), Happening::Signs, Awaited::Hour),
             planned(47, PlannedKey::Kid(kid("old")), Happening::Retires, Awaited::Successor),
+            of_ca(240, 2, Happening::CaMade, Awaited::Ca),
+            of_ca(
+                240,
+                2,
+                Happening::CaSigns,
+                Awaited::Trust {
+                    missing: missing.clone(),
+                },
+            ),
+            of_ca(
+                288,
+                1,
+                Happening::CaDropped,
+                Awaited::Certificates {
+                    missing: missing.clone(),
+                },
+            ),
         ],
         jwks: JwksSize {
             until: NOW + Span::hours(14 * 24),

@@ -16,10 +16,7 @@ use super::choice::common_name;
 use super::identity::{not_after, parse, uri_name};
 use super::keys::{generate_p256, p256, random, spki_digest};
 use super::{NodeCsr, PkiError, TlsIdentity};
-use crate::types::{CERTIFICATE_LIFE, Digest, NodeName, Secret, Span, SpiffeId, Time, TrustDomain};
-
-/// How long a CA lives. It is replaced long before.
-const LIFE: Span = Span::hours(5 * 365 * 24);
+use crate::types::{CA_LIFE, CERTIFICATE_LIFE, Digest, NodeName, Secret, Span, SpiffeId, Time, TrustDomain};
 
 /// How long before its making a certificate is good already, for clocks that are behind.
 const BACKDATED: Span = Span::mins(5);
@@ -43,7 +40,7 @@ impl Ca {
             &common_name(spki_digest(&key)),
             &format!("spiffe://{trust_domain}"),
             now,
-            LIFE,
+            CA_LIFE,
         )?;
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];

@@ -20,7 +20,7 @@ mod tree_head;
 
 pub use actor::{Actor, Comment, Reason};
 pub use anchor::{Anchor, AnchorError};
-pub use certificate::{CERTIFICATE_LIFE, RENEWABLE_FOR};
+pub use certificate::{CA_LIFE, CERTIFICATE_LIFE, RENEWABLE_FOR, RENEWED_BEFORE_END};
 pub use hook_event::HookEvent;
 pub use host_port::{HostPort, HostPortError};
 pub use ids::{Enrolment, Epoch, Generation, Seq, Version};

@@ -41,7 +41,7 @@ fn subject(plan: &Plan) -> String {
 
 /// A line for each event.
 pub(super) fn events(events: &[Planned], now: Time, columns: Option<usize>) -> String {
-    let widest = events.iter().map(|event| key(event.key.as_ref()).len()).max().unwrap_or(0);
+    let widest = events.iter().map(|event| subject_of(event).len()).max().unwrap_or(0);
     let full = table(events, now, widest);
     let too_wide = columns.map_or(0, |columns| full.width().saturating_sub(columns));
     if too_wide == 0 {
@@ -58,12 +58,19 @@ fn table(events: &[Planned], now: Time, key_width: usize) -> Table {
             event.at.to_string(),
             left.strip_prefix("in ").unwrap_or(&left).to_owned(),
             event.profile.as_ref().map(ToString::to_string).unwrap_or_default(),
-            shortened(&key(event.key.as_ref()), key_width),
+            shortened(&subject_of(event), key_width),
             happens(event) + &event.into.map_or_else(String::new, |spec| format!(" ({spec})")),
             waits_for(event),
         ]);
     }
     table
+}
+
+/// The key or the CA that an event is of.
+fn subject_of(event: &Planned) -> String {
+    event
+        .ca
+        .map_or_else(|| key(event.key.as_ref()), |number| format!("CA {number}"))
 }
 
 fn key(key: Option<&PlannedKey>) -> String {
@@ -91,6 +98,9 @@ fn happens(event: &Planned) -> String {
         Happening::RevocationConfirmed => "revocation complete".to_owned(),
         Happening::EntersService => node("enters service"),
         Happening::LeavesService => node("leaves service"),
+        Happening::CaMade => "made".to_owned(),
+        Happening::CaSigns => "signs certificates".to_owned(),
+        Happening::CaDropped => "trusted no more".to_owned(),
     }
 }
 
@@ -106,6 +116,9 @@ fn waits_for(event: &Planned) -> String {
         Awaited::Window { span, missing } => (format!("every node, then {span} for what was encrypted to it"), missing),
         Awaited::Confirmation { missing } => ("its confirmation".to_owned(), missing),
         Awaited::Silence => ("no answer until then".to_owned(), &[]),
+        Awaited::Ca => ("a new CA, which is made then".to_owned(), &[]),
+        Awaited::Trust { missing } => ("every node in service to trust it".to_owned(), missing),
+        Awaited::Certificates { missing } => ("every node's certificate of another CA".to_owned(), missing),
     };
     let without = (!missing.is_empty()).then(|| format!("; {} not yet", list(missing)));
     let best = event.if_answered.map(|at| format!("; {at} if answered now"));
@@ -157,6 +170,9 @@ fn by(deadline: &Deadline, now: Time) -> String {
         Happening::Destroyed => "is destroyed",
         Happening::RevocationConfirmed => "is revoked everywhere",
         Happening::EntersService => "a node enters service",
+        Happening::CaMade => "a CA is made",
+        Happening::CaSigns => "a CA signs",
+        Happening::CaDropped => "a CA is trusted no more",
     };
     let what: String = [profile, key].into_iter().flatten().collect();
     format!("{} ({}; late then: {what}{event})", deadline.at, relative(deadline.at, now))

@@ -335,6 +335,9 @@ TIME                      IN      PROFILE  KEY         EVENT                WAIT
 2026-11-24T10:05:04.000Z if answered now
 2026-11-25T05:05:04.000Z  1d 23h  main     next key 1  signs                its hour, by each node's own clock
 2026-11-25T05:05:04.000Z  1d 23h  main     old         signs no more        its successor
+2026-12-03T06:05:04.000Z  10d              CA 2        made                 a new CA, which is made then
+2026-12-03T06:05:04.000Z  10d              CA 2        signs certificates   every node in service to trust it; vm-2 not yet
+2026-12-05T06:05:04.000Z  12d              CA 1        trusted no more      every node's certificate of another CA; vm-2 not yet
 
 keys in the JWKS at most: 4 (main 4), until 2026-12-07T06:05:04.000Z
 the leader may be away until 2026-11-23T08:05:04.000Z (in 2h; late then: main next key 1 is published), and nothing is late

@@ -172,6 +172,12 @@ impl Leader {
         self.making.iter().map(|(profile, making)| (profile, making.serial))
     }
 
+    /// The number of the CA that was asked for and is not made yet.
+    #[must_use]
+    pub fn ca_in_the_making(&self) -> Option<u32> {
+        self.makes_ca.then(|| self.state.authority.next_number())
+    }
+
     /// Takes one input.
     pub fn step(&mut self, input: Input, now: impl Into<Now>) -> Vec<Effect> {
         let (mut effects, now) = (Vec::new(), now.into());

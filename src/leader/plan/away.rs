@@ -19,7 +19,10 @@ pub(super) fn of_leader(rows: &[Planned], now: Time) -> Away {
         | Happening::Removed
         | Happening::Staged
         | Happening::Encrypts
-        | Happening::Discarded => Some(due(row)),
+        | Happening::Discarded
+        | Happening::CaMade
+        | Happening::CaSigns
+        | Happening::CaDropped => Some(due(row)),
         Happening::Retires => Some(removal(row)),
         _ => None,
     });
@@ -64,6 +67,11 @@ pub(super) fn of_node(rows: &[Planned], now: Time, straggler_after: Span) -> Awa
         Happening::Retires => Some(removal(row)),
         Happening::Unpublished => Some(Deadline {
             event: Happening::Discarded,
+            ..due(row)
+        }),
+        // It signs once the node trusts it.
+        Happening::CaMade => Some(Deadline {
+            event: Happening::CaSigns,
             ..due(row)
         }),
         _ => None,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::rows::happening;
 use crate::leader::core::{Ask, Effect, Input, LastUp, Leader, Ticket};
-use crate::lifecycle::{Command, Event, Installed, KeySet, Report, Settings, State, Switches, View, next_due, view};
+use crate::lifecycle::{Command, Event, Installed, KeySet, Papers, Report, Settings, State, Switches, View, next_due, view};
 use crate::rpc::documents::PlannedKey;
 use crate::types::{Actor, Digest, Enrolment, Kid, NodeName, Now, ProfileName, PublicKey, Seq, Span, Time, WitnessKey};
 
@@ -34,6 +34,8 @@ pub(super) struct Course {
 pub(super) struct Ideal {
     pub(super) reported: Option<(Installed, Time)>,
     pub(super) switches: Switches,
+    /// What it last said of its papers, as far as that mattered.
+    pub(super) papers: Option<Papers>,
 }
 
 /// One event of a course, with what the leader knew of nodes that do not answer.
@@ -56,8 +58,8 @@ impl Course {
             current.map(|confirmed| confirmed.switches).unwrap_or_default()
         };
         let ideal = |node: &NodeName| Ideal {
-            reported: None,
             switches: switches(node),
+            ..Ideal::default()
         };
         let nodes = answering.iter().map(|node| (node.clone(), ideal(node))).collect();
         let mut course = Self {
@@ -155,7 +157,8 @@ impl Course {
             // No node that answers is ever silent for so long that it leaves service.
             let heartbeat = self.clock + Span((state.settings.straggler_after().0 / 2).max(1));
             let due = next_due(state, self.leader.seen(), self.clock).unwrap_or(until);
-            self.clock = due.min(heartbeat).min(until);
+            let renewed = self.renewed_by().filter(|at| *at > self.clock).unwrap_or(until);
+            self.clock = due.min(heartbeat).min(renewed).min(until);
             self.rest();
         }
     }
@@ -172,6 +175,9 @@ impl Course {
                 .collect();
             for (profile, serial) in making {
                 self.make_key(profile, serial);
+            }
+            if let Some(number) = self.leader.ca_in_the_making() {
+                self.make_ca(number);
             }
             let reported = self.report();
             if self.decisions == before && !reported {
@@ -241,6 +247,7 @@ impl Course {
         for (node, enrolment, installed) in reports {
             self.send(node, enrolment, installed);
         }
+        self.tell_papers();
         let observed = self.step(Input::Settle);
         if observed {
             self.step(Input::Settled);
@@ -264,7 +271,7 @@ impl Course {
     }
 
     /// Says whether there is something new to observe.
-    fn step(&mut self, input: Input) -> bool {
+    pub(super) fn step(&mut self, input: Input) -> bool {
         let mut observes = false;
         // Both clocks go on alike.
         let now = Now {

@@ -4,6 +4,7 @@
 //! at once, and keys to be made at once; a node that does not answer stays silent.
 
 mod away;
+mod cas;
 mod course;
 mod rows;
 

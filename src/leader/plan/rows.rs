@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::course::{Course, Moment};
 use crate::leader::core::Leader;
-use crate::lifecycle::{Cause, Event, Keeping, Key, Phase, Publication, Retirement, Staging, Windows, unconfirmed};
+use crate::lifecycle::{
+    CaEnding, Cause, Event, Keeping, Key, Phase, Publication, Retirement, Staging, Windows, distrusting, unconfirmed,
+};
 use crate::rpc::documents::{Awaited, Happening, Planned};
 use crate::types::{KeySpec, Kid, NodeName, ProfileName, Time};
 
@@ -24,6 +26,9 @@ pub(super) fn happening(event: &Event) -> Option<Happening> {
         Event::RevocationConfirmed { .. } => Happening::RevocationConfirmed,
         Event::EnteredService { .. } => Happening::EntersService,
         Event::LeftService { .. } => Happening::LeavesService,
+        Event::CaMade { .. } => Happening::CaMade,
+        Event::CaActivated { .. } => Happening::CaSigns,
+        Event::CaDropped { .. } => Happening::CaDropped,
         _ => return None,
     })
 }
@@ -45,6 +50,12 @@ pub(super) struct Rows<'a> {
     /// What is in use in each profile.
     in_use: BTreeMap<ProfileName, KeySpec>,
     unconfirmed: BTreeMap<Kid, Vec<NodeName>>,
+    /// Nodes that do not answer and have not said that they trust the CA that is to sign.
+    distrusting: Vec<NodeName>,
+    /// Nodes that do not answer and may have a certificate of the CA that goes.
+    uncertified: Vec<NodeName>,
+    /// Nodes that do not answer.
+    away: Vec<NodeName>,
 }
 
 impl<'a> Rows<'a> {
@@ -76,6 +87,14 @@ impl<'a> Rows<'a> {
             in_use: in_use.map(|key| (key.profile.clone(), key.public.spec)).collect(),
             keys: state.keys.values().map(|key| (key.kid().clone(), known(key))).collect(),
             unconfirmed: state.revocations.keys().map(|kid| (kid.clone(), unconfirmed(kid))).collect(),
+            distrusting: absent(
+                state
+                    .authority
+                    .made()
+                    .map_or_else(Vec::new, |ca| distrusting(state, seen, ca)),
+            ),
+            uncertified: absent(CaEnding::of(state, seen, course.clock).map_or_else(Vec::new, |ending| ending.missing)),
+            away: absent(state.nodes.keys().cloned().collect()),
         };
         course.history().iter().filter_map(|moment| rows.row(moment)).collect()
     }
@@ -96,6 +115,11 @@ impl<'a> Rows<'a> {
             key: kid.map(|kid| self.course.name_of(kid)),
             node: match &moment.event {
                 Event::EnteredService { node, .. } | Event::LeftService { node, .. } => Some(node.clone()),
+                _ => None,
+            },
+            ca: match &moment.event {
+                Event::CaMade { facts, .. } => Some(facts.number),
+                Event::CaActivated { number, .. } | Event::CaDropped { number, .. } => Some(*number),
                 _ => None,
             },
             event,
@@ -134,6 +158,8 @@ impl<'a> Rows<'a> {
                     key.unswitched.clone_from(&moment.absent);
                 }
             }
+            Event::CaMade { .. } => self.distrusting.clone_from(&moment.absent),
+            Event::CaActivated { .. } => self.uncertified.clone_from(&self.away),
             _ => {}
         }
     }
@@ -171,6 +197,13 @@ impl<'a> Rows<'a> {
                     .unwrap_or_default(),
             },
             (Happening::LeavesService, _) => Awaited::Silence,
+            (Happening::CaMade, _) => Awaited::Ca,
+            (Happening::CaSigns, _) => Awaited::Trust {
+                missing: self.distrusting.clone(),
+            },
+            (Happening::CaDropped, _) => Awaited::Certificates {
+                missing: self.uncertified.clone(),
+            },
             (Happening::Armed | Happening::Removed | Happening::Encrypts | Happening::Discarded, None) => Awaited::Time,
         }
     }
@@ -186,7 +219,7 @@ fn never_served(event: &Event) -> bool {
 
 /// Writes into `rows` when each would come if all nodes answered, where `best` is the course of that.
 pub(super) fn compare(rows: &mut [Planned], best: &[Planned]) {
-    let name = |row: &Planned| (row.event, row.profile.clone(), row.key.clone(), row.node.clone());
+    let name = |row: &Planned| (row.event, row.profile.clone(), row.key.clone(), row.node.clone(), row.ca);
     let mut earliest: BTreeMap<_, Vec<Time>> = BTreeMap::new();
     for row in best.iter().rev() {
         earliest.entry(name(row)).or_default().push(row.at);

@@ -70,6 +70,8 @@ pub struct Planned {
     pub key: Option<PlannedKey>,
     /// The node, of an event of a node.
     pub node: Option<NodeName>,
+    /// The number of the CA, of an event of a CA.
+    pub ca: Option<u32>,
     /// What happens.
     pub event: Happening,
     /// What the key is, where that is another algorithm than the one in use: the profile rotates into it.
@@ -120,6 +122,12 @@ pub enum Happening {
     EntersService,
     /// A node holds up no decision any more.
     LeavesService,
+    /// A CA is made, and nodes are told to trust it.
+    CaMade,
+    /// Certificates are signed with it.
+    CaSigns,
+    /// It is trusted no more.
+    CaDropped,
 }
 
 /// What an event waits for.
@@ -167,6 +175,18 @@ pub enum Awaited {
     },
     /// The node to stay away until then.
     Silence,
+    /// A CA to be made, as soon as it is due.
+    Ca,
+    /// Every node in service to trust the CA.
+    Trust {
+        /// Nodes that do not answer, and that it waits for until they do or leave service.
+        missing: Vec<NodeName>,
+    },
+    /// Every node to have a certificate of another CA, or the last one of this CA to be past its time.
+    Certificates {
+        /// Nodes that do not answer.
+        missing: Vec<NodeName>,
+    },
 }
 
 /// How many keys stand in the JWKS at most.

@@ -2,6 +2,7 @@
 
 mod absent;
 mod away;
+mod cas;
 mod schedule;
 
 use super::*;
