@@ -52,8 +52,8 @@ pub enum AgentError {
 pub async fn check(config: &config::AgentConfig) -> Result<(), AgentError> {
     let own = in_terms_of_the_shell(config, None)?;
     let checked = blocking(move || {
-        folder::prove_writable(&own.layout.root).map_err(DiskError::from)?;
         own.layout.check()?;
+        folder::prove_writable(&own.layout.root).map_err(DiskError::from)?;
         own.cache_credential.as_deref().map(CacheKey::load).transpose().map(|_| ())
     });
     Ok(checked.await?)

@@ -61,7 +61,7 @@ impl AgentConfig {
         let mut top = document.top();
         let mut errors = Vec::new();
         let state_dir = top
-            .get("state_dir", value::path)
+            .get("state_dir", output::plain_path)
             .unwrap_or_else(|| "/var/lib/jkeys/agent".into());
         let view_dir = top.get("view_dir", output::plain_path).unwrap_or_else(|| state_dir.clone());
         let config = Self {

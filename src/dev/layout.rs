@@ -40,7 +40,7 @@ impl Layout {
         let scratch = || std::env::temp_dir().join(format!("jkeys-dev-{}-{}", std::process::id(), now.0 % 100_000_000));
         let path = dir.map_or_else(scratch, Path::to_owned);
         let refused = |why| DevError::Folder { path: path.clone(), why };
-        let absolute = std::path::absolute(&path).map_err(refused)?;
+        let absolute = resolved(&path).map_err(refused)?;
         let mut layout = Self {
             dir: absolute,
             is_scratch: false,
@@ -56,6 +56,8 @@ impl Layout {
             made => made.map_err(refused)?,
         }
         layout.is_scratch = dir.is_none();
+        // A node would refuse it, after the leader has been founded.
+        durable::open_safe_folder(&layout.dir).map_err(|error| refused(error.cause))?;
         durable::create_folder(&layout.dir.join("agents"), 0o755)?;
         Ok(layout)
     }
@@ -160,6 +162,15 @@ impl Drop for Layout {
     }
 }
 
+/// The path from the root, without links and dots: a node takes no other for its files. Its last name need not be there.
+fn resolved(path: &Path) -> io::Result<PathBuf> {
+    let absolute = std::path::absolute(path)?;
+    match (absolute.canonicalize(), absolute.parent(), absolute.file_name()) {
+        (Err(why), Some(above), Some(name)) if why.kind() == io::ErrorKind::NotFound => Ok(above.canonicalize()?.join(name)),
+        (found, ..) => found,
+    }
+}
+
 /// A path as a TOML text. It is UTF-8: [`Layout::check`] has seen to that.
 fn quoted(path: &Path) -> String {
     toml::Value::String(path.to_string_lossy().into_owned()).to_string()
@@ -213,6 +224,33 @@ mod tests {
         let refused = Layout::make(Some(dir.path()), NOW).unwrap_err();
         assert!(matches!(refused, DevError::NotEmpty(_)), "{refused}");
         assert!(refused.to_string().contains("overwrites nothing"));
+    }
+
+    #[test]
+    fn a_folder_behind_a_link_is_named_by_its_own_path() {
+        let above = tempfile::tempdir().unwrap();
+        let (real, link) = (above.path().join("real"), above.path().join("link"));
+        std::fs::create_dir(&real).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        for (named, meant) in [
+            ("link", "real"),
+            ("link/new", "real/new"),
+            ("link/../real/other", "real/other"),
+        ] {
+            let layout = Layout::make(Some(&above.path().join(named)), NOW).unwrap();
+            assert_eq!(layout.dir(), above.path().join(meant));
+        }
+    }
+
+    #[test]
+    fn a_folder_that_others_can_write_to_is_refused_in_words() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let above = tempfile::tempdir().unwrap();
+        let dir = above.path().join("open");
+        std::fs::create_dir(&dir).unwrap();
+        std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o777)).unwrap();
+        let refused = Layout::make(Some(&dir), NOW).unwrap_err().to_string();
+        assert!(refused.contains("can write to") && refused.contains("--dir"), "{refused}");
     }
 
     #[test]

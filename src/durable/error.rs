@@ -69,10 +69,9 @@ pub(super) fn failed<E: Into<io::Error>>(step: Step, path: &Path) -> impl FnOnce
 /// What to do about an error of the system.
 pub fn advice(cause: &io::Error) -> &'static str {
     if let Some(why) = cause.get_ref()
-        && why.is::<Unsafe>()
+        && let Some(why) = why.downcast_ref::<Unsafe>()
     {
-        return "files with keys go only where this folder and all above it belong to root or to the account that runs jkeys, and nobody \
-                else can write to them";
+        return why.advice();
     }
     match cause.raw_os_error().map(Errno::from_raw_os_error) {
         Some(Errno::NOSPC | Errno::DQUOT) => "free some space on that file system or raise the quota",

@@ -87,11 +87,14 @@ pub fn create_folder(path: &Path, mode: u32) -> Result<(), DurableError> {
 
 /// Like [`create_folder`], but a new one gets an owner and a group too.
 pub fn create_folder_as(path: &Path, attrs: &FileAttrs) -> Result<(), DurableError> {
-    let place = Place::of(path)?;
-    match make(&place, attrs) {
+    create_at(&Place::of(path)?, attrs)
+}
+
+pub(super) fn create_at(place: &Place<'_>, attrs: &FileAttrs) -> Result<(), DurableError> {
+    match make(place, attrs) {
         Err(error) if error.step == Step::Create && error.cause.kind() == io::ErrorKind::AlreadyExists => {
-            let there =
-                rustix::fs::statat(&place.folder, place.name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed(Step::Open, path))?;
+            let there = rustix::fs::statat(&place.folder, place.name, AtFlags::SYMLINK_NOFOLLOW)
+                .map_err(failed(Step::Open, place.path))?;
             if FileType::from_raw_mode(there.st_mode) == FileType::Directory {
                 place.sync()
             } else {

@@ -9,7 +9,7 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, Stat};
 
 use super::error::{DurableError, Step, failed};
 use super::file::{FileAttrs, remove_at};
-use super::folder::Place;
+use super::folder::{Place, create_at};
 use super::new_file::{NewFile, Over};
 
 /// Why a folder is not safe to write to.
@@ -34,12 +34,42 @@ pub enum Unsafe {
     Form(PathBuf),
 }
 
+impl Unsafe {
+    /// What to do about it.
+    pub(super) const fn advice(&self) -> &'static str {
+        match self {
+            Self::Writable(_) => {
+                "take that from them (chmod g-w,o-w): files with keys go only where this folder and all above it belong to root or to the \
+                 account that runs jkeys, and nobody else can write to them"
+            }
+            Self::Foreign { .. } => {
+                "give it to one of them (chown), or run jkeys as that user: files with keys go only where this folder and all above it belong \
+                 to root or to the account that runs jkeys, and nobody else can write to them"
+            }
+            Self::Link(_) | Self::Form(_) => "whoever can move a link on the way to files with keys decides where they go",
+        }
+    }
+}
+
 /// Opens the folder at `path` one name after the other, without following a link.
 ///
 /// # Errors
 /// A folder on the way is missing, is a link, belongs to somebody else than root and the account that runs jkeys, or can be written to
 /// by others. Above the last one a sticky bit is enough (`/tmp`): nobody else can take away there what is ours.
 pub fn open_safe_folder(path: &Path) -> Result<OwnedFd, DurableError> {
+    open_to(path, End::Written)
+}
+
+/// What the last folder of a path is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Files are written there, over what others may have put.
+    Written,
+    /// The way goes on from there.
+    Passed,
+}
+
+fn open_to(path: &Path, end: End) -> Result<OwnedFd, DurableError> {
     let refused = |why: Unsafe| failed(Step::Open, path)(io::Error::new(io::ErrorKind::PermissionDenied, why));
     let open = |folder: &OwnedFd, name: &OsStr, flags| rustix::fs::openat(folder, name, flags | OFlags::CLOEXEC, Mode::empty());
     let mut folder =
@@ -51,7 +81,8 @@ pub fn open_safe_folder(path: &Path) -> Result<OwnedFd, DurableError> {
     }
     loop {
         let stat = rustix::fs::fstat(&folder).map_err(failed(Step::Open, path))?;
-        check(&stat, &so_far, names.peek().is_none()).map_err(refused)?;
+        let is_written = end == End::Written && names.peek().is_none();
+        check(&stat, &so_far, is_written).map_err(refused)?;
         let name = match names.next() {
             None => break,
             Some(Component::Normal(name)) => name,
@@ -63,7 +94,7 @@ pub fn open_safe_folder(path: &Path) -> Result<OwnedFd, DurableError> {
     open(&folder, OsStr::new("."), OFlags::RDONLY | OFlags::DIRECTORY).map_err(failed(Step::Open, path))
 }
 
-fn check(stat: &Stat, path: &Path, is_last: bool) -> Result<(), Unsafe> {
+fn check(stat: &Stat, path: &Path, is_written: bool) -> Result<(), Unsafe> {
     const STICKY: u32 = 0o1000;
     if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
         return Err(Unsafe::Link(path.to_owned()));
@@ -76,11 +107,21 @@ fn check(stat: &Stat, path: &Path, is_last: bool) -> Result<(), Unsafe> {
     }
     // Root's own group is root. Any other has members that read the files, the agent's own too.
     let by_others = if stat.st_gid == 0 { 0o002 } else { 0o022 };
-    let kept_apart = !is_last && stat.st_mode & STICKY != 0;
+    let kept_apart = !is_written && stat.st_mode & STICKY != 0;
     if stat.st_mode & by_others != 0 && !kept_apart {
         return Err(Unsafe::Writable(path.to_owned()));
     }
     Ok(())
+}
+
+/// Like [`create_folder`](super::create_folder), and what stands at `path` is a safe folder once this has returned, whoever made it.
+///
+/// # Errors
+/// Those of [`open_safe_folder`], and of creating.
+pub fn create_safe_folder(path: &Path, mode: u32) -> Result<(), DurableError> {
+    let place = Place::in_folder(path, |above| open_to(above, End::Passed))?;
+    create_at(&place, &FileAttrs::mode(mode))?;
+    open_safe_folder(path).map(drop)
 }
 
 /// Like [`write_file`](super::write_file), but only in a safe folder.

@@ -125,6 +125,9 @@ pub enum DiskError {
     /// The sealed cache.
     #[error(transparent)]
     Cache(#[from] CacheError),
+    /// A folder of the node's own that others can change.
+    #[error("state_dir: {0}")]
+    StateDir(DurableError),
     /// A folder of the views that others can change.
     #[error("view_dir: {0}")]
     ViewDir(DurableError),
@@ -166,7 +169,7 @@ impl Disk {
     /// The files of a node. The cache is sealed with the key at `credential`, or else with a key of the node's own, which is made if it
     /// is not there. The node is in `fleet`; where that is not known, in the fleet that it remembers.
     pub fn open_as(layout: Layout, credential: Option<&Path>, fleet: Option<WitnessKey>) -> Result<Self, DiskError> {
-        durable::create_folder(&layout.root, 0o755)?;
+        layout.make_folders()?;
         durable::remove_leftovers(&layout.root)?;
         let key = match credential {
             Some(path) => CacheKey::load(path)?,

@@ -12,7 +12,7 @@ use crate::outputs::{Format, OutputError, Password, Rendered, kids_of, prove_out
 use crate::rpc::fleet::Bundle;
 use crate::types::Kid;
 
-/// The folder of PEM files; who may read them is said of each.
+/// Of folders; who may read a file is said of each.
 const FOLDER_MODE: u32 = 0o755;
 
 /// One more file, or folder, in each view.
@@ -117,18 +117,20 @@ impl Prepared {
 impl Layout {
     /// Finds out whether files can be made as they are configured, beside an agent that runs.
     pub fn check(&self) -> Result<(), DiskError> {
+        self.make_folders()?;
         self.prepare().map(drop)
     }
 
-    /// Finds out whether all that is configured can be done here, and reads the passwords.
+    /// Finds out whether all that is configured can be done in its folders, and reads the passwords.
     pub(super) fn prepare(&self) -> Result<Vec<Prepared>, DiskError> {
-        if self.view_dir != self.root {
-            let above = self.view_dir.parent().unwrap_or(Path::new("/"));
-            durable::open_safe_folder(above).map_err(DiskError::ViewDir)?;
-            durable::create_folder(&self.view_dir, 0o755).map_err(DiskError::ViewDir)?;
-            durable::open_safe_folder(&self.view_dir).map_err(DiskError::ViewDir)?;
-        }
         self.outputs.iter().map(|output| self.prepare_one(output)).collect()
+    }
+
+    /// Makes sure that its folders are there, and that nobody else can change what is in them: who could, would lead private files elsewhere
+    /// with a link, or a reader with another `live`.
+    pub(super) fn make_folders(&self) -> Result<(), DiskError> {
+        durable::create_safe_folder(&self.root, FOLDER_MODE).map_err(DiskError::StateDir)?;
+        durable::create_safe_folder(&self.view_dir, FOLDER_MODE).map_err(DiskError::ViewDir)
     }
 
     fn prepare_one(&self, output: &Output) -> Result<Prepared, DiskError> {

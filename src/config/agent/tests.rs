@@ -42,6 +42,12 @@ fn the_folders_follow_the_state_dir_and_the_credential() {
 }
 
 #[test]
+fn a_state_dir_is_named_from_the_root_name_by_name() {
+    let why = refused("state_dir = \"/srv/../jkeys\"\n");
+    assert!(why.contains("state_dir") && why.contains("no .. in it"), "{why}");
+}
+
+#[test]
 fn hooks_are_read_in_their_order() {
     let text = r#"
         private_group = "oidc"

@@ -1,7 +1,6 @@
 //! A crash is a step that is dropped, and a start.
 
 use super::*;
-use crate::durable::small_disk::on_small_disk;
 
 #[test]
 fn r6_a_crash_before_the_swap_leaves_the_old_view() {

@@ -2,6 +2,7 @@
 
 mod cache;
 mod crash;
+mod folders;
 mod killed;
 mod outputs;
 mod reader;
@@ -11,6 +12,7 @@ use std::fs;
 
 use super::*;
 use crate::agent::testing::{START, armed, bundle, kid, kids};
+use crate::durable::small_disk;
 use crate::lifecycle::Stage::{Active, Prepublished, Retiring};
 use crate::lifecycle::{Installed, Switches, View, view};
 use crate::types::Span;
@@ -23,6 +25,19 @@ fn open(root: &Path) -> Disk {
 fn alternating(number: u64) -> Bundle {
     let signer = usize::from(number % 2 == 1);
     bundle(number, &[(1 - signer, Retiring), (signer, Active), (2, Prepublished)])
+}
+
+/// On a disk that is soon full, in a folder of one's own there. In a namespace of users / belongs to nobody who is known, and no node goes
+/// below it.
+fn on_small_disk(name: &str, body: impl FnOnce(&Path)) {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    small_disk::on_small_disk(name, |disk| {
+        if fs::metadata("/").unwrap().uid() != 0 {
+            return small_disk::skipped(&format!("{name}: only root has a small disk below folders of root"));
+        }
+        fs::set_permissions(disk, fs::Permissions::from_mode(0o755)).unwrap();
+        body(disk);
+    });
 }
 
 fn view_now(bundle: &Bundle) -> View {

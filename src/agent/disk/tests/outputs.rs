@@ -6,7 +6,6 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::agent::core::Unfinished;
-use crate::durable::small_disk::on_small_disk;
 
 const PASSWORD: &str = "a long password";
 
@@ -436,8 +435,6 @@ fn on_a_full_disk_the_old_copy_stays_whole() {
                 outputs
             };
             let disk = machine.open(outputs());
-            durable::create_folder(small, 0o755).unwrap();
-            fs::set_permissions(small, fs::Permissions::from_mode(0o755)).unwrap();
             put_whole(&disk, &alternating(1));
             let before = fs::read(&place).unwrap();
             let filler = small.join("filler");
