@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::blocking::blocking;
 use super::folder;
 use crate::audit::{NoteKey, origin};
-use crate::durable::{self, DurableError};
+use crate::durable::{self, DurableError, FileAttrs};
 use crate::pki::{
     CaCertificate, CertificateDer, Membership, NodeKeys, PeerIdentity, PkiError, TlsIdentity, private_key_from_pem,
     private_key_to_pem,
@@ -153,7 +153,11 @@ impl Papers {
     /// # Errors
     /// Something can't be written: the identity before it stands.
     pub fn store(&self, folder: &Path) -> Result<(), PapersError> {
-        let private = folder::make(folder)?.attrs(0o600);
+        folder::as_its_owner(folder, || self.write(folder))
+    }
+
+    fn write(&self, folder: &Path) -> Result<(), PapersError> {
+        let private = FileAttrs::mode(0o600);
         let keys = folder.join(folder::KEYS);
         let name = self.keys_name()?;
         for (kind, key) in [("tls", self.keys.tls()), ("witness", self.keys.witness())] {
@@ -323,12 +327,53 @@ mod tests {
         assert_eq!(std::fs::read_dir(folder.path().join("keys")).unwrap().count(), 2);
     }
 
+    /// The agent's account, which somebody else has, exchanges `keys` for a link all the time.
+    #[test]
+    fn a_link_in_the_place_of_the_keys_has_root_remove_nothing_elsewhere() {
+        use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+        use std::sync::atomic::{AtomicBool, Ordering};
+
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+        const AGENT: u32 = 54_321;
+        if !rustix::process::geteuid().is_root() {
+            return durable::small_disk::skipped(
+                "a_link_in_the_place_of_the_keys_has_root_remove_nothing_elsewhere: the test is not root",
+            );
+        }
+        let above = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(above.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let (victim, folder) = (above.path().join("roots"), above.path().join("agent"));
+        for new in [&victim, &folder] {
+            std::fs::create_dir(new).unwrap();
+        }
+        chown(&folder, Some(AGENT), Some(AGENT)).unwrap();
+        let papers = papers("node");
+        papers.store(&folder).unwrap();
+        let (keys, link) = (folder.join("keys"), folder.join("link"));
+        symlink(&victim, &link).unwrap();
+        durable::write_file(&victim.join("a"), b"a", &FileAttrs::mode(0o600)).unwrap();
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    renameat_with(CWD, &keys, CWD, &link, RenameFlags::EXCHANGE).unwrap();
+                }
+            });
+            let stored = (0..200).filter(|_| papers.store(&folder).is_ok()).count();
+            is_over.store(true, Ordering::Relaxed);
+            println!("stored {stored} of 200 times");
+        });
+        let left: Vec<_> = victim.read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["a"]);
+    }
+
     #[test]
     fn a_node_without_an_identity_is_told_how_to_get_one() {
         let folder = tempfile::tempdir().unwrap();
         let refused = Papers::load(folder.path()).unwrap_err().to_string();
         assert!(refused.contains("jkeys enroll"), "{refused}");
-        durable::write_file(&folder.path().join("identity.json"), b"{", &durable::FileAttrs::mode(0o600)).unwrap();
+        durable::write_file(&folder.path().join("identity.json"), b"{", &FileAttrs::mode(0o600)).unwrap();
         let refused = Papers::load(folder.path()).unwrap_err().to_string();
         assert!(refused.contains("damaged") && refused.contains("join again"), "{refused}");
     }

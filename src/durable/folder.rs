@@ -82,12 +82,7 @@ pub fn sync_folder(path: &Path) -> Result<(), DurableError> {
 /// Makes sure that a folder stands at `path`, durably. A new one gets `mode`, whatever the umask; one that is there keeps its own.
 /// The folder above must be there; a symbolic link is refused.
 pub fn create_folder(path: &Path, mode: u32) -> Result<(), DurableError> {
-    create_folder_as(path, &FileAttrs::mode(mode))
-}
-
-/// Like [`create_folder`], but a new one gets an owner and a group too.
-pub fn create_folder_as(path: &Path, attrs: &FileAttrs) -> Result<(), DurableError> {
-    create_at(&Place::of(path)?, attrs)
+    create_at(&Place::of(path)?, &FileAttrs::mode(mode))
 }
 
 pub(super) fn create_at(place: &Place<'_>, attrs: &FileAttrs) -> Result<(), DurableError> {
@@ -149,7 +144,7 @@ pub fn remove_leftovers(path: &Path) -> Result<usize, DurableError> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     use super::*;
 
@@ -173,24 +168,6 @@ mod tests {
             let error = create_new_folder(&taken, 0o700).unwrap_err();
             assert_eq!((error.step, error.cause.kind()), (Step::Create, io::ErrorKind::AlreadyExists));
         }
-    }
-
-    #[test]
-    fn a_new_folder_gets_the_owner_that_was_asked_for() {
-        let root = tempfile::tempdir().unwrap();
-        let own = fs::metadata(root.path()).unwrap();
-        // Root may give any; everybody else only what they are.
-        let root_may = rustix::process::geteuid().is_root();
-        let (owner, group) = if root_may { (12_345, 12_346) } else { (own.uid(), own.gid()) };
-        let attrs = FileAttrs {
-            owner: Some(owner),
-            group: Some(group),
-            ..FileAttrs::mode(0o711)
-        };
-        let path = root.path().join("a");
-        create_folder_as(&path, &attrs).unwrap();
-        let made = fs::metadata(&path).unwrap();
-        assert_eq!((made.uid(), made.gid(), made.mode() & 0o7777), (owner, group, 0o711));
     }
 
     #[test]

@@ -17,10 +17,10 @@ pub(crate) mod small_disk;
 pub use append::Appender;
 pub use error::{DurableError, Step, advice};
 pub use file::{FileAttrs, create_file, remove_file, write_file};
-pub use folder::{create_folder, create_folder_as, create_new_folder, remove_folder_all, remove_leftovers, sync_folder};
+pub use folder::{create_folder, create_new_folder, remove_folder_all, remove_leftovers, sync_folder};
 pub use link::swap_link;
 pub use new_file::{NewFile, Over};
-pub use safe::{Unsafe, create_safe_folder, open_safe_folder, remove_file_safely, write_file_safely};
+pub use safe::{Unsafe, create_folder_safely, create_safe_folder, open_safe_folder, remove_file_safely, write_file_safely};
 
 /// How the name of each temporary begins, so that one left by a crash is known for what it is.
 pub const TEMPORARY_PREFIX: &str = ".jkeys-tmp-";

@@ -114,13 +114,21 @@ fn check(stat: &Stat, path: &Path, is_written: bool) -> Result<(), Unsafe> {
     Ok(())
 }
 
+/// Like [`create_folder`](super::create_folder), but only where nobody else decides what stands at `path`, and a new one gets an owner and a
+/// group too.
+///
+/// # Errors
+/// Those of [`open_safe_folder`] for the folders above, of which the last may have a sticky bit too; and of creating.
+pub fn create_folder_safely(path: &Path, attrs: &FileAttrs) -> Result<(), DurableError> {
+    create_at(&Place::in_folder(path, |above| open_to(above, End::Passed))?, attrs)
+}
+
 /// Like [`create_folder`](super::create_folder), and what stands at `path` is a safe folder once this has returned, whoever made it.
 ///
 /// # Errors
 /// Those of [`open_safe_folder`], and of creating.
 pub fn create_safe_folder(path: &Path, mode: u32) -> Result<(), DurableError> {
-    let place = Place::in_folder(path, |above| open_to(above, End::Passed))?;
-    create_at(&place, &FileAttrs::mode(mode))?;
+    create_folder_safely(path, &FileAttrs::mode(mode))?;
     open_safe_folder(path).map(drop)
 }
 

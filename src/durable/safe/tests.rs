@@ -37,6 +37,24 @@ fn a_file_is_written_and_removed_in_a_folder_of_ones_own() {
 }
 
 #[test]
+fn a_new_folder_gets_the_owner_that_was_asked_for() {
+    let root = tempfile::tempdir().unwrap();
+    let own = fs::metadata(root.path()).unwrap();
+    // Root may give any; everybody else only what they are.
+    let root_may = rustix::process::geteuid().is_root();
+    let (owner, group) = if root_may { (12_345, 12_346) } else { (own.uid(), own.gid()) };
+    let attrs = FileAttrs {
+        owner: Some(owner),
+        group: Some(group),
+        ..FileAttrs::mode(0o711)
+    };
+    let path = root.path().join("a");
+    create_folder_safely(&path, &attrs).unwrap();
+    let made = fs::metadata(&path).unwrap();
+    assert_eq!((made.uid(), made.gid(), made.mode() & 0o7777), (owner, group, 0o711));
+}
+
+#[test]
 fn a_folder_that_others_can_write_is_refused_also_where_it_is_sticky() {
     let root = tempfile::tempdir().unwrap();
     for mode in [0o777, 0o757, 0o1777] {
