@@ -1,6 +1,7 @@
 //! Hooks as another user. They need root, or the capabilities of the drop-in.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 
 use rustix::process::Uid;
 use rustix::thread::{
@@ -145,6 +146,77 @@ fn with_the_drop_in_a_hook_of_another_user_is_killed_with_its_group() {
         assert!(matches!(ended, Err(HookError::TimedOut { .. })), "{ended:?}");
         gone(rustix::process::Pid::from_raw(child.trim().parse().unwrap()).unwrap()).await;
     });
+}
+
+/// Runs this as an account that may do nothing about processes of others.
+fn without_rights(test: impl AsyncFnOnce() + Send + 'static) {
+    in_the_unit(async || {
+        let none = CapabilitySet::empty();
+        let sets = CapabilitySets {
+            effective: none,
+            permitted: none,
+            inheritable: none,
+        };
+        set_capabilities(None, sets).unwrap();
+        test().await;
+    });
+}
+
+/// Nobody but root may signal it, so it is as one that waits for a device for ever.
+#[test]
+fn a_hook_that_became_root_and_can_not_be_killed_holds_nothing_up() {
+    if !may_switch_or_skip() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let is_closed = std::fs::read_to_string("/proc/self/status")
+        .unwrap()
+        .contains("NoNewPrivs:\t1");
+    let mounted = rustix::fs::statvfs(folder.path()).unwrap().f_flag;
+    if is_closed || mounted.contains(rustix::fs::StatVfsMountFlags::NOSUID) {
+        return crate::durable::small_disk::skipped("a hook that becomes root: no program can here");
+    }
+    let (fifo, become_root) = (folder.path().join("fifo"), folder.path().join("setpriv"));
+    let shell = format!(
+        "mkfifo -m 666 {0} && cp \"$(command -v setpriv)\" {1}",
+        fifo.display(),
+        become_root.display()
+    );
+    assert!(
+        std::process::Command::new("sh")
+            .args(["-c", &shell])
+            .status()
+            .unwrap()
+            .success()
+    );
+    for (path, mode) in [(folder.path(), 0o711), (&become_root, 0o4755)] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let script = format!("echo $$ $(id -ru) >{}; exec sleep 600", fifo.display());
+    let argv = [become_root.to_str().unwrap(), "--reuid=0", "/bin/sh", "-c", &script];
+    let hook = crate::hooks::Hook::new(argv.iter().map(ToString::to_string).collect(), Span::secs(5)).unwrap();
+    let (told, end) = std::sync::mpsc::channel();
+    without_rights(async move || {
+        let (clock, stepper): (Clock, Stepper) = Clock::stepped(Time(0));
+        let running = tokio::spawn(async move { run(&hook, &BTreeMap::new(), &clock).await });
+        told.send(tokio::fs::read_to_string(&fifo).await.unwrap()).unwrap();
+        let ended = crate::hooks::tests::in_time(async {
+            while !running.is_finished() {
+                stepper.advance(Span::secs(5));
+                tokio::task::yield_now().await;
+            }
+            running.await.unwrap().ended.unwrap_err()
+        });
+        let ended = ended.await;
+        assert!(matches!(ended, HookError::NotKilled { .. }), "{ended:?}");
+        assert!(ended.to_string().contains("can't be killed"), "{ended}");
+    });
+    let said = end.recv().unwrap();
+    let (pid, user) = said.trim().split_once(' ').unwrap();
+    let pid = rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap();
+    assert_eq!(user, "0");
+    rustix::process::test_kill_process(pid).expect("it was not killed");
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
 }
 
 #[test]

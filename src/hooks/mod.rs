@@ -20,6 +20,8 @@ pub use account::{Account, may_switch_user};
 pub const OUTPUT_BYTES: usize = 16 << 10;
 /// How long after its end a hook's output is still read. A process that left its group may hold the pipes open for ever.
 const LATE_OUTPUT: Span = Span::secs(1);
+/// How long the end of a killed hook is waited for. A process of another user can't be killed, and one that waits for a device not yet.
+const LATE_END: Span = Span::secs(1);
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// A program to run, as it was configured. No shell reads it.
@@ -70,9 +72,9 @@ impl Hook {
 pub struct HookResult {
     /// Whether it succeeded.
     pub ended: Result<(), HookError>,
-    /// The beginning of what it wrote to stdout.
+    /// The beginning of what it wrote to stdout; where it was cut, that is said at the end.
     pub stdout: String,
-    /// The beginning of what it wrote to stderr.
+    /// The beginning of what it wrote to stderr, likewise.
     pub stderr: String,
 }
 
@@ -98,6 +100,17 @@ pub enum HookError {
     /// It took too long and was killed, with every process that it had started in its group.
     #[error("the hook {program} was killed after {timeout}; make it faster, or raise its timeout")]
     TimedOut {
+        /// The program.
+        program: String,
+        /// How long it had.
+        timeout: Span,
+    },
+    /// It took too long and goes on all the same.
+    #[error(
+        "the hook {program} took longer than {timeout} and can't be killed: it has become another user, or waits for a device; look for it \
+         with `ps -eo pid,user,stat,cmd`, and end it before it is run again"
+    )]
+    NotKilled {
         /// The program.
         program: String,
         /// How long it had.
@@ -149,9 +162,9 @@ impl Drop for Group {
 async fn watch(hook: &Hook, mut child: Child, clock: &Clock) -> HookResult {
     let group = Group(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw));
     let (out, err) = (child.stdout.take(), child.stderr.take());
-    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    let (mut stdout, mut stderr) = (Beginning::default(), Beginning::default());
     let ended = {
-        let reading = async { tokio::join!(keep_beginning(out, &mut stdout), keep_beginning(err, &mut stderr)) };
+        let reading = async { tokio::join!(stdout.read(out), stderr.read(err)) };
         tokio::pin!(reading);
         let finish = async {
             let status = tokio::select! {
@@ -172,7 +185,7 @@ async fn watch(hook: &Hook, mut child: Child, clock: &Clock) -> HookResult {
             () = clock.sleep(hook.timeout) => None,
         }
     };
-    let program = hook.program.clone();
+    let (program, timeout) = (hook.program.clone(), hook.timeout);
     let ended = match ended {
         Some(Ok(status)) if status.success() => Ok(()),
         Some(Ok(status)) => Err(HookError::Failed { program, status }),
@@ -180,29 +193,52 @@ async fn watch(hook: &Hook, mut child: Child, clock: &Clock) -> HookResult {
             program,
             why: why.to_string(),
         }),
-        None => Err(HookError::TimedOut {
-            program,
-            timeout: hook.timeout,
-        }),
+        // The group is killed; fetching the program's end leaves no zombie.
+        None if ends_soon(child.wait(), clock).await => Err(HookError::TimedOut { program, timeout }),
+        // Whenever it ends, the runtime fetches it.
+        None => Err(HookError::NotKilled { program, timeout }),
     };
-    if ended.is_err() {
-        // The group is killed already; this only fetches the program's end, so that no zombie stays.
-        let _ = child.wait().await;
-    }
     HookResult {
         ended,
-        stdout: String::from_utf8_lossy(&stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&stderr).into_owned(),
+        stdout: stdout.into_text(),
+        stderr: stderr.into_text(),
     }
 }
 
-/// Reads to the end, so that the program never waits, and keeps the beginning.
-async fn keep_beginning(from: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
-    let Some(mut from) = from else { return };
-    let mut piece = [0; 4096];
-    while let Ok(read @ 1..) = from.read(&mut piece).await {
-        let room = OUTPUT_BYTES - kept.len();
-        kept.extend_from_slice(&piece[..read.min(room)]);
+/// Whether `end` comes within the time that is given to a killed program.
+async fn ends_soon<T>(end: impl Future<Output = T>, clock: &Clock) -> bool {
+    tokio::select! {
+        biased;
+        _ = end => true,
+        () = clock.sleep(LATE_END) => false,
+    }
+}
+
+/// The beginning of what a program wrote.
+#[derive(Default)]
+struct Beginning {
+    bytes: Vec<u8>,
+    is_cut: bool,
+}
+
+impl Beginning {
+    /// Reads to the end, so that the program never waits, and keeps the beginning.
+    async fn read(&mut self, from: Option<impl AsyncRead + Unpin>) {
+        let Some(mut from) = from else { return };
+        let mut piece = [0; 4096];
+        while let Ok(read @ 1..) = from.read(&mut piece).await {
+            let kept = read.min(OUTPUT_BYTES - self.bytes.len());
+            self.bytes.extend_from_slice(&piece[..kept]);
+            self.is_cut |= kept < read;
+        }
+    }
+
+    fn into_text(self) -> String {
+        let text = String::from_utf8_lossy(&self.bytes).into_owned();
+        if self.is_cut {
+            return format!("{text}\n(cut here: only the first {OUTPUT_BYTES} bytes are kept)");
+        }
+        text
     }
 }
 

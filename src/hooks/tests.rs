@@ -63,8 +63,30 @@ async fn a_failure_names_the_program_and_keeps_the_output() {
 
 #[tokio::test]
 async fn output_is_kept_up_to_its_limit_and_the_rest_read_away() {
-    let result = run_sh("head -c 1000000 /dev/zero | tr '\\0' x").await;
-    assert_eq!((result.ended, result.stdout.len()), (Ok(()), OUTPUT_BYTES));
+    let result = run_sh("head -c 1000000 /dev/zero | tr '\\0' x; echo short >&2").await;
+    assert_eq!((result.ended, result.stderr.as_str()), (Ok(()), "short\n"));
+    let (kept, said) = result.stdout.split_at(OUTPUT_BYTES);
+    assert_eq!(kept, "x".repeat(OUTPUT_BYTES));
+    assert_eq!(said, "\n(cut here: only the first 16384 bytes are kept)");
+}
+
+#[tokio::test]
+async fn output_that_just_fits_is_not_said_to_be_cut() {
+    let result = run_sh("head -c 16384 /dev/zero | tr '\\0' x").await;
+    assert_eq!(result.stdout, "x".repeat(OUTPUT_BYTES));
+}
+
+#[tokio::test]
+async fn an_end_that_never_comes_is_not_waited_for() {
+    let (clock, stepper) = Clock::stepped(Time(0));
+    let waiting = tokio::spawn({
+        let clock = clock.clone();
+        async move { ends_soon(std::future::pending::<()>(), &clock).await }
+    });
+    tokio::task::yield_now().await;
+    stepper.advance(LATE_END);
+    assert!(!in_time(waiting).await.unwrap());
+    assert!(ends_soon(std::future::ready(()), &clock).await);
 }
 
 /// A hook that says when it has started, through a FIFO, so that no test has to wait for a while.
@@ -88,8 +110,13 @@ pub(super) async fn gone(pid: Pid) {
             tokio::task::yield_now().await;
         }
     };
-    let ended = tokio::time::timeout(std::time::Duration::from_secs(20), ended).await;
-    assert!(ended.is_ok(), "the process still runs");
+    in_time(ended).await;
+}
+
+/// What should not take long, by the machine's clock.
+pub(super) async fn in_time<T>(work: impl Future<Output = T>) -> T {
+    let done = tokio::time::timeout(std::time::Duration::from_secs(20), work).await;
+    done.expect("it goes on and on")
 }
 
 #[tokio::test]
