@@ -93,7 +93,8 @@ impl Disk {
             return Ok(false);
         }
         for copy in &wanted {
-            if !noted.contains_key(&copy.to) || !copy.stands()? {
+            // Noted with more kids, it counts as holding them until that is put right.
+            if noted.get(&copy.to) != Some(&copy.kids) || !copy.stands()? {
                 return Ok(false);
             }
         }

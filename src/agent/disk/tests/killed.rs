@@ -1,5 +1,5 @@
-//! A node is killed at every system call with which it takes a generation. A reader finds one whole view then, and the node goes on by
-//! itself, with nothing but its disk.
+//! A node with outputs of every format, and copies of them, is killed at every system call with which it takes a generation. A reader finds
+//! one whole view then, and whole copies; and the node goes on by itself, with nothing but its disk.
 //!
 //! The node is a process of its own with the real core and real files; strace(1) kills it.
 
@@ -9,17 +9,20 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::machine::PASSWORD;
 use super::reader::look;
 use super::*;
 use crate::agent::core::{self, Effect, Input, Now, Settings, State};
 use crate::agent::testing::{PROOFS, answer, log_key, logged, welcome};
 use crate::durable::small_disk::skipped;
+use crate::outputs::{Format, Password, Rendered, kids_of};
 use crate::rpc::fleet::LeaderMessage;
 use crate::types::Generation;
 
 const FOLDER: &str = "JKEYS_TEST_KILLED_NODE";
 const TEST: &str = "agent::disk::tests::killed::killed_at_every_system_call_of_a_swap_it_goes_on_by_itself";
-/// The calls that can change what is on a disk.
+/// The calls that can change what is on a disk. Of those that open a file, only the ones that may make it: a node that is killed before
+/// another one leaves what it leaves before the next call.
 const CHANGING: [&str; 16] = [
     "openat",
     "mkdirat",
@@ -130,9 +133,67 @@ fn generation(number: u64) -> Bundle {
 /// What a reader finds: what is published, and what signs.
 type Seen = (BTreeSet<Kid>, BTreeSet<Kid>);
 
+/// What he finds in the files that the configuration asks for, of a view or copied, in the order of [`Machine::all`]. Each must be whole.
+fn look_at_outputs(folder: &Path) -> [BTreeSet<Kid>; 4] {
+    let secret = |bytes: &[u8]| Secret::new(bytes.to_vec());
+    let file = |name: &str| Rendered::File(secret(&fs::read(folder.join(name)).unwrap()));
+    let password = Password::from_file(&secret(PASSWORD.as_bytes())).unwrap();
+    let pem = pem_files(folder).into_iter().map(|(name, bytes)| (name, secret(&bytes)));
+    [
+        (Format::Jwks { has_x5c: true }, file("certified.json")),
+        (Format::PrivateJwks { has_x5c: false }, file("private.json")),
+        (Format::Pem, Rendered::Folder(pem.collect())),
+        (Format::Pkcs12 { password: &password }, file("keys.p12")),
+    ]
+    .map(|(format, read)| kids_of(format, &read).unwrap())
+}
+
+/// What is no temporary in a folder of PEM files.
+fn pem_files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let pem = folder.join("pem");
+    let names = names(&pem)
+        .into_iter()
+        .filter(|name| !name.starts_with(durable::TEMPORARY_PREFIX));
+    names.map(|name| (name.clone(), fs::read(pem.join(name)).unwrap())).collect()
+}
+
+/// A view, whose files are of one generation.
+fn check_view(folder: &Path, (published, signing): &Seen, at: &str) {
+    let found = look_at_outputs(folder);
+    assert_eq!(
+        found,
+        [published, signing, signing, signing].map(Clone::clone),
+        "{at}: {folder:?}"
+    );
+    let signer = signing.first().unwrap();
+    assert_eq!(names(&folder.join("pem")), pem_names(signer), "{at}: {folder:?}");
+    let files = pem_files(folder);
+    let key = &files[&format!("{signer}.pem")];
+    assert!(files.values().all(|file| file == key), "{at}: {folder:?}");
+}
+
+/// Copies, each of which is whole and of either generation. Gives the kids whose private half is in one.
+fn check_copies(machine: &Machine, seen: &[Seen], at: &str) -> BTreeSet<Kid> {
+    let [certified, private, pem, pkcs12] = look_at_outputs(&machine.places);
+    assert!(seen.iter().any(|seen| seen.0 == certified), "{at}: {certified:?}");
+    for kids in [&private, &pkcs12] {
+        assert!(seen.iter().any(|seen| seen.1 == *kids), "{at}: {kids:?}");
+    }
+    let files = pem_files(&machine.places);
+    let whole: Vec<_> = [machine.agent.join("live"), machine.places.clone()]
+        .iter()
+        .flat_map(|folder| pem_files(folder).into_iter().filter(|(name, _)| !name.starts_with("active")))
+        .collect();
+    for (name, file) in files.iter().filter(|(name, _)| name.starts_with("active")) {
+        assert!(whole.iter().any(|(_, key)| key == file), "{at}: {name} is no key's file");
+    }
+    [private, pem, pkcs12].into_iter().flatten().collect()
+}
+
 /// The process that is killed: it holds the first generation, and takes the second once it is told to.
 fn victim(root: &Path) {
-    let disk = open(root);
+    let machine = Machine::under(root);
+    let disk = machine.open(machine.all(true));
     let mut node = Alone::start(&disk, Found::default());
     node.input(Input::Connected(welcome(1)));
     node.take(1);
@@ -215,9 +276,9 @@ impl Victim {
 
 /// The calls of a node that is left alone, each by its name and which of that name it is.
 fn calls() -> Option<Vec<(String, usize)>> {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let record = folder.path().join("strace");
-    let (status, _) = Victim::start(&folder.path().join("agent")).go_on(&["-o", record.to_str().unwrap()])?;
+    let (status, _) = Victim::start(folder.path()).go_on(&["-o", record.to_str().unwrap()])?;
     assert!(status.success(), "{status}");
     let mut counts = BTreeMap::new();
     let mut found = Vec::new();
@@ -229,7 +290,9 @@ fn calls() -> Option<Vec<(String, usize)>> {
         if CHANGING.contains(&name) {
             let count = counts.entry(name.to_owned()).or_insert(0);
             *count += 1;
-            found.push((name.to_owned(), *count));
+            if name != "openat" || line.contains("O_CREAT") {
+                found.push((name.to_owned(), *count));
+            }
         } else {
             assert!(HARMLESS.contains(&name), "is it a change of the disk? {line}");
         }
@@ -237,20 +300,33 @@ fn calls() -> Option<Vec<(String, usize)>> {
     panic!("the recording has no end");
 }
 
+/// What a killed process has written is there without a disk, where there is memory to be had as one.
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 fn kill_at(name: &str, which: usize) {
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().join("agent");
+    let folder = folder();
+    let machine = Machine::under(folder.path());
+    let root = &machine.agent;
     let at = format!("before {name} {which}");
     let inject = format!("inject={name}:signal=SIGKILL:when={which}");
-    let ended = Victim::start(&root).go_on(&["-o", "/dev/null", "-e", &inject]);
+    let ended = Victim::start(folder.path()).go_on(&["-o", "/dev/null", "-e", &inject]);
     let (status, seen) = ended.expect("it was traced before");
     assert_eq!(status.signal(), Some(9), "{at}: it was not killed");
-    let found = look(&root);
+    let found = look(root);
     assert!(seen.contains(&found), "{at}: a reader finds {found:?}");
+    check_view(&root.join("live"), &found, &at);
+    let copied = check_copies(&machine, &seen, &at);
 
-    let disk = open(&root);
+    let disk = machine.open(machine.all(true));
     let found = disk.load().unwrap();
     assert_eq!(found.problem, None, "{at}");
+    let held = &found.installed.as_ref().unwrap().held;
+    assert!(
+        held.is_superset(&copied),
+        "{at}: {copied:?} are in copies, and {held:?} is told"
+    );
     let mut node = Alone::start(&disk, found);
     node.now.monotonic = Settings::default().ask_leader_for;
     node.input(Input::Tick);
@@ -259,17 +335,29 @@ fn kill_at(name: &str, which: usize) {
     let Generation(newest @ 1..=2) = installed.generation else {
         panic!("{at}: {installed:?}")
     };
-    let (published, signing) = &seen[usize::try_from(newest).unwrap() - 1];
+    let newest_seen = &seen[usize::try_from(newest).unwrap() - 1];
+    let (published, signing) = newest_seen;
     assert_eq!((&installed.published, &installed.signing), (published, signing), "{at}");
     assert_eq!(&installed.held, signing, "{at}: a private half is left: {:?}", status.problem);
-    assert_eq!(look(&root), (published.clone(), signing.clone()), "{at}");
-    assert_eq!(names(&root.join("views")), [format!("00000{newest}.1")], "{at}");
-    assert_eq!(
-        names(&root),
-        ["cache.key", "cache.sealed", "live", "trusted.json", "views"],
-        "{at}: something is left behind"
-    );
+    assert_eq!(look(root), *newest_seen, "{at}");
+    for place in [&root.join("live"), &machine.places] {
+        check_view(place, newest_seen, &at);
+    }
+    check_names(&machine, newest, &at);
     assert_eq!(disk.load().unwrap().trusted.unwrap().generation(), Generation(newest), "{at}");
+}
+
+/// Nothing is left behind.
+fn check_names(machine: &Machine, newest: u64, at: &str) {
+    let outputs = ["certified.json", "keys.p12", "pem", "private.json"];
+    let always = ["jwks.json", "private.jwks.json", "view.json"];
+    let mut view: Vec<_> = outputs.iter().chain(&always).map(ToString::to_string).collect();
+    view.sort_unstable();
+    assert_eq!(names(&machine.agent.join("live")), view, "{at}");
+    assert_eq!(names(&machine.places), outputs, "{at}");
+    assert_eq!(names(&machine.agent.join("views")), [format!("00000{newest}.1")], "{at}");
+    let own = ["cache.key", "cache.sealed", "live", "trusted.json", "views", "written.json"];
+    assert_eq!(names(&machine.agent), own, "{at}");
 }
 
 #[test]
@@ -280,7 +368,7 @@ fn killed_at_every_system_call_of_a_swap_it_goes_on_by_itself() {
     let Some(calls) = calls() else { return };
     let all = |name: &str| calls.iter().filter(|call| call.0.starts_with(name)).count();
     println!("{} calls: {} renames, {} of fsync", calls.len(), all("rename"), all("fsync"));
-    assert!(all("rename") >= 6 && all("fsync") >= 12 && all("unlink") >= 4, "{calls:?}");
+    assert!(all("rename") >= 12 && all("fsync") >= 30 && all("unlink") >= 6, "{calls:?}");
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..2 {

@@ -4,11 +4,14 @@ mod cache;
 mod crash;
 mod folders;
 mod killed;
+mod machine;
 mod outputs;
 mod reader;
 mod swap;
 
 use std::fs;
+
+use machine::Machine;
 
 use super::*;
 use crate::agent::testing::{START, armed, bundle, kid, kids};
@@ -46,6 +49,33 @@ fn view_now(bundle: &Bundle) -> View {
 
 fn install(disk: &Disk, bundle: &Bundle) -> Installed {
     disk.install(bundle, &view_now(bundle)).unwrap()
+}
+
+impl Machine {
+    /// One output of each format.
+    fn all(&self, copied: bool) -> Vec<Output> {
+        vec![
+            self.output(OutputFormat::Jwks { has_x5c: true }, "certified.json", copied),
+            self.output(OutputFormat::PrivateJwks { has_x5c: false }, "private.json", copied),
+            self.output(OutputFormat::Pem, "pem", copied),
+            self.output(self.pkcs12(), "keys.p12", copied),
+        ]
+    }
+
+    fn live(&self, name: &str) -> PathBuf {
+        self.agent.join("live").join(name)
+    }
+
+    fn copy(&self, name: &str) -> PathBuf {
+        self.places.join(name)
+    }
+}
+
+/// The PEM files of a view in which this key signs.
+fn pem_names(signer: &Kid) -> Vec<String> {
+    let mut names = vec!["active.main.pem".to_owned(), "active.pem".to_owned(), format!("{signer}.pem")];
+    names.sort();
+    names
 }
 
 fn names(folder: &Path) -> Vec<String> {

@@ -2,81 +2,8 @@
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
-use tempfile::TempDir;
-
 use super::*;
 use crate::agent::core::Unfinished;
-
-const PASSWORD: &str = "a long password";
-
-/// The agent's folder, and one of another program.
-struct Machine {
-    _root: TempDir,
-    agent: PathBuf,
-    places: PathBuf,
-}
-
-impl Machine {
-    fn new() -> Self {
-        let root = tempfile::tempdir().unwrap();
-        let folder = root.path().to_owned();
-        let places = folder.join("places");
-        durable::create_folder(&places, 0o755).unwrap();
-        durable::create_folder(&places.join("pem"), 0o755).unwrap();
-        durable::write_file(&folder.join("password"), PASSWORD.as_bytes(), &FileAttrs::mode(0o600)).unwrap();
-        Self {
-            _root: root,
-            agent: folder.join("agent"),
-            places,
-        }
-    }
-
-    fn output(&self, format: OutputFormat, path: &str, copied: bool) -> Output {
-        Output {
-            attrs: FileAttrs::mode(if format.is_private() { 0o640 } else { 0o644 }),
-            format,
-            path: path.to_owned(),
-            copy_to: copied.then(|| self.places.join(path)),
-        }
-    }
-
-    fn pkcs12(&self) -> OutputFormat {
-        OutputFormat::Pkcs12 {
-            password_file: self.places.with_file_name("password"),
-        }
-    }
-
-    /// One output of each format.
-    fn all(&self, copied: bool) -> Vec<Output> {
-        vec![
-            self.output(OutputFormat::Jwks { has_x5c: true }, "certified.json", copied),
-            self.output(OutputFormat::PrivateJwks { has_x5c: false }, "private.json", copied),
-            self.output(OutputFormat::Pem, "pem", copied),
-            self.output(self.pkcs12(), "keys.p12", copied),
-        ]
-    }
-
-    fn layout(&self, outputs: Vec<Output>) -> Layout {
-        Layout {
-            root: self.agent.clone(),
-            view_dir: self.agent.clone(),
-            private_group: None,
-            outputs,
-        }
-    }
-
-    fn open(&self, outputs: Vec<Output>) -> Disk {
-        Disk::open_as(self.layout(outputs), None, None).unwrap()
-    }
-
-    fn live(&self, name: &str) -> PathBuf {
-        self.agent.join("live").join(name)
-    }
-
-    fn copy(&self, name: &str) -> PathBuf {
-        self.places.join(name)
-    }
-}
 
 fn put(disk: &Disk, bundle: &Bundle) -> DiskResult {
     disk.work(DiskWork::Install {
@@ -103,16 +30,6 @@ fn put_uncopied(disk: &Disk, bundle: &Bundle) -> (Installed, String) {
     }
 }
 
-fn pem_names(signer: usize) -> Vec<String> {
-    let mut names = vec![
-        "active.main.pem".to_owned(),
-        "active.pem".to_owned(),
-        format!("{}.pem", kid(signer)),
-    ];
-    names.sort();
-    names
-}
-
 #[test]
 fn a_view_has_what_is_configured_besides_what_it_always_has() {
     let machine = Machine::new();
@@ -125,7 +42,7 @@ fn a_view_has_what_is_configured_besides_what_it_always_has() {
         .collect();
     expected.sort_unstable();
     assert_eq!(names(&machine.agent.join("live")), expected);
-    assert_eq!(names(&machine.live("pem")), pem_names(1));
+    assert_eq!(names(&machine.live("pem")), pem_names(&kid(1)));
     let mode = |path: PathBuf| fs::metadata(path).unwrap().mode() & 0o7777;
     assert_eq!(mode(machine.live("certified.json")), 0o644);
     for private in ["private.json", "keys.p12", "pem/active.pem"] {
@@ -148,7 +65,7 @@ fn r6_no_private_file_of_an_older_view_stays_after_the_swap_in_any_format() {
     put_whole(&disk, &alternating(2));
     assert_eq!(
         names(&machine.copy("pem")),
-        pem_names(0),
+        pem_names(&kid(0)),
         "the file of the key that is gone goes too"
     );
 }
@@ -212,7 +129,10 @@ fn a_copy_that_can_not_be_written_is_told_of_and_keeps_no_view_and_no_other_copy
     let DiskResult::Installed(installed) = disk.work(DiskWork::Copy) else {
         panic!("not copied")
     };
-    assert_eq!((installed.held, names(&machine.copy("pem"))), (kids(&[0]), pem_names(0)));
+    assert_eq!(
+        (installed.held, names(&machine.copy("pem"))),
+        (kids(&[0]), pem_names(&kid(0)))
+    );
 }
 
 #[test]
