@@ -3,14 +3,9 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 
-use rustix::process::Uid;
-use rustix::thread::{
-    CapabilitySets, configure_capability_in_ambient_set, set_keep_capabilities, set_thread_gid,
-    set_thread_groups as take_thread_groups, set_thread_res_uid,
-};
-
 use super::*;
 use crate::clock::{Clock, Stepper};
+use crate::hooks::in_unit::become_agent;
 use crate::hooks::tests::{gone, lines_of, may_switch_or_skip, sh};
 use crate::hooks::{HookError, HookResult, run};
 use crate::types::{Span, Time};
@@ -65,28 +60,10 @@ async fn a_hook_of_another_user_has_its_groups_and_no_capability() {
     );
 }
 
-/// Makes this thread what the agent is with the drop-in: another user than root, with these capabilities, and its children would have them.
-fn as_in_the_unit(user: u32) {
-    set_keep_capabilities(true).unwrap();
-    take_thread_groups(&[Gid::from_raw(user + 1)]).unwrap();
-    set_thread_gid(Gid::from_raw(user)).unwrap();
-    let user = Uid::from_raw(user);
-    set_thread_res_uid(user, user, user).unwrap();
-    let sets = CapabilitySets {
-        effective: NEEDED,
-        permitted: NEEDED,
-        inheritable: NEEDED,
-    };
-    set_capabilities(None, sets).unwrap();
-    for capability in NEEDED.iter() {
-        configure_capability_in_ambient_set(capability, true).unwrap();
-    }
-}
-
 /// Runs this on a thread that has become the agent in its unit.
 fn in_the_unit(test: impl AsyncFnOnce() + Send + 'static) {
     let thread = std::thread::spawn(move || {
-        as_in_the_unit(65_000);
+        become_agent(65_000, NEEDED);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(test());
     });

@@ -2,6 +2,8 @@
 //! and none of the agent's capabilities.
 
 mod account;
+#[cfg(test)]
+pub(crate) mod in_unit;
 pub mod probe;
 
 use std::collections::BTreeMap;

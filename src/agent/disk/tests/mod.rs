@@ -6,6 +6,7 @@ mod folders;
 mod killed;
 mod machine;
 mod outputs;
+mod owner;
 mod reader;
 mod swap;
 
