@@ -1,9 +1,10 @@
 # What a developer types. Each target installs what it needs first and says so (scripts/setup.sh).
 
-.PHONY: help dev test test-full lint model simulate mutants
+.PHONY: help dev package test test-full lint model simulate mutants
 
 help:
 	@echo "make dev        build, then run a leader and three agents on this machine, on a fast schedule"
+	@echo "make package    the Debian package, of a release build"
 	@echo "make test       every test"
 	@echo "make test-full  the tests, the check of the dependencies with what it needs, and the three below"
 	@echo "make model      the model check, further: DEPTH=1 FAULTS=0 are added to its bounds"
@@ -15,6 +16,10 @@ dev:
 	@scripts/setup.sh build
 	cargo build --locked
 	cargo run --locked -- dev
+
+package:
+	@scripts/setup.sh package
+	@scripts/package.sh
 
 test:
 	@scripts/test.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes this machine ready: `setup.sh build` for building, `setup.sh test` for the tests too, `setup.sh lint` for `make lint`. It says what it installs, and
-# installs nothing that is there already.
+# Makes this machine ready: `setup.sh build` for building, `setup.sh package` for the Debian package, `setup.sh test` for the tests, `setup.sh
+# lint` for `make lint`. It says what it installs, and installs nothing that is there already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 goal=${1:-build}
@@ -20,6 +20,9 @@ need make command -v make
 need pkg-config command -v pkg-config
 need libssl-dev test -e /usr/include/openssl/ssl.h
 need ca-certificates test -e /etc/ssl/certs/ca-certificates.crt
+if [ "$goal" = package ] || [ "$goal" = test ]; then
+    need dpkg-dev command -v dpkg-shlibdeps
+fi
 if [ "$goal" = test ]; then
     need strace command -v strace
     need openssl command -v openssl

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every test: Rust, units, readers, outputs. Ends with the ten slowest Rust tests.
+# Runs every test: Rust, units, readers, outputs, HTTP, the package. Ends with the ten slowest Rust tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,6 +21,7 @@ scripts/check-units.sh
 tests/readers/test.sh
 tests/outputs/test.sh
 tests/http/test.sh
+tests/package/test.sh
 
 echo
 echo "The ten slowest tests:"

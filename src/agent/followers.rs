@@ -22,7 +22,7 @@ pub enum FollowerError {
     /// No right to become another user.
     #[error(
         "a [[hook]] has user = {0:?}, and the agent may not run a program as another user: copy the drop-in hooks.conf to \
-         /etc/systemd/system/jkeys-agent.service.d/ (it is in /usr/share/doc/jkeys/, or in deploy/systemd/ of the sources), then \
+         /etc/systemd/system/jkeys-agent.service.d/ (it is in /usr/share/doc/jkeys/examples/, or in deploy/systemd/ of the sources), then \
          `systemctl daemon-reload` and `systemctl restart jkeys-agent`; or take the user out"
     )]
     NotAllowed(String),

@@ -15,6 +15,7 @@ mod link;
 mod metrics;
 mod papers;
 mod renewal;
+mod secrets;
 mod service;
 mod shell;
 mod site;
@@ -25,5 +26,6 @@ mod trust;
 
 pub use enroll::{EnrollError, Enrolled, enroll};
 pub use papers::{Papers, PapersError};
+pub use secrets::secrets;
 pub use service::{AgentError, check, serve};
 pub use shell::{AgentConfig, Followers, LinkEvent, Monitor, run};

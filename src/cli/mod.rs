@@ -24,6 +24,7 @@ mod rotate;
 #[cfg(test)]
 mod samples;
 mod screen;
+mod secrets;
 mod services;
 mod status;
 #[cfg(test)]
@@ -88,6 +89,9 @@ enum Verb {
     Backup(backup::BackupArgs),
     /// Make a leader's folder again, from a snapshot or a backup, while no leader runs
     Restore(restore::RestoreArgs),
+    /// Where this machine keeps what is secret, for who takes it out of service
+    #[command(subcommand)]
+    Secrets(secrets::SecretsVerb),
     /// Make this machine a node, with a token of `jkeys node token`
     Enroll(enroll::EnrollArgs),
     /// Run the leader: decides, keeps the keys, and pushes them to the agents
@@ -128,6 +132,7 @@ pub async fn run(cli: Cli, clock: &Clock, screen: &mut Screen<'_>) -> Result<Exi
         Verb::Enroll(args) => args.run(config, clock, screen).await,
         Verb::Backup(args) => args.run(place, screen).await,
         Verb::Restore(args) => args.run(place, clock, screen),
+        Verb::Secrets(verb) => verb.run(config, screen),
         Verb::Dev(args) => args.run(clock).await,
         Verb::Leader(args) => services::leader(&args, config, clock).await,
         Verb::Agent(args) => services::agent(&args, config, clock).await,

@@ -71,6 +71,31 @@ pub fn agent(path: &Path, credentials: Option<&Path>) -> Result<AgentConfig, Fil
     AgentConfig::parse(&text, credentials).map_err(|errors| wrong(path, errors))
 }
 
+/// Like [`leader`], but where there is no such file everything is as by default.
+///
+/// # Errors
+/// No right to read it, or everything that is wrong in it.
+pub fn leader_or_default(path: &Path, credentials: Option<&Path>) -> Result<LeaderConfig, FileError> {
+    let text = read_or(path, "leader", LeaderConfig::template())?;
+    LeaderConfig::parse(&text, credentials).map_err(|errors| wrong(path, errors))
+}
+
+/// Like [`agent`], but where there is no such file everything is as by default.
+///
+/// # Errors
+/// No right to read it, or everything that is wrong in it.
+pub fn agent_or_default(path: &Path, credentials: Option<&Path>) -> Result<AgentConfig, FileError> {
+    let text = read_or(path, "agent", AgentConfig::template())?;
+    AgentConfig::parse(&text, credentials).map_err(|errors| wrong(path, errors))
+}
+
+fn read_or(path: &Path, role: &'static str, template: &str) -> Result<String, FileError> {
+    match read(path, role) {
+        Err(FileError::Missing { .. }) => Ok(template.to_owned()),
+        text => text,
+    }
+}
+
 fn read(path: &Path, role: &'static str) -> Result<String, FileError> {
     std::fs::read_to_string(path).map_err(|why| {
         let path = path.to_owned();
@@ -100,6 +125,24 @@ mod tests {
         assert!(refused.contains("`jkeys init leader`"), "{refused}");
         let refused = agent(&path, None).unwrap_err().to_string();
         assert!(refused.contains("`jkeys init agent`"), "{refused}");
+    }
+
+    #[test]
+    fn where_it_may_be_missing_all_is_as_by_default_and_what_is_there_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.toml");
+        assert_eq!(
+            agent_or_default(&path, None).unwrap().state_dir,
+            Path::new("/var/lib/jkeys/agent")
+        );
+        assert_eq!(
+            leader_or_default(&path, None).unwrap().state_dir,
+            Path::new("/var/lib/jkeys/leader")
+        );
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"strange = 1\n").unwrap();
+        assert!(matches!(agent_or_default(file.path(), None), Err(FileError::Wrong { .. })));
+        assert!(matches!(leader_or_default(file.path(), None), Err(FileError::Wrong { .. })));
     }
 
     #[test]

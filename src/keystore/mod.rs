@@ -36,6 +36,7 @@ mod read;
 mod rebuild;
 mod rekey;
 mod retention;
+mod secret_parts;
 mod segment;
 mod size;
 mod sled_store;
@@ -64,6 +65,7 @@ pub use memory::Memory;
 pub use plan::KEPT_VERSIONS;
 pub use rekey::Rekeyed;
 pub use retention::{KEPT_DAYS, KEPT_NEWEST};
+pub use secret_parts::secret_parts;
 pub use snapshot::{Snapshot, SnapshotHeader, read_snapshot};
 pub use source::Source;
 

@@ -8,22 +8,25 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::output::private_kids;
-use super::{Disk, DiskError, read};
+use super::{Disk, DiskError, is_there, read};
 use crate::agent::core::{DiskResult, Unfinished};
 use crate::durable::{self, FileAttrs};
 use crate::lifecycle::Installed;
 use crate::types::Kid;
 
-/// Whether a copy is there. One that can't be looked for may be.
-fn is_there(place: &Path) -> bool {
-    let found = place.symlink_metadata();
-    !found.is_err_and(|why| why.kind() == io::ErrorKind::NotFound)
-}
-
 /// Removes a copy, and says whether it is gone for good: where its folder is missing, it may come back with that, so it is not forgotten.
 fn remove(place: &Path) -> Result<bool, DiskError> {
     durable::remove_file_safely(place)?;
     Ok(place.parent().is_some_and(is_there))
+}
+
+/// A folder that is missing has nothing to remove, and one that others can change is told of when the copy is removed.
+fn remove_leftovers_beside(place: &Path) -> Result<(), DiskError> {
+    let folder = place.parent().unwrap_or(Path::new("/"));
+    if durable::open_safe_folder(folder).is_ok() {
+        durable::remove_leftovers(folder)?;
+    }
+    Ok(())
 }
 
 /// One file to copy.
@@ -179,7 +182,7 @@ impl Disk {
             .collect())
     }
 
-    /// Removes every copy with a private half in it.
+    /// Removes every copy with a private half in it, and what a crash left of one.
     pub(super) fn erase_copies(&self) -> Result<(), DiskError> {
         let mut written = self.read_written()?;
         let mut failure = None;
@@ -193,7 +196,7 @@ impl Disk {
             return Ok(());
         }
         for place in private {
-            match remove(&place) {
+            match remove_leftovers_beside(&place).and_then(|()| remove(&place)) {
                 Ok(true) => drop(written.copies.remove(&place)),
                 Ok(false) => {}
                 Err(why) => failure = Some(failure.unwrap_or(why)),

@@ -107,18 +107,9 @@ impl Disk {
     pub(super) fn view_folders(&self) -> Result<Vec<PathBuf>, DiskError> {
         let mut folders = Vec::new();
         for place in self.all_view_dirs()? {
-            let views = place.join("views");
-            let failed = |cause| DiskError::Read {
-                path: views.clone(),
-                cause,
-            };
-            match std::fs::read_dir(&views) {
-                Err(cause) if cause.kind() == io::ErrorKind::NotFound && place != self.view_dir => {}
-                entries => {
-                    for entry in entries.map_err(failed)? {
-                        folders.push(entry.map_err(failed)?.path());
-                    }
-                }
+            match views_in(&place) {
+                Err(DiskError::Read { cause, .. }) if cause.kind() == io::ErrorKind::NotFound && place != self.view_dir => {}
+                views => folders.extend(views?),
             }
         }
         Ok(folders)
@@ -150,26 +141,41 @@ impl Disk {
     }
 }
 
-/// Removes all of a view but what it shows to everyone. The private JWKS goes last: while any private file is there, it tells whose.
+/// The folders of the views below one folder.
+pub(super) fn views_in(place: &Path) -> Result<Vec<PathBuf>, DiskError> {
+    entries(&place.join("views"))
+}
+
+/// All of a view but what it shows to everyone. The private JWKS comes last: while any private file is there, it tells whose.
+pub(super) fn private_in(folder: &Path, is_public: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>, DiskError> {
+    let mut private = entries(folder)?;
+    private.retain(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        ![PUBLIC, PRIVATE, VIEW].contains(&&*name) && !is_public(&name)
+    });
+    private.push(folder.join(PRIVATE));
+    Ok(private)
+}
+
 fn remove_private(folder: &Path, is_public: impl Fn(&str) -> bool) -> Result<(), DiskError> {
+    for path in private_in(folder, is_public)? {
+        if path.symlink_metadata().is_ok_and(|there| there.is_dir()) {
+            durable::remove_folder_all(&path)?;
+        } else {
+            durable::remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// What stands in a folder.
+pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>, DiskError> {
     let failed = |cause| DiskError::Read {
         path: folder.to_owned(),
         cause,
     };
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if [PUBLIC, PRIVATE, VIEW].contains(&&*name) || is_public(&name) {
-            continue;
-        }
-        if entry.file_type().map_err(failed)?.is_dir() {
-            durable::remove_folder_all(&entry.path())?;
-        } else {
-            durable::remove_file(&entry.path())?;
-        }
-    }
-    Ok(durable::remove_file(&folder.join(PRIVATE))?)
+    let entries = std::fs::read_dir(folder).map_err(failed)?;
+    entries.map(|entry| entry.map(|entry| entry.path()).map_err(failed)).collect()
 }
 
 impl<'a> Staged<'a> {

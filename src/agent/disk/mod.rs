@@ -26,6 +26,7 @@ mod install;
 mod output;
 mod places;
 mod read;
+mod secrets;
 #[cfg(test)]
 mod tests;
 
@@ -40,6 +41,7 @@ pub use output::{Output, OutputFormat};
 
 use output::Prepared;
 pub use read::live_public_jwks;
+pub(super) use secrets::{is_there, secrets};
 
 use crate::agent::core::{CacheHolds, DiskResult, DiskWork, Found, Trusted};
 use crate::audit::RecordProof;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::install::{PRIVATE, PUBLIC, VIEW};
+use super::install::{PRIVATE, PUBLIC, VIEW, entries};
 use super::{Disk, DiskError, Layout, read};
 pub use crate::config::OutputFormat;
 use crate::durable::{self, DurableError, FileAttrs, NewFile, Step};
@@ -77,12 +77,7 @@ impl Prepared {
         if !matches!(self.form, Form::Pem) {
             return Ok(vec![path]);
         }
-        let failed = |cause| DiskError::Read {
-            path: path.clone(),
-            cause,
-        };
-        let entries = std::fs::read_dir(&path).map_err(failed)?;
-        entries.map(|entry| entry.map(|entry| entry.path()).map_err(failed)).collect()
+        entries(&path)
     }
 
     /// What stands in the folder of a view; none where a file is missing, or has another mode, owner or group.
@@ -171,7 +166,7 @@ fn not_given(why: &DurableError, attrs: &FileAttrs) -> String {
     match attrs.owner {
         Some(owner) if is_refused => format!(
             "files can't be given to user {owner}: that takes a capability; copy the drop-in outputs.conf to \
-             /etc/systemd/system/jkeys-agent.service.d/ (it is in /usr/share/doc/jkeys/, or in deploy/systemd/ of the sources), or take \
+             /etc/systemd/system/jkeys-agent.service.d/ (it is in /usr/share/doc/jkeys/examples/, or in deploy/systemd/ of the sources), or take \
              `owner` out and give its readers a group"
         ),
         None if is_refused => {

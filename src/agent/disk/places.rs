@@ -2,7 +2,7 @@
 //! changed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +12,7 @@ use crate::types::Kid;
 
 /// The schema of the file that this build writes.
 const SCHEMA: u32 = 1;
+const FILE: &str = "written.json";
 
 /// The places, noted before anything is written there.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,13 +25,14 @@ pub(super) struct Written {
     pub copies: BTreeMap<PathBuf, BTreeSet<Kid>>,
 }
 
-impl Disk {
-    pub(super) fn read_written(&self) -> Result<Written, DiskError> {
-        let path = self.written_path();
+impl Written {
+    /// What is noted in the agent's folder.
+    pub(super) fn read(root: &Path) -> Result<Self, DiskError> {
+        let path = root.join(FILE);
         let Some(bytes) = read::file(&path)? else {
-            return Ok(Written::default());
+            return Ok(Self::default());
         };
-        let read: Result<Written, _> = serde_json::from_slice(bytes.expose());
+        let read: Result<Self, _> = serde_json::from_slice(bytes.expose());
         let damaged = |why: String| DiskError::Damaged {
             path: path.clone(),
             why: format!(
@@ -48,8 +50,22 @@ impl Disk {
         Ok(written)
     }
 
+    /// Every folder in which views may be: first the one that is configured.
+    pub(super) fn all_view_dirs(self, root: &Path, view_dir: &Path) -> Vec<PathBuf> {
+        let mut others = self.view_dirs;
+        others.insert(root.to_owned());
+        others.remove(view_dir);
+        [view_dir.to_owned()].into_iter().chain(others).collect()
+    }
+}
+
+impl Disk {
+    pub(super) fn read_written(&self) -> Result<Written, DiskError> {
+        Written::read(&self.root)
+    }
+
     pub(super) fn save_written(&self, written: Written) -> Result<(), DiskError> {
-        let path = self.written_path();
+        let path = self.root.join(FILE);
         let written = Written {
             schema: SCHEMA,
             ..written
@@ -59,10 +75,6 @@ impl Disk {
             why: why.to_string(),
         })?;
         Ok(durable::write_file(&path, &bytes, &FileAttrs::mode(0o600))?)
-    }
-
-    fn written_path(&self) -> PathBuf {
-        self.root.join("written.json")
     }
 
     /// Remembers the folder of the views, before anything is in it.
@@ -76,10 +88,7 @@ impl Disk {
 
     /// Every folder in which views may be: first the one that is configured.
     pub(super) fn all_view_dirs(&self) -> Result<Vec<PathBuf>, DiskError> {
-        let mut others = self.read_written()?.view_dirs;
-        others.insert(self.root.clone());
-        others.remove(&self.view_dir);
-        Ok([self.view_dir.clone()].into_iter().chain(others).collect())
+        Ok(self.read_written()?.all_view_dirs(&self.root, &self.view_dir))
     }
 
     /// Removes the links of folders that earlier configurations named, and forgets those folders. Their views are gone.

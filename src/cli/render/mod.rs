@@ -14,6 +14,7 @@ mod nodes;
 mod notes;
 mod plan;
 mod restore;
+mod secrets;
 mod status;
 mod table;
 #[cfg(test)]
@@ -35,6 +36,7 @@ pub(super) use nodes::{node, node_ended, nodes};
 pub(super) use notes::{agent_configured, enrolled, leader_founded, token};
 pub(super) use plan::plan;
 pub(super) use restore::{backed_up, rekeyed, restored};
+pub(super) use secrets::{null_ended, secrets};
 pub(super) use status::status;
 pub(super) use tokens::{revoked_tokens, tokens};
 

@@ -5,6 +5,7 @@ mod changing;
 mod explaining;
 mod fake;
 mod reading;
+mod secrets;
 mod versions;
 
 use std::io::{self, ErrorKind, Write};

@@ -241,6 +241,53 @@ fn erasing_does_not_end_before_the_last_copy_is_gone() {
 }
 
 #[test]
+fn the_list_of_secrets_is_all_that_erasing_takes_and_nothing_public() {
+    let machine = Machine::new();
+    let disk = machine.open(machine.all(true));
+    put_whole(&disk, &alternating(1));
+    let left = machine.copy(".jkeys-tmp-0011");
+    durable::write_file(&left, b"half a key", &FileAttrs::mode(0o600)).unwrap();
+    let is_public = |name: &str| name == "certified.json";
+    let listed = || {
+        let places = secrets(&machine.agent, &machine.agent, is_public).unwrap();
+        places.into_iter().map(|place| place.path).collect::<BTreeSet<_>>()
+    };
+    let view = fs::canonicalize(machine.agent.join("live")).unwrap();
+    let mut expected: BTreeSet<PathBuf> = ["private.jwks.json", "private.json", "pem", "keys.p12"]
+        .map(|name| view.join(name))
+        .into();
+    expected.extend(pem_names(1).iter().map(|name| machine.copy("pem").join(name)));
+    expected.extend([machine.copy("private.json"), machine.copy("keys.p12"), left.clone()]);
+    assert_eq!(listed(), expected);
+    assert!(matches!(disk.work(DiskWork::Erase), DiskResult::Erased(_)));
+    assert!(expected.iter().all(|path| !path.exists()), "the list and the erasing are one");
+    assert_eq!(listed(), BTreeSet::new());
+}
+
+#[test]
+fn secrets_in_folders_of_earlier_configurations_and_in_folders_that_are_away_are_listed() {
+    let machine = Machine::new();
+    let elsewhere = machine.copy("views-of-old");
+    let layout = Layout {
+        view_dir: elsewhere.clone(),
+        ..machine.layout(machine.all(true))
+    };
+    put_whole(&Disk::open_as(layout, None, None).unwrap(), &alternating(1));
+    let away = machine.places.with_file_name("away");
+    fs::rename(machine.copy("pem"), &away).unwrap();
+    let places = secrets(&machine.agent, &machine.agent, |_| false).unwrap();
+    let is_listed = |path: &Path| places.iter().any(|place| place.path == path);
+    assert!(is_listed(
+        &fs::canonicalize(elsewhere.join("live")).unwrap().join("private.jwks.json")
+    ));
+    assert!(is_listed(&machine.copy("pem").join("active.pem")), "it may come back");
+    let damaged = machine.agent.join("written.json");
+    durable::write_file(&damaged, b"{", &FileAttrs::mode(0o600)).unwrap();
+    let refused = secrets(&machine.agent, &machine.agent, |_| false).unwrap_err().to_string();
+    assert!(refused.contains("look for those yourself"), "{refused}");
+}
+
+#[test]
 fn what_a_crash_left_of_a_copy_is_removed() {
     let machine = Machine::new();
     let disk = machine.open(machine.all(true));
