@@ -22,6 +22,7 @@ tests/readers/test.sh
 tests/outputs/test.sh
 tests/http/test.sh
 tests/package/test.sh
+tests/systemd/test.sh
 
 echo
 echo "The ten slowest tests:"
