@@ -134,7 +134,7 @@ pub enum KeystoreError {
 
 /// What to do about damage when no better advice is known.
 const RESTORE: &str = "Keep the folder as it is, and make a new one from it: `jkeys restore FILE --to DIR`, with its newest snapshot or a \
-                       backup; then set state_dir to DIR";
+                       backup; then move it away, and DIR into its place";
 
 impl KeystoreError {
     /// Damage, with the usual advice.

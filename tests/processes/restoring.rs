@@ -17,7 +17,7 @@ async fn a_leader_whose_database_is_lost_is_restored_as_its_refusal_says() {
     refused.refused(&[
         "`jkeys restore FILE --to DIR`",
         "The newest snapshot is ",
-        "set state_dir to DIR",
+        "move it away, and DIR into its place",
     ]);
     let newest = refused.err.split("The newest snapshot is ").nth(1).unwrap().trim();
     let to = restored.to_str().unwrap();
@@ -35,8 +35,8 @@ async fn a_leader_whose_database_is_lost_is_restored_as_its_refusal_says() {
         .await
         .refused(&["not empty", "Name another"]);
     fleet.run(&["restore", newest]).await.refused(&["not empty"]);
-    let text = fleet.leader_text(SLOW).replace(state.to_str().unwrap(), to);
-    crate::process::write(&fleet.leader_toml(), text);
+    fs::rename(&state, fleet.root().join("lost")).unwrap();
+    fs::rename(&restored, &state).unwrap();
     fleet.start_leader().await;
     let after = until("a node that has found its leader again", async || {
         let status = fleet.status().await?;
@@ -140,19 +140,13 @@ async fn a_leader_goes_on_under_a_new_master_key() {
     fleet
         .run(&rekey)
         .await
-        .ended(0, &["under the master key in", "set state_dir to", "then erase"]);
+        .ended(0, &["under the master key in", "into their places", "then erase"]);
     fleet.run(&rekey).await.refused(&["not empty"]);
-    let text = fleet.leader_text(SLOW);
-    let text = text.replace(state.to_str().unwrap(), to.to_str().unwrap());
-    crate::process::write(&fleet.leader_toml(), &text);
+    fs::remove_dir_all(&state).unwrap();
+    fs::rename(&to, &state).unwrap();
     // The old key does not open it.
     fleet.leader_that_ends().await.refused(&["another master key"]);
-    crate::process::write(
-        &fleet.leader_toml(),
-        text.replace(key.to_str().unwrap(), new_key.to_str().unwrap()),
-    );
-    fs::remove_dir_all(&state).unwrap();
-    fs::remove_file(&key).unwrap();
+    fs::rename(&new_key, &key).unwrap();
     fleet.start_leader().await;
     let after = fleet.all_in_service().await;
     assert!(after.generation == before.generation && after.halted.is_none());

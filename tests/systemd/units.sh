@@ -69,6 +69,49 @@ kill -KILL "$(systemctl show -P MainPID jkeys-agent)"
 until_so sh -c 'systemctl show -P NRestarts jkeys-agent | grep -qx 1'
 until_so systemctl is-active --quiet jkeys-agent
 
+echo "systemd: a backup after each snapshot, a lost database, and a new master key, as README.md says"
+printf '[backup]\nargv = ["/usr/bin/jkeys", "backup", "--force", "/tmp/newest.backup"]\n' >>/etc/jkeys/leader.toml
+does systemctl restart jkeys-leader
+until_so test -s "/proc/$(systemctl show -P MainPID jkeys-leader)/root/tmp/newest.backup"
+does systemctl stop jkeys-leader
+rm -r /var/lib/jkeys/leader/db
+refuses systemctl start jkeys-leader
+journal leader
+says "move it away, and DIR into its place"
+does jkeys restore "$(sed -n 's/.*The newest snapshot is //p' "$said" | tail -n 1)" --to /var/lib/jkeys/leader-2
+mv /var/lib/jkeys/leader /var/lib/jkeys/leader-lost
+mv /var/lib/jkeys/leader-2 /var/lib/jkeys/leader
+systemctl reset-failed jkeys-leader
+does systemctl start jkeys-leader
+[ "$(stat -c %U /var/lib/jkeys/leader/anchor)" = jkeys-leader ] || fail "the restored folder is not the leader's"
+until_so jkeys audit adopt --comment "the database was lost"
+does systemctl stop jkeys-leader
+does jkeys keystore rekey --new-key /etc/jkeys/master-2.key --to /var/lib/jkeys/leader-2
+mv /var/lib/jkeys/leader /var/lib/jkeys/leader-old
+mv /var/lib/jkeys/leader-2 /var/lib/jkeys/leader
+mv /etc/jkeys/master.key /etc/jkeys/master-old.key
+mv /etc/jkeys/master-2.key /etc/jkeys/master.key
+does systemctl start jkeys-leader
+does jkeys history --action rekeyed
+says "written again under another master key"
+
+echo "systemd: the keys of keystore and cache as encrypted credentials"
+install -d -m 700 /etc/credstore.encrypted
+does systemd-creds encrypt --name=master-key /etc/jkeys/master.key /etc/credstore.encrypted/master-key
+does systemd-creds encrypt --name=cache-key /var/lib/jkeys/agent/cache.key /etc/credstore.encrypted/cache-key
+mv /etc/jkeys/master.key /etc/jkeys/master-old.key
+rm /var/lib/jkeys/agent/cache.key
+# As the comments of the units say.
+for role in leader agent; do
+    install -d "/etc/systemd/system/jkeys-$role.service.d"
+    { echo '[Service]' && sed -n 's/^#\(LoadCredential\)/\1/p' "/usr/lib/systemd/system/jkeys-$role.service"; } \
+        >"/etc/systemd/system/jkeys-$role.service.d/key.conf"
+done
+does systemctl daemon-reload
+does systemctl restart jkeys-leader
+does systemctl restart jkeys-agent
+[ ! -e /var/lib/jkeys/agent/cache.key ] || fail "the agent has made a key of its own beside the credential"
+
 echo "systemd: a hook of another user needs hooks.conf"
 useradd --system oidc
 cat >>/etc/jkeys/agent.toml <<'END'
@@ -132,7 +175,7 @@ does dpkg -i /mnt/jkeys.deb
 until_so sh -c "systemctl is-active --quiet jkeys-agent jkeys-leader && [ '$before' != \"\$(systemctl show -P MainPID jkeys-agent jkeys-leader)\" ]"
 cut -d '"' -f 4 <(grep -o '"d":"[^"]*"' $live/private.jwks.json) >/tmp/secrets
 sed -n 2p /srv/op/pem/active.pem >>/tmp/secrets
-cat /etc/jkeys/master.key /var/lib/jkeys/agent/cache.key >>/tmp/secrets
+cat /etc/jkeys/master-old.key >>/tmp/secrets
 refuses dpkg -P jkeys
 says "systemctl disable --now jkeys-leader"
 systemctl is-active --quiet jkeys-leader jkeys-agent || fail "a refused purge has stopped a service"

@@ -67,11 +67,11 @@ pub(in crate::cli) fn rekeyed(rekeyed: &Rekeyed, dir: &Path, new_key: &Path, old
         format!(
             "{dir} holds version {version} under the master key in {new_key}: {data_keys} data keys and {snapshots} snapshots"
         ),
-        format!("set state_dir to {dir} and master_key_file to {new_key}, or replace the credential, and start the leader"),
         format!(
-            "then erase {} and {}: together with copies and backups from before they still open what they did",
+            "move {} and {} away, {dir} and {new_key} into their places (where the key is a credential, replace that), and start the leader",
             old.state_dir.display(),
             old.master_key_file.display()
         ),
+        "then erase what was moved away: together with copies and backups from before it still opens what it did".to_owned(),
     ])
 }
