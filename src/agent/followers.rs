@@ -46,14 +46,20 @@ pub(super) fn of(config: &AgentConfig) -> Result<Followers, FollowerError> {
         };
         followers.events.push((rule, hook));
     }
-    for config::Probe { url, ca_file, timeout } in &config.probes {
+    for config::Probe {
+        url,
+        ca_file,
+        timeout,
+        interval,
+    } in &config.probes
+    {
         let probe = Probe {
             url: url.clone(),
             ca_file: ca_file.clone(),
             timeout: *timeout,
         };
         check_roots(&probe)?;
-        followers.probes.push(probe);
+        followers.probes.push((*interval, probe));
     }
     Ok(followers)
 }

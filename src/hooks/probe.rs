@@ -105,6 +105,8 @@ pub enum ProbeError {
         url: String,
         /// What is missing and what is there besides.
         difference: String,
+        /// The kids that are served: of strangers only as many as are named.
+        served: BTreeSet<Kid>,
     },
 }
 
@@ -113,6 +115,15 @@ impl ProbeError {
     #[must_use]
     pub fn is_leak(&self) -> bool {
         matches!(self, Self::Leaks { .. })
+    }
+
+    /// The kids of the JWKS that is served in place of the node's own; none where no public JWKS was seen.
+    #[must_use]
+    pub fn served(&self) -> Option<BTreeSet<Kid>> {
+        match self {
+            Self::Differs { served, .. } => Some(served.clone()),
+            _ => None,
+        }
     }
 }
 

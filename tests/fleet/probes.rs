@@ -80,3 +80,37 @@ async fn a_node_has_confirmed_once_its_server_serves_exactly_the_new_keys() {
     let served_after = cluster.agent_status("a").served_after.unwrap();
     assert!(served_after >= Span::mins(1), "{served_after}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_falls_back_to_old_keys_takes_back_what_its_node_had_confirmed() {
+    let mut cluster = Cluster::start(ES256).await;
+    let server = AuthServer::start().await;
+    let token = cluster.token("a").await.unwrap();
+    cluster.enroll("a", &token).await.unwrap();
+    let state_dir = cluster.agent_folder("a").display().to_string();
+    let probe = format!(
+        "[[probe]]\nurl = \"http://127.0.0.1:{}/jwks\"\ninterval = \"10m\"\n",
+        server.port
+    );
+    cluster.start_agent_with("a", &format!("state_dir = \"{state_dir}\"\n{probe}"));
+    cluster
+        .until(|status| status.nodes.iter().any(|node| node.problem.is_some()))
+        .await;
+    server.reload(&cluster);
+    cluster.stepper.advance(Span::mins(1));
+    cluster.until(|status| status.nodes[0].confirmed.is_some()).await;
+    let confirmed = cluster.node("a").await.confirmed;
+
+    *server.served.lock().unwrap() = "{\"keys\":[]}".to_owned();
+    cluster.stepper.advance(Span::mins(10));
+    cluster.until(|status| status.nodes[0].confirmed.is_none()).await;
+    let node = cluster.node("a").await;
+    assert!(node.problem.unwrap().contains("did the server reload?"));
+    assert_eq!(node.failing[0].what, Follower::Probe);
+
+    server.reload(&cluster);
+    cluster.stepper.advance(Span::mins(1));
+    cluster.until(|status| status.nodes[0].confirmed.is_some()).await;
+    let node = cluster.node("a").await;
+    assert_eq!((node.confirmed, node.problem), (confirmed, None));
+}

@@ -1,17 +1,17 @@
 //! What follows a swap before the view is confirmed: hooks, then probes of what is served. Each is tried again until it succeeds, or
-//! another view is there.
+//! another view is there. Probes look again later where they are told to, and what is served wrongly then is confirmed no more.
 
 use super::State;
-use super::io::Effect;
+use super::io::{Effect, Unserved};
 use super::trusted::ViewId;
 use crate::lifecycle::{Failing, Follower, Installed};
 use crate::rpc::limits::FAILING;
-use crate::types::{HookEvent, Now};
+use crate::types::{HookEvent, Now, Span};
 
 impl State {
     /// Whether a view counts as confirmed as soon as it is there.
     fn follows_nothing(&self) -> bool {
-        !self.settings.has_hooks && !self.settings.has_probes
+        !self.settings.has_hooks && self.settings.probes.is_empty()
     }
 
     /// Takes in what was found live at the start: it is confirmed if it was before.
@@ -30,6 +30,7 @@ impl State {
         self.installed = Some(installed);
         self.ran = None;
         self.swapped_at = Some(now.monotonic);
+        self.looks.forget();
         self.hooks.hurry();
         self.probes.hurry();
     }
@@ -38,10 +39,10 @@ impl State {
         match (self.is_live(&id), result) {
             (true, Ok(())) => {
                 self.hooks.done();
-                if self.settings.has_probes {
-                    self.ran = Some(id);
-                } else {
+                if self.settings.probes.is_empty() {
                     self.followed(id);
+                } else {
+                    self.ran = Some(id);
                 }
             }
             (true, Err(words)) => self.hooks.failed(words, now),
@@ -50,16 +51,37 @@ impl State {
         }
     }
 
-    pub(super) fn probes_ended(&mut self, id: ViewId, result: Result<(), String>, now: Now) {
-        match (self.is_live(&id), result) {
-            (true, Ok(())) => {
+    pub(super) fn probes_ended(&mut self, id: ViewId, result: Result<(), Unserved>, now: Now) {
+        let Some(installed) = self.installed.as_mut().filter(|installed| ViewId::from(&**installed) == id) else {
+            return self.probes.done();
+        };
+        match result {
+            Ok(()) => {
                 self.probes.done();
-                self.served_after = self.swapped_at.map(|at| now.monotonic - at);
-                self.followed(id);
+                self.looks.found(now.monotonic);
+                if !installed.hooks_succeeded {
+                    self.served_after = self.swapped_at.map(|at| now.monotonic - at);
+                    self.followed(id);
+                }
             }
-            (true, Err(words)) => self.probes.failed(words, now),
-            (false, _) => self.probes.done(),
+            Err(unserved) => {
+                let was_confirmed = installed.hooks_succeeded;
+                if self.looks.missed(&unserved, &installed.published) && was_confirmed {
+                    self.unfollow();
+                }
+                self.probes.failed(unserved.words, now);
+            }
         }
+    }
+
+    /// What was confirmed is served no more. The way to a confirmation is the same as after the swap: hooks first, for they are what tells the
+    /// server.
+    fn unfollow(&mut self) {
+        if let Some(installed) = &mut self.installed {
+            installed.hooks_succeeded = false;
+        }
+        self.trusted.hooked = None;
+        self.ran = None;
     }
 
     fn is_live(&self, id: &ViewId) -> bool {
@@ -80,20 +102,34 @@ impl State {
     /// Step 15, hooks, and probes after them: they run for what was read back, until they succeed.
     pub(super) fn follow(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let Some(installed) = &self.installed else { return };
-        if installed.hooks_succeeded || self.content.is_none() || self.erase {
+        if self.content.is_none() || self.erase {
             return;
         }
         let id = ViewId::from(installed);
-        if self.settings.has_hooks && self.ran.as_ref() != Some(&id) {
+        if !installed.hooks_succeeded && self.settings.has_hooks && self.ran.as_ref() != Some(&id) {
             if self.hooks.may_begin(now) {
                 self.hooks.busy = true;
                 effects.push(Effect::RunHooks(id));
             }
         } else if self.probes.may_begin(now) {
+            let must_all_look = !installed.hooks_succeeded || self.probes.words().is_some();
             let published = installed.published.clone();
-            self.probes.busy = true;
-            effects.push(Effect::Probe { id, published });
+            let probes = if must_all_look {
+                self.looks.begin_all()
+            } else {
+                self.looks.begin_due(now.monotonic)
+            };
+            if !probes.is_empty() {
+                self.probes.busy = true;
+                effects.push(Effect::Probe { id, published, probes });
+            }
         }
+    }
+
+    /// When what was confirmed is looked at again.
+    pub(super) fn looks_again_at(&self) -> Option<Span> {
+        let is_confirmed = self.installed.as_ref().is_some_and(|installed| installed.hooks_succeeded);
+        self.looks.next().filter(|_| is_confirmed && !self.probes.busy)
     }
 
     /// What has failed and not succeeded since.

@@ -27,9 +27,9 @@ impl State {
         }
     }
 
-    /// What was read back. A view that is not finished counts as if its hooks had not run: it is not confirmed.
+    /// What was read back, and published. A view that is not finished counts as if its hooks had not run: it is not confirmed.
     pub(super) fn installed_as_reported(&self) -> Option<Installed> {
-        let mut installed = self.installed.clone()?;
+        let mut installed = self.looks.as_served(self.installed.clone()?);
         installed.hooks_succeeded &= self.unfinished.is_none();
         Some(installed)
     }

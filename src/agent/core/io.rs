@@ -20,8 +20,8 @@ pub struct Settings {
     pub cache_ready_for: Span,
     /// Whether there are hooks to run on a swap.
     pub has_hooks: bool,
-    /// Whether there are probes of what is served.
-    pub has_probes: bool,
+    /// The probes of what is served, in their order: how long after a look each looks again, if it does.
+    pub probes: Arc<[Option<Span>]>,
     /// The hooks on other events, in their order.
     pub event_hooks: Arc<[EventHook]>,
 }
@@ -32,7 +32,7 @@ impl Default for Settings {
             ask_leader_for: Span::secs(30),
             cache_ready_for: Span::hours(7 * 24),
             has_hooks: false,
-            has_probes: false,
+            probes: Arc::default(),
             event_hooks: Arc::default(),
         }
     }
@@ -113,8 +113,17 @@ pub enum Input {
     HooksRan(ViewId, Result<(), String>),
     /// How a hook on another event has ended.
     HookRan(HookRun, Result<(), String>),
-    /// Whether every probe found exactly the keys of a view served: the first that did not in words.
-    Probed(ViewId, Result<(), String>),
+    /// Whether every probe that looked found exactly the keys of a view served: what the first found that did not.
+    Probed(ViewId, Result<(), Unserved>),
+}
+
+/// What a probe found in place of the keys of a view.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unserved {
+    /// What is wrong, in words that say what to do.
+    pub words: String,
+    /// The kids of the JWKS that is served; none where no JWKS was seen. Of too many only the first.
+    pub served: Option<BTreeSet<Kid>>,
 }
 
 /// How an effect on the disk has ended.
@@ -149,6 +158,8 @@ pub enum Effect {
         id: ViewId,
         /// The kids in its JWKS.
         published: BTreeSet<Kid>,
+        /// The probes that look, by their place.
+        probes: Vec<usize>,
     },
     /// Send a report.
     Send(Report),

@@ -8,6 +8,7 @@ mod follow;
 mod halves;
 mod installed;
 mod io;
+mod looks;
 mod refuse;
 mod settle;
 mod silence;
@@ -22,7 +23,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub use events::{CutOff, EventHook, HookRun, Occasion, Owed};
-pub use io::{CacheHolds, DiskResult, DiskWork, Effect, Found, Input, Proofs, Settings, Unfinished, Wake};
+pub use io::{CacheHolds, DiskResult, DiskWork, Effect, Found, Input, Proofs, Settings, Unfinished, Unserved, Wake};
 pub use refuse::Reason;
 pub use silence::Silence;
 pub use status::{NamedCas, Signer, Status};
@@ -37,6 +38,7 @@ pub use crate::types::Now;
 use crate::types::{Generation, Kid, Span, Time};
 use events::Track;
 use halves::{lacking, switched};
+use looks::Looks;
 use settle::shows;
 use time::{Contact, Work};
 
@@ -66,6 +68,7 @@ pub struct State {
     hooks: Work,
     /// The probes of the live view.
     probes: Work,
+    looks: Looks,
     /// The view whose hooks have run since the swap, where probes come after them.
     ran: Option<ViewId>,
     /// When the live view was put in place, by the monotonic clock; none for one that was found at the start.
@@ -144,6 +147,7 @@ pub fn start(settings: Settings, proofs: Proofs, found: Found, now: Now) -> (Sta
         .heard_at
         .is_some_and(|heard_at| now.wall.since(heard_at) <= settings.cache_ready_for);
     let mut state = State {
+        looks: Looks::new(&settings.probes),
         settings,
         proofs,
         contact: Contact::new(&trusted, found.boot, now),
@@ -361,6 +365,7 @@ impl State {
                 self.unfinished = None;
                 self.cache = None;
                 self.installed = installed;
+                self.looks.forget();
                 self.trusted.hooked = None;
             }
             DiskResult::Failed(words) => return self.disk.failed(words, now),

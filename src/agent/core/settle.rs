@@ -235,6 +235,7 @@ impl State {
             self.disk.retry_at(),
             self.hooks.retry_at(),
             self.probes.retry_at(),
+            self.looks_again_at(),
             self.silence_hooks.retry_at(),
             self.revoked_hooks.retry_at(),
             self.stale_at().filter(|_| !self.stale),

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use tracing::{error, info, warn};
 
-use crate::agent::core::{EventHook, HookRun, Input, Occasion, Settings, ViewId};
+use crate::agent::core::{EventHook, HookRun, Input, Occasion, Settings, Unserved, ViewId};
 use crate::clock::Clock;
 use crate::hooks::probe::{self, Probe};
 use crate::hooks::{self, Hook, HookResult};
-use crate::types::{Generation, HookEvent, Kid};
+use crate::types::{Generation, HookEvent, Kid, Span};
 
 /// What an agent runs when something has happened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,8 +19,8 @@ pub struct Followers {
     pub swap: Vec<Hook>,
     /// The hooks on other events, in their order.
     pub events: Vec<(EventHook, Hook)>,
-    /// What is looked at after the hooks on a swap.
-    pub probes: Vec<Probe>,
+    /// What is looked at after the hooks on a swap, and how long after a look again, if so.
+    pub probes: Vec<(Option<Span>, Probe)>,
 }
 
 impl Followers {
@@ -28,7 +28,7 @@ impl Followers {
     pub(super) fn told_in(&self, settings: &Settings) -> Settings {
         Settings {
             has_hooks: !self.swap.is_empty(),
-            has_probes: !self.probes.is_empty(),
+            probes: self.probes.iter().map(|(every, _)| *every).collect(),
             event_hooks: self.events.iter().map(|(rule, _)| *rule).collect(),
             ..settings.clone()
         }
@@ -89,10 +89,11 @@ impl Runner {
         Input::HookRan(run, ended)
     }
 
-    /// Looks at each place where the JWKS is served, up to the first that is not as it should be.
-    pub async fn probe(self, id: ViewId, published: BTreeSet<Kid>) -> Input {
+    /// Looks at places where the JWKS is served, up to the first that is not as it should be.
+    pub async fn probe(self, id: ViewId, published: BTreeSet<Kid>, probes: Vec<usize>) -> Input {
         let generation = id.generation.0;
-        for probe in &self.followers.probes {
+        let probes = probes.into_iter().filter_map(|probe| self.followers.probes.get(probe));
+        for (_, probe) in probes {
             let url = &probe.url;
             match probe::look(probe, &published).await {
                 Ok(()) => info!(%url, generation, "the published keys are served"),
@@ -102,7 +103,14 @@ impl Runner {
                     } else {
                         warn!(%why, generation, "a probe failed; it is tried again");
                     }
-                    return Input::Probed(id, Err(why.to_string()));
+                    let words = why.to_string();
+                    return Input::Probed(
+                        id,
+                        Err(Unserved {
+                            words,
+                            served: why.served(),
+                        }),
+                    );
                 }
             }
         }

@@ -248,7 +248,7 @@ impl Shell {
             }
             Effect::RunHooks(id) => drop(self.tasks.spawn(self.runner.clone().run_hooks(id))),
             Effect::RunHook(run) => drop(self.tasks.spawn(self.runner.clone().run_hook(run))),
-            Effect::Probe { id, published } => drop(self.tasks.spawn(self.runner.clone().probe(id, published))),
+            Effect::Probe { id, published, probes } => drop(self.tasks.spawn(self.runner.clone().probe(id, published, probes))),
             Effect::Send(report) => {
                 log_report(&report);
                 self.send(AgentMessage::Report(report));

@@ -117,6 +117,7 @@ ca_file = "ca.pem"
 [[probe]]
 url = "http://op.example/jwks"
 timeout = "0s"
+interval = "9s"
 "#;
     let found = AgentConfig::parse(text, None).unwrap_err();
     let expected = [
@@ -143,6 +144,7 @@ timeout = "0s"
             "[[probe]] number 2 url: \"http://op.example/jwks\" goes over the network in the clear",
         ),
         (23, "[[probe]] number 2 timeout: 0s must be above 0s"),
+        (24, "[[probe]] number 2 interval: 9s is shorter than 10s"),
     ];
     assert_eq!(found.all().len(), expected.len(), "{found}");
     for (error, (line, text)) in found.all().iter().zip(expected) {
@@ -154,17 +156,19 @@ timeout = "0s"
 #[test]
 fn probes_are_read() {
     let text = "[[probe]]\nurl = \"https://op.example/jwks\"\n[[probe]]\nurl = \"http://127.0.0.1:8080/jwks\"\n\
-                ca_file = \"/etc/ca.pem\"\ntimeout = \"3s\"\n";
+                ca_file = \"/etc/ca.pem\"\ntimeout = \"3s\"\ninterval = \"10m\"\n";
     let expected = [
         Probe {
             url: "https://op.example/jwks".parse().unwrap(),
             ca_file: None,
             timeout: Span::secs(10),
+            interval: None,
         },
         Probe {
             url: "http://127.0.0.1:8080/jwks".parse().unwrap(),
             ca_file: Some("/etc/ca.pem".into()),
             timeout: Span::secs(3),
+            interval: Some(Span::mins(10)),
         },
     ];
     assert_eq!(AgentConfig::parse(text, None).unwrap().probes, expected);

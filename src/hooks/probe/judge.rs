@@ -82,9 +82,12 @@ pub(super) fn judge(url: &ProbeUrl, body: &[u8], published: &BTreeSet<Kid>) -> R
     if difference.is_empty() {
         return Ok(());
     }
+    let own = published.iter().filter(|kid| kids.contains(kid.as_str())).cloned();
+    let others = kids.iter().filter(|kid| !is_ours(kid)).filter_map(|kid| kid.parse().ok());
     Err(ProbeError::Differs {
         url: url.to_string(),
         difference: difference.join("; "),
+        served: own.chain(others.take(NAMED)).collect(),
     })
 }
 

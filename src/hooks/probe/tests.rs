@@ -157,6 +157,21 @@ async fn old_keys_are_named_as_missing_and_as_besides() {
 }
 
 #[tokio::test]
+async fn the_kids_of_another_jwks_are_told_and_of_no_other_answer() {
+    let served = async |status, body: &str| look_at(answer(status, "", body)).await.unwrap_err().served();
+    let kids = |kids: &[&str]| Some(kids.iter().map(|kid| kid.parse().unwrap()).collect::<BTreeSet<Kid>>());
+    assert_eq!(served("200 OK", &jwks(&["a", "old"])).await, kids(&["a", "old"]));
+    assert_eq!(served("200 OK", &jwks(&[])).await, kids(&[]));
+    let strangers: Vec<String> = (0..1000).map(|number| format!("s{number}")).collect();
+    let strangers: Vec<&str> = strangers.iter().map(String::as_str).collect();
+    let many = served("200 OK", &jwks(&strangers)).await.unwrap();
+    assert!(many.len() <= 8, "a report has room for so many only");
+    assert_eq!(served("503 Service Unavailable", "").await, None);
+    assert_eq!(served("200 OK", "[]").await, None);
+    assert_eq!(served("200 OK", r#"{"keys":[{"kid":"a","d":"x"}]}"#).await, None);
+}
+
+#[tokio::test]
 async fn keys_of_somebody_else_are_refused_also_without_a_kid() {
     contains(
         &refused("200 OK", "", &jwks(&["a", "b", "theirs"])).await,

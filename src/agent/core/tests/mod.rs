@@ -48,8 +48,10 @@ struct Node {
     /// What was durable of what hooks are owed when each of those began.
     owed_at_run: Vec<Owed>,
     /// What a probe finds.
-    served: fn(&BTreeSet<Kid>) -> Result<(), String>,
+    served: fn(&BTreeSet<Kid>) -> Result<(), Unserved>,
     probed: Vec<ViewId>,
+    /// Which probes looked each time.
+    looked: Vec<Vec<usize>>,
     installs: usize,
     reports: Vec<Report>,
     shown: Vec<crate::rpc::fleet::Exhibit>,
@@ -88,6 +90,7 @@ impl Node {
             owed_at_run: Vec::new(),
             served: |_| Ok(()),
             probed: Vec::new(),
+            looked: Vec::new(),
             installs: 0,
             reports: Vec::new(),
             shown: Vec::new(),
@@ -181,8 +184,9 @@ impl Node {
                 };
                 return (!self.holds_event_hooks).then_some(Input::HookRan(run, result));
             }
-            Effect::Probe { id, published } => {
+            Effect::Probe { id, published, probes } => {
                 self.probed.push(id.clone());
+                self.looked.push(probes);
                 return Some(Input::Probed(id, (self.served)(&published)));
             }
             Effect::Send(report) => self.reports.push(report),

@@ -6,7 +6,7 @@ use crate::lifecycle::Follower;
 fn with_probes(has_hooks: bool) -> Settings {
     Settings {
         has_hooks,
-        has_probes: true,
+        probes: [None].into(),
         ..Settings::default()
     }
 }
@@ -15,7 +15,20 @@ fn is_confirmed(node: &Node) -> bool {
     node.reports.last().unwrap().installed.as_ref().unwrap().hooks_succeeded
 }
 
-const OLD_KEYS: fn(&BTreeSet<Kid>) -> Result<(), String> = |_| Err("it lacks key 1: did the server reload?".to_owned());
+type Served = fn(&BTreeSet<Kid>) -> Result<(), Unserved>;
+
+const OLD_KEYS: Served = |_| {
+    Err(Unserved {
+        words: "it lacks key 1: did the server reload?".to_owned(),
+        served: Some(kids(&[0])),
+    })
+};
+const NO_ANSWER: Served = |_| {
+    Err(Unserved {
+        words: "it can't be asked: look whether the server runs".to_owned(),
+        served: None,
+    })
+};
 
 #[test]
 fn a_view_is_confirmed_once_it_is_served() {
@@ -40,7 +53,7 @@ fn a_view_is_confirmed_once_it_is_served() {
         if *published == kids(&[0, 1, 2]) {
             Ok(())
         } else {
-            Err("others".to_owned())
+            OLD_KEYS(published)
         }
     };
     node.pass(Span::secs(1));
@@ -128,4 +141,94 @@ fn after_a_restart_what_was_served_counts_and_what_was_not_is_looked_for_anew() 
         3,
         "the hooks of a view that was not confirmed run again"
     );
+}
+
+/// The second of two probes looks again every ten minutes.
+fn looking_again(has_hooks: bool) -> Node {
+    let mut node = Node::new(Settings {
+        probes: [None, Some(Span::mins(10))].into(),
+        ..with_probes(has_hooks)
+    });
+    node.connect();
+    node.send(usual(7));
+    assert!(is_confirmed(&node));
+    node
+}
+
+#[test]
+fn a_probe_with_an_interval_looks_again_and_the_others_do_not() {
+    let mut node = looking_again(true);
+    node.pass(Span::mins(35));
+    assert_eq!(node.looked, [vec![0, 1], vec![1], vec![1], vec![1]]);
+    assert!(is_confirmed(&node));
+    assert_eq!(node.hooks_run.len(), 1);
+    assert_eq!(node.status().served_after, Some(Span(0)), "as it was after the swap");
+}
+
+#[test]
+fn what_is_served_wrongly_later_is_confirmed_no_more_until_it_is_right_again() {
+    let mut node = looking_again(true);
+    node.served = OLD_KEYS;
+    node.pass(Span::mins(10));
+    let report = node.reports.last().unwrap();
+    let installed = report.installed.as_ref().unwrap();
+    assert!(!installed.hooks_succeeded);
+    assert_eq!(
+        installed.published,
+        kids(&[0]),
+        "so the leader takes back what it counts from"
+    );
+    assert_eq!(report.failing[0].what, Follower::Probe);
+    assert!(
+        node.trusted.as_ref().unwrap().hooked.is_none(),
+        "a restart does not confirm it either"
+    );
+    node.pass(Span::secs(6));
+    assert_eq!(node.hooks_run.len(), 2, "the server is told once more, and once only");
+    assert_eq!(node.looked.last().unwrap(), &[0, 1]);
+    assert_eq!(node.installs, 1, "the files are as they were");
+    node.served = |_| Ok(());
+    node.pass(Span::mins(1));
+    let report = node.reports.last().unwrap();
+    assert!(is_confirmed(&node) && report.problem.is_none() && report.failing.is_empty());
+    assert_eq!(report.installed.as_ref().unwrap().published, kids(&[0, 1, 2]));
+    assert!(node.trusted.as_ref().unwrap().hooked.is_some());
+}
+
+#[test]
+fn a_server_that_does_not_answer_later_is_told_of_and_takes_back_nothing() {
+    let mut node = looking_again(true);
+    node.served = NO_ANSWER;
+    node.pass(Span::mins(10) + Span::secs(6));
+    assert!(is_confirmed(&node));
+    let report = node.reports.last().unwrap();
+    assert_eq!((report.failing[0].what, report.failing[0].times), (Follower::Probe, 3));
+    assert!(report.problem.as_ref().unwrap().contains("look whether the server runs"));
+    assert_eq!(report.installed.as_ref().unwrap().published, kids(&[0, 1, 2]));
+    node.served = |_| Ok(());
+    node.pass(Span::mins(1));
+    assert_eq!(node.reports.last().unwrap().failing, []);
+    assert_eq!(node.hooks_run.len(), 1);
+}
+
+#[test]
+fn what_was_served_wrongly_of_one_view_is_not_told_of_the_next() {
+    let mut node = looking_again(false);
+    node.served = OLD_KEYS;
+    node.pass(Span::mins(10));
+    node.served = NO_ANSWER;
+    node.send(usual(8));
+    let installed = node.reports.last().unwrap().installed.clone().unwrap();
+    assert!(!installed.hooks_succeeded);
+    assert_eq!(installed.published, kids(&[0, 1, 2]));
+}
+
+#[test]
+fn after_a_restart_a_probe_with_an_interval_looks_at_once() {
+    let mut node = looking_again(false);
+    node.served = OLD_KEYS;
+    node.restart();
+    node.connect();
+    assert!(!is_confirmed(&node));
+    assert_eq!(node.looked[1], [1], "what is served since is not known");
 }
