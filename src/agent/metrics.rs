@@ -221,7 +221,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::agent::core::{HookRun, Occasion, ViewId};
+    use crate::agent::core::{HookRun, Occasion, Unserved, ViewId};
     use crate::agent::testing::{START, key_set};
     use crate::lifecycle::{Failing, Installed, Stage};
     use crate::types::{Epoch, Generation, PublicKey};
@@ -329,6 +329,10 @@ mod tests {
     fn what_fails_is_counted_and_what_succeeds_is_not() {
         let counts = Counts::default();
         let failed = || Err("it failed".to_owned());
+        let unserved = || {
+            let words = "it is not served".to_owned();
+            Err(Unserved { words, served: None })
+        };
         let stale = HookRun {
             hook: 0,
             generation: Generation(7),
@@ -339,8 +343,8 @@ mod tests {
             Input::HooksRan(view(), Ok(())),
             Input::HookRan(stale.clone(), failed()),
             Input::HookRan(stale, Ok(())),
-            Input::Probed(view(), failed()),
-            Input::Probed(view(), failed()),
+            Input::Probed(view(), unserved()),
+            Input::Probed(view(), unserved()),
             Input::Probed(view(), Ok(())),
             Input::Disk(DiskResult::Failed("full".to_owned())),
             Input::Lost,

@@ -95,6 +95,17 @@ pub struct CacheHolds {
     pub kids: BTreeSet<Kid>,
 }
 
+impl CacheHolds {
+    /// What a cache holds that is written from this generation.
+    #[must_use]
+    pub fn of(bundle: &Bundle) -> Self {
+        Self {
+            digest: bundle.digest,
+            kids: bundle.privates.keys().cloned().collect(),
+        }
+    }
+}
+
 /// Something that the core must know.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "an input is taken as it comes, one at a time")]

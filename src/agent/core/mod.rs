@@ -388,14 +388,3 @@ impl State {
         }
     }
 }
-
-impl CacheHolds {
-    /// What a cache holds that is written from this generation.
-    #[must_use]
-    pub fn of(bundle: &Bundle) -> Self {
-        Self {
-            digest: bundle.digest,
-            kids: bundle.privates.keys().cloned().collect(),
-        }
-    }
-}

@@ -256,7 +256,7 @@ fn the_list_of_secrets_is_all_that_erasing_takes_and_nothing_public() {
     let mut expected: BTreeSet<PathBuf> = ["private.jwks.json", "private.json", "pem", "keys.p12"]
         .map(|name| view.join(name))
         .into();
-    expected.extend(pem_names(1).iter().map(|name| machine.copy("pem").join(name)));
+    expected.extend(pem_names(&kid(1)).iter().map(|name| machine.copy("pem").join(name)));
     expected.extend([machine.copy("private.json"), machine.copy("keys.p12"), left.clone()]);
     assert_eq!(listed(), expected);
     assert!(matches!(disk.work(DiskWork::Erase), DiskResult::Erased(_)));
