@@ -1,8 +1,10 @@
 //! How long a swap takes, from staging to what was read back, and what each output adds. `cargo bench --bench swap`; the folder is
 //! `$TMPDIR`, so point that at the disk in question. RSA-2048, ES256 and an ECDH-ES key are in use.
 
+#[path = "../src/agent/disk/tests/machine.rs"]
+mod machine;
+
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,50 +17,35 @@ use jkeys::lifecycle::{KeySet, Member, Stage, Switches, view};
 use jkeys::rpc::fleet::Bundle;
 use jkeys::types::{Epoch, Generation, KidFormat, Secret, Span, Time};
 
+use machine::Machine;
+
 const ROUNDS: u64 = 200;
 const NOW: Time = Time(1_800_000_000_000);
 
 fn main() {
     let keys: Vec<NewKey> = ["RS256/2048", "ES256", "ECDH-ES/256"].into_iter().map(make).collect();
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let places = folder.path();
-    durable::write_file(&places.join("password"), b"a long password", &FileAttrs::mode(0o600)).expect("a password");
-    let pkcs12 = OutputFormat::Pkcs12 {
-        password_file: places.join("password"),
+    let show = |what, outputs: &dyn Fn(&Machine) -> Vec<Output>| {
+        let machine = Machine::new();
+        report(what, &machine.open(outputs(&machine)), &keys);
     };
-    let output = |format: &OutputFormat, copied: bool| Output {
-        format: format.clone(),
-        path: "output".to_owned(),
-        attrs: FileAttrs::mode(0o640),
-        copy_to: copied.then(|| places.join("copy")),
-    };
-    for (what, outputs) in [
-        ("swap", vec![]),
-        (
-            "swap with private-jwks",
-            vec![output(&OutputFormat::PrivateJwks { has_x5c: false }, false)],
-        ),
-        ("swap with pem", vec![output(&OutputFormat::Pem, false)]),
-        ("swap with pkcs12", vec![output(&pkcs12, false)]),
-        ("swap with pkcs12 and its copy", vec![output(&pkcs12, true)]),
-    ] {
-        report(what, &disk(&places.join(what), outputs), &keys);
-    }
+    show("swap", &|_| vec![]);
+    show("swap with private-jwks", &|machine| {
+        vec![machine.output(OutputFormat::PrivateJwks { has_x5c: false }, "private.json", false)]
+    });
+    show("swap with pem", &|machine| {
+        vec![machine.output(OutputFormat::Pem, "pem", false)]
+    });
+    show("swap with pkcs12", &|machine| {
+        vec![machine.output(machine.pkcs12(), "keys.p12", false)]
+    });
+    show("swap with pkcs12 and its copy", &|machine| {
+        vec![machine.output(machine.pkcs12(), "keys.p12", true)]
+    });
 }
 
 fn make(spec: &str) -> NewKey {
     let life = CertificateLife::new(NOW, Span::TEN_YEARS).expect("a life");
     make_key(spec.parse().expect("a known algorithm"), KidFormat::Thumbprint, life).expect("a new key")
-}
-
-fn disk(root: &Path, outputs: Vec<Output>) -> Disk {
-    let layout = Layout {
-        root: root.to_owned(),
-        view_dir: root.to_owned(),
-        private_group: None,
-        outputs,
-    };
-    Disk::open_as(layout, None, None).expect("a folder of its own")
 }
 
 /// Generation `number` with every key in use.
