@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the Debian package, target/debian/jkeys_VERSION_ARCHITECTURE.deb: `package.sh [PROGRAM]`, of a release that it builds where no
-# program is named. The same sources and program give the same bytes.
+# program is named. The same sources and program give the same bytes. DEBFULLNAME and DEBEMAIL say who maintains it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
