@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::blocking::blocking;
+use super::disk::newest_known;
 use super::folder;
 use super::papers::{self, Papers, PapersError};
 use crate::clock::Clock;
@@ -10,7 +11,7 @@ use crate::durable::DurableError;
 use crate::pki::{JoinToken, Membership, NodeKeys, PkiError, TokenError, enroll_client_config};
 use crate::rpc::proto::EnrollRequest;
 use crate::rpc::{ConnectError, Failure, WireError, connect_leader, enrollment_client};
-use crate::types::{NodeName, Time};
+use crate::types::{Generation, NodeName, Time, WitnessKey};
 
 /// Why a machine could not join.
 #[derive(Debug, thiserror::Error)]
@@ -61,10 +62,11 @@ pub async fn enroll(line: &str, folder: &Path, clock: &Clock) -> Result<Enrolled
     let answer = enrollment_client(channel).enroll(EnrollRequest::new(&token, &keys)?).await;
     let answer = answer.map_err(|status| EnrollError::Refused(status.into()))?;
     let membership = Membership::try_from(answer.into_inner())?;
-    let identity = membership.check_enrolled(&token, &keys, clock.now())?;
+    let (membership, identity) = membership.enrolled(&token, &keys, clock.now())?;
     let papers = Papers {
         node: token.node.clone(),
         addresses: token.addresses.clone(),
+        known: known(folder, WitnessKey(membership.log_public_key)).await,
         membership,
         keys,
     };
@@ -73,6 +75,12 @@ pub async fn enroll(line: &str, folder: &Path, clock: &Clock) -> Result<Enrolled
         node: token.node,
         good_until: identity.not_after,
     })
+}
+
+/// The newest generation of the fleet that this machine has verified before. What can't be read the agent will not go by either.
+async fn known(folder: &Path, fleet: WitnessKey) -> Generation {
+    let folder = folder.to_owned();
+    blocking(move || newest_known(&folder, fleet)).await
 }
 
 /// A token is used once: what could be in the way of the identity is found before.

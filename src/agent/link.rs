@@ -52,6 +52,11 @@ pub(super) enum LinkError {
     OldLeader,
     #[error("this node has joined another fleet")]
     OtherFleet,
+    #[error(
+        "the leader gave a certificate of a CA that this node does not trust: the node hears of a new CA in a generation; look whether it takes \
+         what the leader sends"
+    )]
+    UnknownCa,
     #[error("this node was enrolled anew meanwhile")]
     EnrolledAnew,
     #[error("the node's certificate ended at {ended_at}, and could not be renewed ({why}); {advice}")]
@@ -223,7 +228,7 @@ impl Link {
     }
 
     fn renewal(&self, papers: Papers, channel: Channel) -> Result<Renewal, LinkError> {
-        Renewal::new(papers, channel, self.folder.clone(), self.clock.clone())
+        Renewal::new(papers, channel, self.folder.clone(), self.clock.clone(), self.status.clone())
     }
 
     /// Step 1, limits: the client takes no message beyond `rpc::limits`. Step 2, identity: TLS 1.3, with the leader's SPIFFE ID under a CA

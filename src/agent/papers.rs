@@ -64,8 +64,10 @@ pub struct Papers {
     pub node: NodeName,
     /// Where its leader is.
     pub addresses: Vec<HostPort>,
-    /// Its certificate, and whom it trusts.
+    /// Its certificate, and the CA that its token named.
     pub membership: Membership,
+    /// The newest generation that this machine knew when it was enrolled.
+    pub known: Generation,
     /// Its own keys, which never leave it.
     pub keys: NodeKeys,
 }
@@ -134,7 +136,6 @@ impl Papers {
         let membership = Membership {
             chain: stored.chain(folder)?,
             roots: cas(&stored.ca_roots).ok_or_else(|| damaged(folder, "a CA's certificate is cut".to_owned()))?,
-            roots_of: stored.ca_generation,
             trust_domain: stored.trust_domain,
             log_public_key: stored.log_public_key.0,
         };
@@ -144,6 +145,7 @@ impl Papers {
             node: stored.node,
             addresses: stored.leader_addresses,
             membership,
+            known: stored.ca_generation,
             keys,
         })
     }
@@ -215,8 +217,7 @@ impl Papers {
     /// # Errors
     /// The certificate of the CA did not come along, or can't be read.
     pub fn certified_by(&self) -> Result<Digest, PapersError> {
-        let issuer = self.membership.chain.get(1).ok_or(PapersError::NotEnrolled)?;
-        Ok(CaCertificate::from_der(issuer.clone())?.key())
+        Ok(self.membership.issuer()?.key())
     }
 
     fn keys_name(&self) -> Result<String, PapersError> {
@@ -233,7 +234,7 @@ impl Papers {
             log_public_key: self.fleet(),
             certificate_chain: self.membership.chain.iter().map(text).collect(),
             ca_roots: self.membership.roots.iter().map(CaCertificate::to_base64).collect(),
-            ca_generation: self.membership.roots_of,
+            ca_generation: self.known,
             keys,
         }
     }
@@ -302,7 +303,6 @@ mod tests {
         let membership = Membership {
             chain,
             roots: vec![ca.certificate],
-            roots_of: Generation(7),
             trust_domain: domain,
             log_public_key: [7; 32],
         };
@@ -310,6 +310,7 @@ mod tests {
             node,
             addresses: vec!["leader:7443".parse().unwrap()],
             membership,
+            known: Generation(7),
             keys,
         }
     }
@@ -322,7 +323,7 @@ mod tests {
         new.store(folder.path()).unwrap();
         let read = Papers::load(folder.path()).unwrap();
         assert_eq!(read.membership, new.membership);
-        assert_eq!(read.node, new.node);
+        assert_eq!((read.node.clone(), read.known), (new.node.clone(), new.known));
         assert_eq!(read.good_until(NOW + Span::hours(1)).unwrap(), new.good_until(NOW).unwrap());
         assert_eq!(std::fs::read_dir(folder.path().join("keys")).unwrap().count(), 2);
     }

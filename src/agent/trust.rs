@@ -11,10 +11,10 @@ use crate::types::{Digest, Generation, Time};
 /// What is on the disk of the node's papers that matters to trust.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Held {
-    /// The CAs that came with the certificate.
+    /// The CA that the join token named.
     roots: Vec<CaCertificate>,
-    /// The generation in force when they did.
-    roots_of: Generation,
+    /// The newest generation that was known then.
+    known: Generation,
     certified_by: Digest,
     good_until: Time,
 }
@@ -23,15 +23,21 @@ impl Held {
     pub(super) fn of(papers: &Papers) -> Result<Self, PapersError> {
         Ok(Self {
             roots: papers.membership.roots.clone(),
-            roots_of: papers.membership.roots_of,
+            known: papers.known,
             certified_by: papers.certified_by()?,
             good_until: papers.not_after()?,
         })
     }
 
-    /// The CAs that the node trusts: those that its newest generation names, unless newer ones came with its certificate.
+    /// The CAs that the node trusts: those that its newest generation names, which the log has proved, or the one that its token named.
+    ///
+    /// The token counts where no generation names CAs, and where the node knew the generation before it was enrolled and that CA is not in
+    /// it: the fleet has gone on since, or its leader was set back.
     pub(super) fn roots(&self, named: &NamedCas) -> Vec<CaCertificate> {
-        let by_generation = papers::cas(&named.certificates).filter(|cas| !cas.is_empty() && named.generation >= self.roots_of);
+        let goes_on = |cas: &Vec<CaCertificate>| {
+            named.generation > self.known || cas.iter().any(|ca| self.roots.iter().any(|root| root.key() == ca.key()))
+        };
+        let by_generation = papers::cas(&named.certificates).filter(|cas| !cas.is_empty() && goes_on(cas));
         by_generation.unwrap_or_else(|| self.roots.clone())
     }
 
@@ -77,16 +83,16 @@ mod tests {
     }
 
     #[test]
-    fn a_node_trusts_what_its_newest_generation_names_unless_its_papers_are_newer() {
+    fn a_node_trusts_what_its_newest_generation_names_unless_its_token_is_newer() {
         let (old, new) = (ca(), ca());
         let held = Held {
             roots: vec![old.clone()],
-            roots_of: Generation(5),
+            known: Generation(5),
             certified_by: old.key(),
             good_until: Time(9),
         };
-        let by_papers = [old.clone()];
-        assert_eq!(held.roots(&NamedCas::default()), by_papers);
+        let by_token = [old.clone()];
+        assert_eq!(held.roots(&NamedCas::default()), by_token);
         assert_eq!(held.roots(&named(5, &[&old, &new])), [old.clone(), new.clone()]);
         let by_generation = std::slice::from_ref(&new);
         assert_eq!(
@@ -95,11 +101,11 @@ mod tests {
             "one that is dropped is not kept"
         );
         assert_eq!(
-            held.roots(&named(4, &[&new])),
-            by_papers,
+            held.roots(&named(5, &[&new])),
+            by_token,
             "what it knew before it was enrolled anew"
         );
-        assert_eq!(held.roots(&named(6, &[])), by_papers);
+        assert_eq!(held.roots(&named(6, &[])), by_token);
         let told = held.told(&named(6, &[&new]));
         assert_eq!((told.trusts, told.certified_by), ([new.key()].into(), old.key()));
     }

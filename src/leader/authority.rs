@@ -6,7 +6,7 @@ use super::founding::FoundingError;
 use crate::keystore::{Keystore, KeystoreError, SecretName};
 use crate::lifecycle::{CaFacts, CaPhase, Fleet, State};
 use crate::pki::{Ca, CaCertificate, CaSigner, PkiError, TlsIdentity};
-use crate::types::{Generation, Secret, Time, TrustDomain};
+use crate::types::{Secret, Time, TrustDomain};
 
 /// The CAs as a state has them.
 #[derive(Debug)]
@@ -14,8 +14,6 @@ pub(super) struct Authority {
     pub(super) fleet: Fleet,
     /// Every CA that is trusted, oldest first.
     pub(super) roots: Vec<CaCertificate>,
-    /// The generation in force when they were.
-    pub(super) roots_of: Generation,
     /// The CAs that have something to sign, by number: the one that signs and, as long as it is trusted, the one before.
     signers: BTreeMap<u32, CaSigner>,
     signing: u32,
@@ -73,7 +71,6 @@ impl Authority {
         Ok(Self {
             fleet,
             roots,
-            roots_of: state.head.generation,
             signers,
             signing,
         })

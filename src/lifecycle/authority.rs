@@ -173,7 +173,7 @@ pub fn distrusting(state: &State, seen: &Sightings, ca: &Ca) -> Vec<NodeName> {
 /// What keeps a CA that is ending trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaEnding {
-    /// Nodes, in service or not, that have not said that their certificate is of another CA.
+    /// Nodes, in service or not, that have not said that their certificate is of another CA, and that they trust the one that signs.
     pub missing: Vec<NodeName>,
     /// When the last join token ends that pins it and is open.
     pub tokens_until: Option<Time>,
@@ -186,10 +186,13 @@ impl CaEnding {
     #[must_use]
     pub fn of(state: &State, seen: &Sightings, now: Time) -> Option<Self> {
         let (ca, since) = state.authority.ending()?;
-        // Who joined since then was never given a certificate of it.
-        let is_over = |node: &Node| match seen.get(&node.enrolment).and_then(|sighting| sighting.papers.as_ref()) {
-            Some(papers) => papers.certified_by != ca.facts.key,
-            None => node.enrolled_at >= since,
+        let signing = state.authority.signing().map(|ca| ca.facts.key);
+        // Who joined since then may know this one only, by its token.
+        let is_over = |node: &Node| {
+            let papers = seen.get(&node.enrolment).and_then(|sighting| sighting.papers.as_ref());
+            papers.is_some_and(|papers| {
+                papers.certified_by != ca.facts.key && signing.is_some_and(|signing| papers.trusts.contains(&signing))
+            })
         };
         let missing = state.nodes.iter().filter(|(_, node)| !is_over(node));
         let number = ca.facts.number;

@@ -1,10 +1,10 @@
 //! Enrolling and renewing: protobuf messages to domain types and back.
 
-use super::convert::{WireError, number};
+use super::convert::WireError;
 use super::fleet::PROTOCOL_VERSION;
 use super::proto;
 use crate::pki::{CaCertificate, CertificateDer, JoinToken, Membership, NodeCsr, NodeKeys, PkiError, TokenSecret};
-use crate::types::{Generation, NodeName};
+use crate::types::NodeName;
 
 /// A node's wish to join, as the leader gets it. Nothing in it is proved but that the sender holds the key of the request.
 #[derive(Debug)]
@@ -66,12 +66,11 @@ impl From<Membership> for proto::EnrollResponse {
             ca_roots_der: membership.roots.iter().map(|root| root.der().to_vec()).collect(),
             trust_domain: membership.trust_domain.into(),
             log_public_key: membership.log_public_key.to_vec(),
-            ca_generation: membership.roots_of.0,
         }
     }
 }
 
-/// Read, but not yet checked: that is [`Membership::check_enrolled`].
+/// Read, but not yet checked: that is [`Membership::enrolled`].
 impl TryFrom<proto::EnrollResponse> for Membership {
     type Error = WireError;
 
@@ -79,7 +78,6 @@ impl TryFrom<proto::EnrollResponse> for Membership {
         Ok(Self {
             chain: certificates(response.certificate_chain_der),
             roots: roots(response.ca_roots_der)?,
-            roots_of: Generation(number("ca_generation", response.ca_generation)?),
             trust_domain: response.trust_domain.parse()?,
             log_public_key: ed25519("log_public_key", &response.log_public_key)?,
         })
@@ -88,27 +86,21 @@ impl TryFrom<proto::EnrollResponse> for Membership {
 
 impl From<Membership> for proto::RenewResponse {
     fn from(membership: Membership) -> Self {
-        let whole = proto::EnrollResponse::from(membership);
         Self {
-            certificate_chain_der: whole.certificate_chain_der,
-            ca_roots_der: whole.ca_roots_der,
-            ca_generation: whole.ca_generation,
+            certificate_chain_der: bytes(&membership.chain),
         }
     }
 }
 
 impl proto::RenewResponse {
-    /// The membership that follows on `before`. Read, but not yet checked: that is [`Membership::check`].
-    ///
-    /// # Errors
-    /// A CA's certificate can't be read.
-    pub fn renewed(self, before: &Membership) -> Result<Membership, WireError> {
-        Ok(Membership {
+    /// The membership that follows on `before`: a renewal changes nobody whom the node trusts. Read, but not yet checked: that is
+    /// [`Membership::check`].
+    #[must_use]
+    pub fn renewed(self, before: &Membership) -> Membership {
+        Membership {
             chain: certificates(self.certificate_chain_der),
-            roots: roots(self.ca_roots_der)?,
-            roots_of: Generation(number("ca_generation", self.ca_generation)?),
             ..before.clone()
-        })
+        }
     }
 }
 
@@ -155,7 +147,6 @@ mod tests {
         let membership = Membership {
             chain: signer.issue_node(&token.node, &csr, NOW).unwrap(),
             roots: vec![signer.certificate().clone()],
-            roots_of: Generation(4),
             trust_domain: domain,
             log_public_key: token.log_public_key,
         };
@@ -171,8 +162,8 @@ mod tests {
 
         let answer = Membership::try_from(proto::EnrollResponse::from(membership.clone())).unwrap();
         assert_eq!(answer, membership);
-        assert_eq!(answer.check_enrolled(&token, &keys, NOW).unwrap().key, call.csr.key());
-        let renewed = proto::RenewResponse::from(membership.clone()).renewed(&membership).unwrap();
+        assert_eq!(answer.enrolled(&token, &keys, NOW).unwrap().1.key, call.csr.key());
+        let renewed = proto::RenewResponse::from(membership.clone()).renewed(&membership);
         assert_eq!(renewed, membership);
     }
 

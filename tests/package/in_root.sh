@@ -17,12 +17,11 @@ if [ "${1:-}" != --inside ]; then
     work=$(mktemp -d)
     group=$groups/jkeys-test-${work##*.}
     mkdir "$group" || cannot "no control group can be made in $groups"
+    trap 'find "$group" -depth -type d -exec rmdir {} + ; rmdir "$work"' EXIT
     status=0
     # A group of its own from the first process on: it is the root of what is seen inside.
     sh -c 'echo $$ >"$0/cgroup.procs" && exec unshare -m -p -f -n -u -i -C --kill-child -- "$@"' \
         "$group" "$0" --inside "$work" "$@" || status=$?
-    find "$group" -depth -type d -exec rmdir {} +
-    rmdir "$work"
     exit "$status"
 fi
 

@@ -47,7 +47,7 @@ use crate::agent::core::{CacheHolds, DiskResult, DiskWork, Found, Trusted};
 use crate::audit::RecordProof;
 use crate::durable::{self, DurableError, FileAttrs};
 use crate::rpc::fleet::Bundle;
-use crate::types::{Kid, Secret, WitnessKey};
+use crate::types::{Generation, Kid, Secret, WitnessKey};
 
 /// Where Linux names the boot.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -88,6 +88,9 @@ struct Memory<T> {
     trusted: T,
 }
 
+/// Its name.
+const TRUSTED: &str = "trusted.json";
+
 /// The schema of `trusted.json` that this build writes.
 const SCHEMA: u32 = 2;
 
@@ -100,6 +103,16 @@ struct Schema {
 
 fn first_schema() -> u32 {
     1
+}
+
+/// The newest generation that a node has accepted of a fleet, by what is under its folder; 0 where there is none, or none can be read.
+#[must_use]
+pub fn newest_known(root: &Path, fleet: WitnessKey) -> Generation {
+    let memory = std::fs::read(root.join(TRUSTED)).ok();
+    let memory: Option<Memory<Trusted>> = memory.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let of_fleet = memory.filter(|memory| memory.log_public_key == Some(fleet));
+    let newest = of_fleet.and_then(|memory| memory.trusted.newest);
+    newest.map_or(Generation(0), |newest| newest.generation)
 }
 
 /// Why the files of a node could not be read or written.
@@ -310,7 +323,7 @@ impl Disk {
     }
 
     fn trusted_path(&self) -> PathBuf {
-        self.root.join("trusted.json")
+        self.root.join(TRUSTED)
     }
 
     fn cache_path(&self) -> PathBuf {

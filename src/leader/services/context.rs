@@ -91,7 +91,6 @@ impl Context {
         Membership {
             chain,
             roots: authority.roots.clone(),
-            roots_of: authority.roots_of,
             trust_domain: fleet.trust_domain.clone(),
             log_public_key: fleet.log_public_key.0,
         }

@@ -80,7 +80,8 @@ impl Fleet {
     fn join(&mut self, node: &str) {
         self.bench.join(node);
         let disk = Disk {
-            trusts: self.trusted(),
+            // What its token names.
+            trusts: [key(self.signing())].into(),
             certified_by: self.signing(),
             good_until: self.bench.now + CERTIFICATE_LIFE,
             is_off: false,
@@ -127,10 +128,9 @@ impl Fleet {
         let Event::NodeCertified { by, .. } = decision.unwrap().events[0] else {
             panic!("a certificate is recorded");
         };
-        let trusted = self.trusted();
         let disk = self.disks.get_mut(node).unwrap();
         if !is_lost {
-            (disk.certified_by, disk.good_until, disk.trusts) = (by, good_until, trusted);
+            (disk.certified_by, disk.good_until) = (by, good_until);
         }
         self.settle();
     }
@@ -500,4 +500,33 @@ proptest! {
         let phases = fleet.phases();
         prop_assert!(phases.len() == 1 && phases[0].1 == "signing", "{:?}", phases);
     }
+}
+
+#[test]
+fn a_node_that_may_know_only_the_ca_that_its_token_pinned_keeps_it() {
+    let mut fleet = Fleet::with_nodes(&["a"]);
+    fleet.rotate().unwrap();
+    fleet.make();
+    fleet.tell("a");
+    fleet.renew("a", false);
+    fleet.bench.join("b");
+    let missing = |fleet: &Fleet| {
+        CaEnding::of(fleet.state(), &fleet.bench.seen, fleet.bench.now)
+            .unwrap()
+            .missing
+    };
+    assert!(missing(&fleet).contains(&name("b")), "it has said nothing yet");
+    fleet.bench.confirm("b");
+    let enrolment = fleet.state().nodes[&name("b")].enrolment;
+    let mut says = |trusted: &[u32]| {
+        let papers = Papers {
+            trusts: trusted.iter().map(|number| key(*number)).collect(),
+            certified_by: key(2),
+            good_until: fleet.bench.now + CERTIFICATE_LIFE,
+        };
+        fleet.bench.seen.get_mut(&enrolment).unwrap().papers = Some(papers);
+        missing(&fleet).contains(&name("b"))
+    };
+    assert!(says(&[1]), "its certificate is of the new one, and it knows the old one only");
+    assert!(!says(&[1, 2]));
 }

@@ -120,7 +120,6 @@ fn enrolled(fleet: &Fleet, keys: &NodeKeys) -> (Membership, JoinToken) {
     let membership = Membership {
         chain: fleet.signer.issue_node(&token.node, &csr, NOW).unwrap(),
         roots: fleet.roots(),
-        roots_of: crate::types::Generation(0),
         trust_domain: fleet.domain.clone(),
         log_public_key: token.log_public_key,
     };
@@ -132,12 +131,12 @@ fn a_node_takes_only_what_its_token_promised() {
     let fleet = Fleet::new();
     let keys = NodeKeys::generate().unwrap();
     let (good, token) = enrolled(&fleet, &keys);
-    assert!(good.check_enrolled(&token, &keys, NOW).is_ok());
+    assert!(good.clone().enrolled(&token, &keys, NOW).is_ok());
 
     let refuse = |why: &str, change: &dyn Fn(&mut Membership)| {
         let mut changed = good.clone();
         change(&mut changed);
-        let refused = changed.check_enrolled(&token, &keys, NOW).unwrap_err();
+        let refused = changed.enrolled(&token, &keys, NOW).unwrap_err();
         assert!(refused.to_string().contains(why), "{refused}");
     };
     let stranger = Fleet::new();
@@ -154,9 +153,27 @@ fn a_node_takes_only_what_its_token_promised() {
     });
     refuse("do not belong together", &|answer| answer.chain = fleet.node().chain);
     let late = good
-        .check_enrolled(&token, &keys, NOW + CERTIFICATE_LIFE + Span::mins(1))
+        .enrolled(&token, &keys, NOW + CERTIFICATE_LIFE + Span::mins(1))
         .unwrap_err();
     assert!(late.to_string().contains("expired"), "{late}");
+}
+
+#[test]
+fn a_ca_that_is_planted_in_the_answer_to_an_enrollment_is_not_trusted() {
+    let (fleet, stranger) = (Fleet::new(), Fleet::new());
+    let keys = NodeKeys::generate().unwrap();
+    let (mut answer, token) = enrolled(&fleet, &keys);
+    answer.roots.extend(stranger.roots());
+    let (kept, _) = answer.enrolled(&token, &keys, NOW).unwrap();
+    assert_eq!(kept.roots, fleet.roots());
+    // A certificate of a CA that is not trusted yet is the node's all the same.
+    let csr = NodeCsr::parse(&keys.csr_der().unwrap()).unwrap();
+    let renewed = Membership {
+        chain: stranger.signer.issue_node(&token.node, &csr, NOW).unwrap(),
+        ..kept
+    };
+    assert!(renewed.check(&token.node, &keys, NOW).is_ok());
+    assert_eq!(renewed.issuer().unwrap().key(), stranger.roots()[0].key());
 }
 
 #[test]

@@ -119,7 +119,7 @@ async fn a_node_enrolls_and_then_syncs_with_its_new_certificate() {
     let request = proto::EnrollRequest::new(&token, &keys).unwrap();
     let answer = enrollment_client(channel.await.unwrap()).enroll(request).await.unwrap();
     let membership = Membership::try_from(answer.into_inner()).unwrap();
-    membership.check_enrolled(&token, &keys, NOW).unwrap();
+    let (membership, _) = membership.enrolled(&token, &keys, NOW).unwrap();
 
     let identity = TlsIdentity {
         chain: membership.chain,

@@ -155,7 +155,6 @@ impl Enrollment for Echo {
         assert_eq!(Caller::of(&request)?, &Caller::Anonymous);
         let call = EnrollCall::try_from(request.into_inner())?;
         let membership = Membership {
-            roots_of: Generation(0),
             chain: self.0.signer.issue_node(&call.node, &call.csr, NOW).unwrap(),
             roots: self.0.roots(),
             trust_domain: self.0.domain.clone(),
