@@ -29,7 +29,7 @@ doc=/usr/share/doc/jkeys
 for file in README.md SECURITY.md CHANGELOG.md deploy/debian/copyright; do
     put 644 "$file" "$doc/${file##*/}"
 done
-for example in deploy/systemd/*.conf deploy/systemd/*.rules; do
+for example in deploy/systemd/*.conf deploy/systemd/*.rules deploy/prometheus/*.yml; do
     put 644 "$example" "$doc/examples/${example##*/}"
 done
 

@@ -171,16 +171,21 @@ impl Bench {
         }
     }
 
+    /// A new join token.
+    pub fn issue(&mut self, token: Digest, node: NodeName, expires_at: Time) {
+        let command = Command::IssueToken {
+            token,
+            node,
+            expires_at,
+            only_new_name: false,
+        };
+        self.run(&command).unwrap();
+    }
+
     pub fn join(&mut self, node: &str) {
         let secret = Digest::of(format!("{node}{}", self.state.last_enrolment).as_bytes());
         let expires_at = self.state.time(self.now) + Span::hours(1);
-        self.run(&Command::IssueToken {
-            token: secret,
-            node: name(node),
-            expires_at,
-            only_new_name: false,
-        })
-        .unwrap();
+        self.issue(secret, name(node), expires_at);
         let (tls_key, witness_key) = (Digest::of(&secret.0), WitnessKey([2; 32]));
         self.run(&Command::Enrol {
             token: secret,

@@ -301,15 +301,7 @@ fn an_open_token_keeps_the_ca_that_it_pins() {
     let mut fleet = Fleet::with_nodes(&["a"]);
     let (token, node) = (Digest([77; 32]), name("late"));
     let expires_at = fleet.bench.now + DAY * 12;
-    fleet
-        .bench
-        .run(&Command::IssueToken {
-            token,
-            node,
-            expires_at,
-            only_new_name: false,
-        })
-        .unwrap();
+    fleet.bench.issue(token, node, expires_at);
     fleet.rotate().unwrap();
     fleet.make();
     fleet.tell("a");
@@ -453,15 +445,7 @@ fn carry_out(fleet: &mut Fleet, act: Act, tokens: &mut u8) {
             *tokens += 1;
             let (token, node) = (Digest([*tokens; 32]), name("never"));
             let expires_at = fleet.bench.now + DAY * days;
-            fleet
-                .bench
-                .run(&Command::IssueToken {
-                    token,
-                    node,
-                    expires_at,
-                    only_new_name: false,
-                })
-                .unwrap();
+            fleet.bench.issue(token, node, expires_at);
         }
         Act::Join(node) => fleet.join(NAMES[node]),
         Act::End(node) if is_there(fleet, node) => {

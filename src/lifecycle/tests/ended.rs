@@ -294,14 +294,7 @@ fn its_tokens_let_nobody_in() {
     let token = Digest::of(b"a spare token");
     let expires_at = bench.now + Span::hours(1);
     let node = name("b");
-    bench
-        .run(&Command::IssueToken {
-            token,
-            node,
-            expires_at,
-            only_new_name: false,
-        })
-        .unwrap();
+    bench.issue(token, node, expires_at);
     bench.run(&end("b", Ending::Revoked)).unwrap();
     let enrol = Command::Enrol {
         token,

@@ -124,14 +124,7 @@ fn a_join_token_works_once_for_its_node_and_not_after_its_time() {
     let mut bench = Bench::started(&[RSA]);
     let token = Digest([9; 32]);
     let expires_at = bench.now + Span::hours(1);
-    bench
-        .run(&Command::IssueToken {
-            token,
-            node: name("a"),
-            expires_at,
-            only_new_name: false,
-        })
-        .unwrap();
+    bench.issue(token, name("a"), expires_at);
     let enrol = |token, node: &str| Command::Enrol {
         token,
         node: name(node),
@@ -143,14 +136,7 @@ fn a_join_token_works_once_for_its_node_and_not_after_its_time() {
     bench.run(&enrol(token, "a")).unwrap();
     assert_eq!(bench.run(&enrol(token, "a")), Err(Refusal::TokenUsed));
     let late = Digest([7; 32]);
-    bench
-        .run(&Command::IssueToken {
-            token: late,
-            node: name("c"),
-            expires_at,
-            only_new_name: false,
-        })
-        .unwrap();
+    bench.issue(late, name("c"), expires_at);
     bench.now = expires_at;
     assert_eq!(bench.run(&enrol(late, "c")), Err(Refusal::TokenExpired(expires_at)));
 }

@@ -7,14 +7,7 @@ use crate::types::*;
 fn issue(bench: &mut Bench, number: u8, node: &str, life: Span) -> Digest {
     let token = Digest([number; 32]);
     let (node, expires_at) = (name(node), bench.now + life);
-    bench
-        .run(&Command::IssueToken {
-            token,
-            node,
-            expires_at,
-            only_new_name: false,
-        })
-        .unwrap();
+    bench.issue(token, node, expires_at);
     token
 }
 
