@@ -21,7 +21,7 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {
         measure("plain", |_| String::new()).await;
-        measure("with PKCS#12 and its copy", |cluster| {
+        measure("with PKCS#12", |cluster| {
             let password = cluster.root().join("password");
             durable::write_file(&password, b"a long password", &FileAttrs::mode(0o600)).expect("a password");
             format!(
