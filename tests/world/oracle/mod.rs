@@ -156,8 +156,10 @@ impl Oracle {
 
     /// The leader goes by a clock that is so far ahead from now on. Where its machine stood still, it may have counted with that or not.
     fn leader_clock_confirmed(&mut self, ahead_ms: i64, skew: Span) {
+        // A start may have gone on from where the last one was up, by a clock that was in doubt.
         let forward = self
             .lines()
+            .chain(self.leader.carried_ahead_ms)
             .filter_map(|before| u64::try_from(ahead_ms - before).ok().map(Span));
         // From one end of the margin to the other, where something in the middle held it.
         let step = forward.filter(|step| *step <= skew * 2).max();
