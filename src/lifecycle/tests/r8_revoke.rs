@@ -95,6 +95,27 @@ fn r8_trust_ends_max_age_after_the_last_confirmation_where_that_is_known() {
 }
 
 #[test]
+fn r8_a_clock_that_was_put_back_since_a_confirmation_makes_no_unlawful_record() {
+    let mut bench = Bench::with_nodes(&["a", "b"]);
+    let kid = bench.active();
+    revoke(&mut bench, &kid);
+    let revoked_at = bench.state.last_record_at;
+    bench.now = bench.now + Span::mins(1);
+    bench.confirm("a");
+    let confirmed_at = bench.now;
+    bench.now = revoked_at - Span::mins(30);
+    bench.confirm("b");
+    // The bench holds each decision against the law, as a reader of the log does.
+    bench.settle();
+    let confirmed = bench.events.iter().find_map(|(at, event)| match event {
+        Event::RevocationConfirmed { last_confirmation, .. } => Some((*at, *last_confirmation)),
+        _ => None,
+    });
+    assert_eq!(confirmed, Some((bench.state.last_record_at, confirmed_at)));
+    assert!(bench.state.last_record_at < confirmed_at);
+}
+
+#[test]
 fn r8_revocation_waits_for_no_key_to_be_made() {
     let mut bench = Bench::with_nodes(&["a"]);
     let standby = bench.standby();
