@@ -48,7 +48,10 @@ pub(super) enum LinkError {
     Closed,
     #[error("the leader did not say its welcome in time")]
     Silent,
-    #[error("the leader there is of an earlier term than one that this node has seen; the next address is tried")]
+    #[error(
+        "the leader there is of an earlier term than one that this node has seen, and the next address is tried; stop that leader, or take its \
+         address out"
+    )]
     OldLeader,
     #[error("this node has joined another fleet")]
     OtherFleet,
